@@ -1,0 +1,132 @@
+#pragma once
+
+#include "actors/messages.hpp"
+
+/// @file
+/// Every actor's interface: the protocol of the system at a glance.
+///
+/// Any request may fail with an error of `actors/error.hpp`; each answers
+/// within its deadline.
+
+namespace aiops {
+
+// -- the domain ---------------------------------------------------------------
+
+/// TRAINING submits watchlists to the training backend, one after another.
+using training_actor = typed_actor<
+  // Submits the whole watchlist and answers the backend's words. An empty
+  // list resets the model.
+  caf::result<training_result>(train_atom, workload_list)>;
+
+/// TRAINING STATUS knows how far the training is.
+using training_status_actor = typed_actor<
+  // Asks backend and store; concurrent callers share one request in flight.
+  caf::result<snapshot_ptr<model_status>>(get_atom),
+  // Stores progress. The answer means that it is stored.
+  caf::result<void>(put_atom, training_statistics),
+  // Stores the progress that comes with a status, if any.
+  caf::result<void>(put_atom, model_status_update)>;
+
+/// WATCHLIST knows the workloads of the last submission.
+using watchlist_actor = typed_actor<
+  // Asks the backend; concurrent callers share one request in flight.
+  caf::result<snapshot_ptr<workload_list>>(get_atom)>;
+
+/// GPU INFO knows which GPUs there are.
+using gpu_info_actor = typed_actor<
+  // Asks the probe; concurrent callers share one request in flight.
+  caf::result<snapshot_ptr<gpu_list>>(get_atom)>;
+
+/// LOG AGGREGATION counts the log messages periodically and keeps the counts
+/// of the store in memory, whoever wrote them.
+using log_aggregation_actor = typed_actor<
+  // Answers the counts of one cluster; empty for an unknown one.
+  caf::result<snapshot_ptr<cluster_counts>>(get_atom, std::string),
+  // Answers the list of clusters.
+  caf::result<snapshot_ptr<cluster_overview>>(get_atom),
+  // The store's counts changed.
+  caf::result<void>(update_atom, stored_breakdown),
+  // INTERNAL: time for the next aggregation.
+  caf::result<void>(tick_atom)>;
+
+/// Whoever follows the counts in the store.
+using breakdown_listener_actor = typed_actor<
+  // The counts as they stand now; sent at once, then after every change.
+  caf::result<void>(update_atom, stored_breakdown)>;
+
+/// SUPERVISOR starts all others in order, and again when they die.
+using supervisor_actor = typed_actor<
+  // INTERNAL: time to start what is missing.
+  caf::result<void>(restart_atom)>;
+
+// -- the edges ----------------------------------------------------------------
+
+/// BACKEND speaks to the training services.
+using backend_actor = typed_actor<
+  // Submits the watchlist; answers the backend's words within the timeout.
+  caf::result<std::string>(train_atom, workload_list, caf::timespan),
+  // Answers the state of the model, in the backend's words.
+  caf::result<std::string>(status_atom),
+  // Answers the workloads of the last submission.
+  caf::result<workload_list>(watchlist_atom)>;
+
+/// STORE keeps the state that all replicas share.
+using store_actor = typed_actor<
+  // Answers the progress of the training, revision 0 when there is none.
+  caf::result<stored_statistics>(get_atom),
+  // Stores progress and answers its revision.
+  caf::result<uint64_t>(put_atom, training_statistics),
+  // Stores progress if the revision still is the given one, else `conflict`.
+  caf::result<uint64_t>(put_atom, training_statistics, uint64_t),
+  // Stores counts and answers their revision.
+  caf::result<uint64_t>(put_atom, breakdown_ptr),
+  // Keeps the listener informed of the counts until it goes down.
+  caf::result<void>(subscribe_atom, breakdown_listener_actor)>;
+
+/// LOG SOURCE counts log messages where they are kept.
+using log_source_actor = typed_actor<
+  // Counts everything once. An answer is complete, or it is an error.
+  caf::result<breakdown_ptr>(count_atom)>;
+
+/// GPU PROBE looks for GPUs.
+using gpu_probe_actor = typed_actor<
+  // Looks once.
+  caf::result<gpu_list>(get_atom)>;
+
+/// Whoever listens on a subject.
+using bus_sink_actor = typed_actor<
+  // A message arrived.
+  caf::result<void>(bus_message),
+  // The connection was made (again): messages may have been missed.
+  caf::result<void>(connect_atom)>;
+
+/// BUS sends and receives over NATS, never blocks, and reconnects for ever.
+using bus_actor = typed_actor<
+  // Sends a request and answers its reply.
+  caf::result<bus_reply>(request_atom, bus_request),
+  // Hands every message on a subject (wildcards allowed) to the sink until it
+  // goes down.
+  caf::result<void>(subscribe_atom, std::string, bus_sink_actor),
+  // Answers the state of the connection.
+  caf::result<bus_status>(status_atom)>;
+
+/// Whoever follows a key.
+using kv_listener_actor = typed_actor<
+  // The value as it stands in the store.
+  caf::result<void>(update_atom, kv_entry)>;
+
+/// KEY-VALUE STORE reads, writes and follows JetStream buckets; makes a bucket
+/// that is missing.
+using kv_store_actor = typed_actor<
+  // Reads a key; `revision` 0 when it has no value.
+  caf::result<kv_entry>(get_atom, std::string, std::string),
+  // Writes a key and answers its new revision.
+  caf::result<uint64_t>(put_atom, kv_write),
+  // Removes a key; fine when it has no value.
+  caf::result<void>(delete_atom, std::string, std::string),
+  // Sends the listener the value of bucket and key now and after every
+  // change, until it goes down.
+  caf::result<void>(subscribe_atom, std::string, std::string,
+                    kv_listener_actor)>;
+
+} // namespace aiops

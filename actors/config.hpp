@@ -1,0 +1,145 @@
+#pragma once
+
+#include "actors/error.hpp"
+#include "actors/log.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// @file
+/// Every setting, as plain structs with their defaults: one a component.
+/// `docs/operations.md` lists the options; a test holds the two together.
+
+namespace aiops {
+
+using std::chrono::milliseconds;
+
+/// Where the REST front end listens and what it takes.
+struct http_config {
+  std::string host = "127.0.0.1";
+  /// 0 takes any free port.
+  uint16_t port = 11080;
+  /// Threads that serve requests. A part of them is kept for requests that
+  /// wait for nobody, so that a mute backend cannot occupy all.
+  size_t workers = 80;
+  /// Open connections; further ones are told 503 and closed.
+  size_t max_connections = 1024;
+  /// Largest request body in bytes; above it 413.
+  size_t max_body = 1024 * 1024;
+  /// How long a client may take to send one request, and to take its answer.
+  milliseconds client_timeout{10'000};
+  /// How long a connection may idle between two requests.
+  milliseconds keep_alive_timeout{60'000};
+};
+
+/// How to reach NATS.
+struct nats_config {
+  /// Servers; empty means the embedded one.
+  std::vector<std::string> urls;
+  std::string user;
+  std::filesystem::path password_file;
+  std::filesystem::path creds_file;
+  std::filesystem::path nkey_seed_file;
+  std::filesystem::path ca_file;
+  std::filesystem::path cert_file;
+  std::filesystem::path key_file;
+  /// Token of the embedded server; never set by a user.
+  std::string token;
+
+  bool embedded() const noexcept {
+    return urls.empty();
+  }
+};
+
+/// Which generation of training backends is spoken to.
+enum class backend_protocol {
+  /// Opni 0.7 to 0.8.
+  request_reply,
+  /// Opni 0.9.2 to 0.12.
+  kv,
+};
+
+/// Where log messages are counted.
+enum class log_source { jetstream, opensearch, none };
+
+std::string_view to_string(log_source source);
+
+struct aggregation_config {
+  log_source source = log_source::jetstream;
+  /// How often to count.
+  milliseconds interval{30'000};
+  /// Stream and first subject token of the log messages (source `jetstream`).
+  std::string stream = "logs";
+  /// Limits given to the stream when it has to be made; an existing stream is
+  /// left as it is.
+  milliseconds stream_max_age{std::chrono::hours{7 * 24}};
+  int64_t stream_max_bytes = 1024 * 1024 * 1024;
+};
+
+/// Where GPUs are looked for.
+struct gpu_config {
+  enum class kind { automatic, kubernetes, nvml, file, none };
+  kind source = kind::automatic;
+  /// The file of source `file`.
+  std::filesystem::path file;
+};
+
+/// Deadlines of what the gateway asks of others.
+struct deadline_config {
+  /// Reads and writes of backend and store.
+  milliseconds request{5'000};
+  /// A submission, start to end.
+  milliseconds train{15'000};
+};
+
+struct logging_config {
+  log::level level = log::level::info;
+  log::format format = log::format::text;
+};
+
+/// Everything.
+struct gateway_config {
+  http_config http;
+  nats_config nats;
+  backend_protocol protocol = backend_protocol::request_reply;
+  aggregation_config aggregation;
+  gpu_config gpu;
+  deadline_config deadlines;
+  logging_config logging;
+  /// Where the embedded NATS server and the demo keep their data.
+  std::filesystem::path state_dir;
+  /// Path of the server program that is embedded; looked up in PATH and sbin.
+  std::string nats_server_program = "nats-server";
+  /// Also run the training simulator and a feed of sample logs.
+  bool demo = false;
+};
+
+/// What a command line asks for.
+struct command_line {
+  gateway_config config;
+  /// Text to print on standard output instead of running, for example the
+  /// help; nothing when the gateway has to run.
+  std::optional<std::string> print;
+  /// Sentence to print on standard error before leaving; empty when all is
+  /// well.
+  std::string problem;
+  /// Exit code when there is something to print or a problem: 0, 2 for a wrong
+  /// command line, 78 for a wrong configuration.
+  int exit_code = 0;
+};
+
+/// Reads command line, environment, configuration file, in this order of
+/// precedence, and checks the result.
+command_line parse_command_line(int argc, const char* const* argv);
+
+/// Checks what can be checked without asking anybody: that combinations make
+/// sense and that named files can be read. Answers a sentence that names the
+/// remedy, empty when all is well.
+std::string validate(const gateway_config& config);
+
+} // namespace aiops

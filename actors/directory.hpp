@@ -1,0 +1,48 @@
+#pragma once
+
+#include "actors/actors.hpp"
+
+#include <memory>
+#include <mutex>
+
+namespace aiops {
+
+/// A handle to every actor. A restart replaces handles, so nobody outside the
+/// supervisor's children keeps one: ask the `directory` each time.
+struct gateway_actors {
+  bus_actor bus;
+  kv_store_actor kv_store;
+  store_actor store;
+  backend_actor backend;
+  log_source_actor log_source;
+  gpu_probe_actor gpu_probe;
+  training_actor training;
+  training_status_actor training_status;
+  watchlist_actor watchlist;
+  gpu_info_actor gpu_info;
+  log_aggregation_actor log_aggregation;
+};
+
+/// Where threads outside of the actor system find the actors that are alive
+/// now. @thread-safe
+class directory {
+public:
+  /// Never null; handles are null until the supervisor has started them.
+  std::shared_ptr<const gateway_actors> get() const {
+    std::lock_guard guard{mutex_};
+    return actors_;
+  }
+
+  void set(gateway_actors actors) {
+    auto next = std::make_shared<const gateway_actors>(std::move(actors));
+    std::lock_guard guard{mutex_};
+    actors_.swap(next);
+  }
+
+private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const gateway_actors> actors_
+    = std::make_shared<const gateway_actors>();
+};
+
+} // namespace aiops
