@@ -1,0 +1,18 @@
+#pragma once
+
+#include "actors/config.hpp"
+#include "actors/directory.hpp"
+
+namespace aiops {
+
+/// What every request may use. All that it points to outlives the server.
+struct http_context {
+  /// Where the actors live.
+  caf::actor_system* system = nullptr;
+  /// Which actors are alive now.
+  const directory* actors = nullptr;
+  /// How long an answer may take.
+  deadline_config deadlines;
+};
+
+} // namespace aiops
