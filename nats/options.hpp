@@ -1,0 +1,46 @@
+#pragma once
+
+#include "actors/config.hpp"
+
+#include <nats/nats.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace aiops {
+
+struct nats_options_deleter {
+  void operator()(natsOptions* ptr) const noexcept {
+    natsOptions_Destroy(ptr);
+  }
+};
+
+using nats_options_ptr = std::unique_ptr<natsOptions, nats_options_deleter>;
+
+/// Makes the library's options for servers, credentials and TLS. Credential
+/// files are read here, so call it anew for each attempt to connect. Fails
+/// with `invalid_configuration` and a sentence that names the file.
+caf::expected<nats_options_ptr> make_options(const nats_config& config);
+
+/// The last error of the library on this thread, or the text of `status`.
+std::string nats_error_text(natsStatus status);
+
+/// A URL as it may stand in a log: without user and password.
+std::string without_credentials(std::string_view url);
+
+/// Where the embedded server of a gateway with that state directory says how
+/// to reach it, for tools that run beside it.
+std::filesystem::path connection_file(const std::filesystem::path& state_dir);
+
+/// Reads that file; nothing when there is none or it is malformed.
+std::optional<nats_config>
+read_connection_file(const std::filesystem::path& state_dir);
+
+/// Writes it, readable by its owner only. Answers an error text, empty when
+/// all is well.
+std::string write_connection_file(const std::filesystem::path& state_dir,
+                                  const nats_config& config);
+
+} // namespace aiops

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// @file
+/// Every subject, bucket and key that we use, and how names become subject
+/// tokens. `docs/nats.md` says what travels on each.
+
+namespace aiops::subjects {
+
+// -- the training backend (request-reply generation) --------------------------
+
+inline constexpr std::string_view train_model = "train_model";
+inline constexpr std::string_view model_status = "model_status";
+inline constexpr std::string_view workload_parameters = "workload_parameters";
+
+/// What the requests without arguments carry.
+inline constexpr std::string_view model_status_payload = "model_status";
+inline constexpr std::string_view workload_parameters_payload
+  = "model_training_parameters";
+
+// -- buckets and keys ---------------------------------------------------------
+
+inline constexpr std::string_view aggregation_bucket
+  = "os-workload-aggregation";
+inline constexpr std::string_view aggregation_key = "aggregation";
+inline constexpr std::string_view statistics_key = "modelTrainingStatus";
+
+/// The JetStream stream behind a bucket.
+inline std::string kv_stream(std::string_view bucket) {
+  return "KV_" + std::string{bucket};
+}
+
+/// The subject on which a key of a bucket is written.
+inline std::string kv_subject(std::string_view bucket, std::string_view key) {
+  return "$KV." + std::string{bucket} + '.' + std::string{key};
+}
+
+/// The JetStream API subject for `verb` (`STREAM.INFO`, ...) on `stream`.
+inline std::string jetstream_api(std::string_view verb,
+                                 std::string_view stream) {
+  return "$JS.API." + std::string{verb} + '.' + std::string{stream};
+}
+
+// -- names in subjects --------------------------------------------------------
+
+/// Writes any name as one subject token: bytes outside `[A-Za-z0-9_-]` become
+/// `%XX`, so dots, spaces and Unicode survive.
+std::string encode_token(std::string_view name);
+
+/// The name that `encode_token` wrote; nothing for a malformed token.
+std::optional<std::string> decode_token(std::string_view token);
+
+/// `<stream>.<cluster>.<namespace>.<deployment>`, each part encoded.
+std::string log_subject(std::string_view stream, std::string_view cluster,
+                        std::string_view namespace_name,
+                        std::string_view deployment);
+
+} // namespace aiops::subjects
