@@ -1,0 +1,156 @@
+#pragma once
+
+#include "actors/actors.hpp"
+#include "actors/error.hpp"
+
+#include <caf/scheduler/test_coordinator.hpp>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace aiops::test {
+
+using namespace std::chrono_literals;
+
+/// What came back for a request that a test sent.
+template <class T>
+struct answer {
+  std::optional<T> value;
+  caf::error error;
+  /// Virtual time at which it arrived.
+  caf::actor_clock::time_point at;
+
+  bool done() const {
+    return value || error;
+  }
+
+  /// `ec::none` while there is no answer, or a good one.
+  ec code() const {
+    return code_of(error);
+  }
+};
+
+template <class T>
+using answer_ptr = std::shared_ptr<const answer<T>>;
+
+/// An actor system in which nothing runs unless a test says so, on a clock
+/// that only a test moves. All in one thread.
+class deterministic {
+public:
+  deterministic();
+
+  /// Kills what the test spawned, so that nothing waits for ever.
+  ~deterministic();
+
+  deterministic(const deterministic&) = delete;
+  deterministic& operator=(const deterministic&) = delete;
+
+  caf::actor_system& system() {
+    return system_;
+  }
+
+  caf::actor_clock::time_point now() const {
+    return clock_.current_time;
+  }
+
+  /// The wall clock of this world: virtual time since an arbitrary day.
+  std::chrono::system_clock::time_point wall_now() const;
+
+  /// Lets every actor work until all mailboxes are empty.
+  void run();
+
+  /// Moves the clock, stopping at each timeout on the way.
+  void advance(caf::timespan by);
+
+  /// Spawns an actor that ends with the test.
+  template <class F, class... Ts>
+  auto spawn(F fun, Ts&&... xs) {
+    auto handle = system_.spawn(fun, std::forward<Ts>(xs)...);
+    end_with_test(caf::actor_cast<caf::actor>(handle));
+    return handle;
+  }
+
+  void end_with_test(caf::actor handle) {
+    actors_.push_back(std::move(handle));
+  }
+
+  /// Kills an actor and lets the others notice.
+  template <class Handle>
+  void kill(const Handle& handle) {
+    caf::anon_send_exit(handle, caf::exit_reason::kill);
+    run();
+  }
+
+  /// Sends a request without waiting; `run` brings the answer.
+  template <class Handle, class... Ts>
+  auto ask(const Handle& to, Ts... xs) {
+    using outputs =
+      typename caf::response_type<typename Handle::signatures, Ts...>::type;
+    using value = caf::detail::tl_head_t<outputs>;
+    if constexpr (std::is_void_v<value>) {
+      auto result = std::make_shared<answer<caf::unit_t>>();
+      send(result, [this, result] { keep(*result, caf::unit); }, to, xs...);
+      return answer_ptr<caf::unit_t>{result};
+    } else {
+      auto result = std::make_shared<answer<value>>();
+      send(result, [this, result](value& x) { keep(*result, std::move(x)); },
+           to, xs...);
+      return answer_ptr<value>{result};
+    }
+  }
+
+private:
+  class worker : public caf::execution_unit {
+  public:
+    worker(caf::actor_system* sys, caf::scheduler::test_coordinator& sched)
+      : execution_unit(sys), sched_(sched) {
+      // nop
+    }
+
+    void exec_later(caf::resumable* job) override {
+      sched_.jobs.push_back(job);
+    }
+
+  private:
+    caf::scheduler::test_coordinator& sched_;
+  };
+
+  struct config : caf::actor_system_config {
+    config();
+  };
+
+  template <class T>
+  void keep(answer<T>& result, T value) {
+    result.value.emplace(std::move(value));
+    result.at = now();
+  }
+
+  template <class T, class OnValue, class Handle, class... Ts>
+  void send(std::shared_ptr<answer<T>> result, OnValue on_value,
+            const Handle& to, Ts... xs) {
+    auto on_error = [this, result](caf::error& err) {
+      result->error = std::move(err);
+      result->at = now();
+    };
+    auto asker = [=](caf::event_based_actor* self, int) {
+      self->request(to, 1h, xs...).then(on_value, on_error);
+    };
+    spawn(asker, 0);
+    run();
+  }
+
+  bool run_once();
+
+  config config_;
+  caf::actor_system system_;
+  caf::scheduler::test_coordinator& sched_;
+  caf::detail::test_actor_clock& clock_;
+  /// Lives as long as the actors: they remember who ran them last.
+  worker worker_;
+  std::vector<caf::actor> actors_;
+};
+
+} // namespace aiops::test

@@ -1,0 +1,54 @@
+#include "tests/support/fakes.hpp"
+
+namespace aiops::test {
+
+void store_script::publish(const stored_breakdown& counts) const {
+  for (auto& listener : listeners)
+    caf::anon_send(listener, update_atom_v, counts);
+}
+
+backend_actor::behavior_type fake_backend(backend_actor::pointer self,
+                                          backend_script_ptr script) {
+  return {
+    [=](train_atom, const workload_list& xs, caf::timespan timeout) {
+      return script->train(self, xs, timeout);
+    },
+    [=](status_atom) { return script->status(self); },
+    [=](watchlist_atom) { return script->watchlist(self); },
+  };
+}
+
+store_actor::behavior_type fake_store(store_actor::pointer self,
+                                      store_script_ptr script) {
+  return {
+    [=](get_atom) { return script->get(self); },
+    [=](put_atom, const training_statistics& x) {
+      return script->put(self, x);
+    },
+    [=](put_atom, const training_statistics& x, uint64_t revision) {
+      return script->put_if(self, x, revision);
+    },
+    [=](put_atom, const breakdown_ptr& x) {
+      return script->put_counts(self, x);
+    },
+    [=](subscribe_atom, const breakdown_listener_actor& listener) {
+      script->listeners.push_back(listener);
+    },
+  };
+}
+
+log_source_actor::behavior_type fake_log_source(log_source_actor::pointer self,
+                                                log_source_script_ptr script) {
+  return {
+    [=](count_atom) { return script->count(self); },
+  };
+}
+
+gpu_probe_actor::behavior_type fake_gpu_probe(gpu_probe_actor::pointer self,
+                                              gpu_probe_script_ptr script) {
+  return {
+    [=](get_atom) { return script->get(self); },
+  };
+}
+
+} // namespace aiops::test

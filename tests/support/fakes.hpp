@@ -1,0 +1,156 @@
+#pragma once
+
+#include "actors/actors.hpp"
+#include "actors/error.hpp"
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+/// @file
+/// Stand-ins for the edges. A test says by a `script` a message what they do,
+/// and looks there at what they were asked.
+
+namespace aiops::test {
+
+/// What a fake does with the requests of one kind.
+template <class R, class... Args>
+class script {
+public:
+  explicit script(R standard) : plan_(std::move(standard)) {
+    // nop
+  }
+
+  // -- what to do from now on --------------------------------------------------
+
+  void answer(R value) {
+    plan_ = std::move(value);
+  }
+
+  void fail(ec code, std::string text = "scripted failure") {
+    plan_ = make_error(code, std::move(text));
+  }
+
+  /// Stay silent and keep the requests for `release`.
+  void hold() {
+    plan_ = silence{};
+  }
+
+  /// Die of the next request, as from an exception.
+  void crash() {
+    plan_ = death{};
+  }
+
+  // -- what to do with those that were held ------------------------------------
+
+  size_t held() const {
+    return held_.size();
+  }
+
+  /// Answers the oldest request that was held.
+  void release(R value) {
+    pop().deliver(std::move(value));
+  }
+
+  void release_error(ec code, std::string text = "scripted failure") {
+    pop().deliver(make_error(code, std::move(text)));
+  }
+
+  // -- what was asked ----------------------------------------------------------
+
+  size_t calls() const {
+    return calls_.size();
+  }
+
+  /// The arguments of the i-th request.
+  const std::tuple<Args...>& call(size_t i) const {
+    return calls_.at(i);
+  }
+
+  const std::tuple<Args...>& last() const {
+    return calls_.back();
+  }
+
+  // -- for the fake ------------------------------------------------------------
+
+  template <class Self>
+  caf::result<R> operator()(Self* self, const Args&... args) {
+    calls_.emplace_back(args...);
+    if (std::holds_alternative<R>(plan_))
+      return std::get<R>(plan_);
+    if (std::holds_alternative<caf::error>(plan_))
+      return std::get<caf::error>(plan_);
+    if (std::holds_alternative<death>(plan_)) {
+      self->quit(caf::make_error(caf::sec::runtime_error));
+      return caf::make_error(caf::sec::runtime_error);
+    }
+    auto promise = self->template make_response_promise<R>();
+    held_.push_back(promise);
+    return promise;
+  }
+
+private:
+  struct silence {};
+  struct death {};
+
+  caf::typed_response_promise<R> pop() {
+    auto result = std::move(held_.front());
+    held_.pop_front();
+    return result;
+  }
+
+  std::variant<R, caf::error, silence, death> plan_;
+  std::vector<std::tuple<Args...>> calls_;
+  std::deque<caf::typed_response_promise<R>> held_;
+};
+
+/// The training backend: knows no watchlist and accepts everything.
+struct backend_script {
+  script<std::string, workload_list, caf::timespan> train{
+    "training job submitted"};
+  script<std::string> status{"not started"};
+  script<workload_list> watchlist{workload_list{}};
+};
+
+/// The store: empty, every write becomes revision 1.
+struct store_script {
+  script<stored_statistics> get{stored_statistics{}};
+  script<uint64_t, training_statistics> put{1};
+  script<uint64_t, training_statistics, uint64_t> put_if{1};
+  script<uint64_t, breakdown_ptr> put_counts{1};
+  std::vector<breakdown_listener_actor> listeners;
+
+  /// Tells everyone who subscribed.
+  void publish(const stored_breakdown& counts) const;
+};
+
+struct log_source_script {
+  script<breakdown_ptr> count{std::make_shared<const breakdown>()};
+};
+
+struct gpu_probe_script {
+  script<gpu_list> get{gpu_list{}};
+};
+
+using backend_script_ptr = std::shared_ptr<backend_script>;
+using store_script_ptr = std::shared_ptr<store_script>;
+using log_source_script_ptr = std::shared_ptr<log_source_script>;
+using gpu_probe_script_ptr = std::shared_ptr<gpu_probe_script>;
+
+backend_actor::behavior_type fake_backend(backend_actor::pointer self,
+                                          backend_script_ptr script);
+
+store_actor::behavior_type fake_store(store_actor::pointer self,
+                                      store_script_ptr script);
+
+log_source_actor::behavior_type fake_log_source(log_source_actor::pointer self,
+                                                log_source_script_ptr script);
+
+gpu_probe_actor::behavior_type fake_gpu_probe(gpu_probe_actor::pointer self,
+                                              gpu_probe_script_ptr script);
+
+} // namespace aiops::test
