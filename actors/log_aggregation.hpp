@@ -1,0 +1,126 @@
+#pragma once
+
+#include "actors/actors.hpp"
+#include "actors/config.hpp"
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <string>
+
+namespace aiops {
+
+struct log_aggregation_config {
+  /// From the start of one aggregation to the start of the next. A count gets
+  /// three quarters of it, storing the result a fifth.
+  milliseconds interval{30'000};
+  /// The log source of this replica, as in `--log-source`.
+  std::string source = "none";
+  /// How long the store may take, and how long a caller waits for the counts
+  /// to be loaded for the first time.
+  milliseconds request_timeout{5'000};
+  /// Callers that may wait for the counts to be loaded for the first time.
+  size_t max_waiting = 1024;
+  /// The wall clock.
+  std::function<std::chrono::system_clock::time_point()> wall_clock
+    = std::chrono::system_clock::now;
+};
+
+/// Counts are stale when nobody wrote new ones for so many intervals.
+inline constexpr int stale_after_intervals = 3;
+
+/// Counts the logs periodically (without a source: never) and serves the
+/// counts from memory, which follows the store.
+class log_aggregation_state {
+public:
+  static inline const char* name = "log-aggregation";
+
+  explicit log_aggregation_state(log_aggregation_actor::pointer self)
+    : self_(self) {
+    // nop
+  }
+
+  log_aggregation_actor::behavior_type
+  make_behavior(log_source_actor source, store_actor store,
+                const log_aggregation_config& cfg);
+
+private:
+  using clock = caf::actor_clock;
+  using counts_answer = snapshot_ptr<cluster_counts>;
+  using overview_answer = snapshot_ptr<cluster_overview>;
+
+  /// A caller that came before the counts were loaded.
+  struct waiter {
+    clock::time_point deadline;
+    /// Asked for this cluster; without it for the overview.
+    std::optional<std::string> cluster_id;
+    caf::response_promise promise;
+  };
+
+  // -- serving -----------------------------------------------------------------
+
+  caf::result<counts_answer> get(const std::string& cluster_id);
+
+  caf::result<overview_answer> get_overview();
+
+  /// Keeps a caller until the counts are loaded.
+  caf::result<void> wait(std::optional<std::string> cluster_id);
+
+  counts_answer counts_of(const std::string& cluster_id) const;
+
+  overview_answer overview() const;
+
+  // -- following the store -----------------------------------------------------
+
+  void subscribe();
+
+  void update(const stored_breakdown& counts);
+
+  void replace(stored_breakdown counts);
+
+  /// Whether `counts` are not older than those in memory.
+  bool supersedes(const stored_breakdown& counts) const;
+
+  // -- aggregating -------------------------------------------------------------
+
+  void tick();
+
+  void aggregate();
+
+  void store(const breakdown_ptr& counts);
+
+  void succeeded(stored_breakdown counts);
+
+  void failed(const caf::error& err);
+
+  /// Sees to it that `tick` looks at the clock again then.
+  void wake_at(clock::time_point when);
+
+  log_aggregation_actor::pointer self_;
+  log_source_actor source_;
+  store_actor store_;
+  log_aggregation_config cfg_;
+  /// What the store has, as far as we know.
+  stored_breakdown counts_;
+  /// Whether `counts_` says anything yet.
+  bool loaded_ = false;
+  std::deque<waiter> waiting_;
+  /// When to subscribe again, after it failed.
+  std::optional<clock::time_point> next_subscribe_;
+  /// When to aggregate again; nothing while an aggregation runs.
+  std::optional<clock::time_point> next_aggregation_;
+  clock::time_point started_;
+  /// Pause after a failure before the first success.
+  milliseconds backoff_{0};
+  bool succeeded_once_ = false;
+  /// Why the last aggregation failed; empty when it did not.
+  std::string failure_;
+};
+
+/// @param source may be null: then others write the counts.
+log_aggregation_actor::behavior_type log_aggregation(
+  log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
+  log_source_actor source, store_actor store,
+  const log_aggregation_config& cfg);
+
+} // namespace aiops

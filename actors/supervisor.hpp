@@ -1,0 +1,120 @@
+#pragma once
+
+#include "actors/actors.hpp"
+#include "actors/config.hpp"
+#include "actors/directory.hpp"
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace aiops {
+
+/// How to start an actor.
+struct child_spec {
+  std::string name;
+  /// Spawns the actor with the handles in `known` of those that were started
+  /// before it, enters its own handle there, and returns it. A null handle
+  /// means that there is nothing to run.
+  std::function<caf::actor(caf::actor_system& system, gateway_actors& known)>
+    start;
+};
+
+struct supervisor_config {
+  /// Pause before the first restart; doubles with every further one.
+  milliseconds min_backoff{100};
+  milliseconds max_backoff{5'000};
+  /// Restarts within `window` that are bearable.
+  size_t max_restarts = 10;
+  milliseconds window{60'000};
+  /// How long a child may take to stop; then it is killed, and after the same
+  /// time left alone.
+  milliseconds stop_timeout{300};
+};
+
+/// Starts the children in order. When one dies, those after it are stopped in
+/// reverse order and all of them started again after a pause.
+class supervisor_state {
+public:
+  static inline const char* name = "supervisor";
+
+  using give_up_fun = std::function<void(std::string)>;
+
+  explicit supervisor_state(supervisor_actor::pointer self) : self_(self) {
+    // nop
+  }
+
+  supervisor_actor::behavior_type
+  make_behavior(std::vector<child_spec> specs, directory* known,
+                const supervisor_config& cfg, give_up_fun give_up);
+
+private:
+  using clock = caf::actor_clock;
+
+  struct child {
+    child_spec spec;
+    /// Null when it does not run.
+    caf::actor handle;
+    /// All handles of those before it.
+    gateway_actors before;
+  };
+
+  /// The child that is being stopped.
+  struct stopping {
+    size_t index;
+    clock::time_point deadline;
+    bool killed = false;
+  };
+
+  void tick();
+
+  /// Starts all from the first that does not run.
+  void start_children();
+
+  bool start(child& x);
+
+  void down(const caf::down_msg& msg);
+
+  void exit(const caf::exit_msg& msg);
+
+  /// Notes that everything from `index` on has to stop.
+  void stop_from(size_t index);
+
+  /// Stops the last child that has to stop; when there is none left, goes on
+  /// with the restart or quits.
+  void stop_next();
+
+  void insist();
+
+  void schedule_restart();
+
+  void wake_after(milliseconds pause);
+
+  supervisor_actor::pointer self_;
+  std::vector<child> children_;
+  directory* directory_ = nullptr;
+  supervisor_config cfg_;
+  give_up_fun give_up_;
+  /// Children from here on have to stop; their number when none has to.
+  size_t keep_ = 0;
+  std::optional<stopping> stopping_;
+  std::optional<clock::time_point> restart_at_;
+  /// Times of the latest restarts.
+  std::deque<clock::time_point> restarts_;
+  bool gave_up_ = false;
+  /// Why we quit once all children are down.
+  std::optional<caf::error> exit_reason_;
+};
+
+/// @param known is kept up to date and must outlive the actor.
+/// @param give_up is called once, with the reason, when the children keep on
+///        dying; nothing is restarted then.
+supervisor_actor::behavior_type
+supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
+           std::vector<child_spec> specs, directory* known,
+           const supervisor_config& cfg,
+           supervisor_state::give_up_fun give_up);
+
+} // namespace aiops

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "actors/actors.hpp"
+#include "actors/config.hpp"
+#include "actors/error.hpp"
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace aiops {
+
+struct training_config {
+  /// How long one question to backend or store may take; at least what these
+  /// take themselves before they give up.
+  milliseconds request_timeout{5'000};
+  /// How long a submission may take, counted from its arrival. The answer
+  /// comes at most `training_grace` times two later.
+  milliseconds train_timeout{15'000};
+  /// Submissions that may wait while one is at work.
+  size_t max_waiting = 16;
+};
+
+/// How much longer than the backend's own deadline we wait for its answer, and
+/// the least time that writing the first statistics gets.
+inline constexpr milliseconds training_grace{200};
+
+/// Estimate of the remaining time, in seconds, until the backend reports one.
+inline constexpr int64_t initial_remaining_time = 3600;
+
+/// Submits watchlists one at a time, in the order in which they came.
+class training_state {
+public:
+  static inline const char* name = "training";
+
+  explicit training_state(training_actor::pointer self) : self_(self) {
+    // nop
+  }
+
+  training_actor::behavior_type
+  make_behavior(backend_actor backend, store_actor store,
+                const training_config& cfg);
+
+private:
+  using clock = caf::actor_clock;
+
+  struct submission {
+    workload_list workloads;
+    caf::typed_response_promise<training_result> promise;
+    clock::time_point deadline;
+    /// What has to be known before anything is sent.
+    std::optional<workload_list> before;
+    std::optional<uint64_t> revision;
+  };
+
+  using submission_ptr = std::shared_ptr<submission>;
+
+  caf::result<training_result> submit(workload_list workloads);
+
+  /// Starts with the next submission unless one is at work.
+  void work();
+
+  /// Asks backend and store for what has to be known, both at once.
+  void prepare(const submission_ptr& job);
+
+  /// Sends the watchlist to the backend, once all is known.
+  void send(const submission_ptr& job);
+
+  void accepted(const submission_ptr& job, training_result result);
+
+  /// Shows a fresh training until the backend reports progress.
+  void store_initial(const submission_ptr& job, training_result result);
+
+  void succeed(const submission_ptr& job, training_result result);
+
+  void fail(const submission_ptr& job, const caf::error& err);
+
+  caf::timespan remaining(const submission& job) const;
+
+  bool current(const submission_ptr& job) const noexcept {
+    return current_ == job;
+  }
+
+  training_actor::pointer self_;
+  backend_actor backend_;
+  store_actor store_;
+  training_config cfg_;
+  submission_ptr current_;
+  std::deque<submission_ptr> waiting_;
+};
+
+training_actor::behavior_type
+training(training_actor::stateful_pointer<training_state> self,
+         backend_actor backend, store_actor store, const training_config& cfg);
+
+} // namespace aiops
