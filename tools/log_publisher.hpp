@@ -1,0 +1,83 @@
+#pragma once
+
+#include "tools/broker.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace aiops::tools {
+
+/// Stores messages in JetStream, each exactly once: a message is kept until
+/// the broker acknowledges it and sent again when it does not, under an id by
+/// which the broker drops what it has already.
+class log_publisher {
+public:
+  /// Messages that may wait for their acknowledgement.
+  static constexpr size_t window = 512;
+
+  log_publisher(broker_options options, const stop_signal& stop);
+
+  ~log_publisher();
+
+  /// Takes a message, and waits before that while the window is full. False
+  /// when the signal to stop came meanwhile; the message is then lost.
+  bool publish(std::string subject, std::string payload);
+
+  /// Waits until everything is acknowledged, after the signal to stop at most
+  /// two seconds more.
+  void flush();
+
+  /// Messages that the broker has stored.
+  uint64_t stored() const;
+
+  /// Messages that the broker refused to store.
+  uint64_t refused() const;
+
+  /// Messages that were not acknowledged yet.
+  uint64_t pending() const;
+
+private:
+  using clock = std::chrono::steady_clock;
+
+  struct message {
+    std::string subject;
+    std::string payload;
+  };
+
+  static void on_ack(natsConnection*, natsSubscription*, natsMsg* msg,
+                     void* self);
+
+  void acknowledge(natsMsg* msg);
+
+  /// Connects when need be, sends again what is overdue, and waits a moment
+  /// for less than `limit` messages to be pending.
+  void drive(size_t limit);
+
+  bool connect();
+
+  void send(uint64_t id, const message& msg);
+
+  void send_all();
+
+  const stop_signal& stop_;
+  broker_link link_;
+  natsSubscription* acks_ = nullptr;
+  /// Where acknowledgements arrive, with its last dot.
+  std::string inbox_;
+  clock::time_point last_progress_ = clock::now();
+  uint64_t last_acknowledged_ = 0;
+  mutable std::mutex mutex_;
+  std::condition_variable acknowledged_;
+  // Guarded by the mutex.
+  std::map<uint64_t, message> pending_;
+  uint64_t last_id_ = 0;
+  uint64_t stored_ = 0;
+  uint64_t refused_ = 0;
+  std::string last_problem_;
+};
+
+} // namespace aiops::tools

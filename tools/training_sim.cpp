@@ -1,0 +1,324 @@
+#include "actors/log.hpp"
+#include "tools/broker.hpp"
+#include "tools/training_job.hpp"
+
+#include <httplib.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <mutex>
+#include <sstream>
+#include <thread>
+
+#include <unistd.h>
+
+/// @file
+/// A training backend that trains nothing. It speaks the backend's side of the
+/// request-reply protocol and reports a progress that only the clock advances.
+
+namespace aiops::tools {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::system_clock;
+
+constexpr auto component = "training_sim";
+
+/// How the simulator answers.
+enum class manner { well, rubbish, silent, slow };
+
+struct sim_options {
+  broker_options broker;
+  std::string gateway_url = "http://127.0.0.1:11080";
+  int64_t duration = 30'000;
+  int64_t report_interval = 1'000;
+  std::filesystem::path state_file;
+  manner behaviour = manner::well;
+  int64_t slow_by = 10'000;
+};
+
+/// Writes a file so that a reader sees the old or the new text, nothing else.
+bool write_atomically(const std::filesystem::path& file,
+                      const std::string& text) {
+  auto fresh = file;
+  fresh += ".new";
+  std::ofstream out{fresh, std::ios::trunc};
+  out << text << std::flush;
+  out.close();
+  std::error_code err;
+  if (out)
+    std::filesystem::rename(fresh, file, err);
+  return out && !err;
+}
+
+class simulator {
+public:
+  explicit simulator(sim_options options)
+    : options_(std::move(options)),
+      job_(milliseconds{options_.duration}),
+      link_(options_.broker, component) {
+    load();
+  }
+
+  /// Answers requests until the signal comes.
+  void serve(const stop_signal& stop);
+
+  /// Tells the gateway how far the training is; never returns.
+  void report();
+
+private:
+  static void on_message(natsConnection*, natsSubscription*, natsMsg* msg,
+                         void* self) {
+    static_cast<simulator*>(self)->answer(msg);
+    natsMsg_Destroy(msg);
+  }
+
+  void answer(natsMsg* msg);
+
+  std::string reply_to(std::string_view subject, std::string_view payload);
+
+  std::string train(std::string_view payload);
+
+  bool subscribe();
+
+  void unsubscribe();
+
+  void log_gpus(httplib::Client& gateway);
+
+  /// Sends the progress of now and answers how long to wait for the next.
+  milliseconds report_once(httplib::Client& gateway);
+
+  void load();
+
+  void save();
+
+  const sim_options options_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  training_job job_;
+  broker_link link_;
+  std::vector<natsSubscription*> subscriptions_;
+  // Touched by the reporting thread only.
+  milliseconds back_off_{0};
+  system_clock::time_point announced_;
+};
+
+void simulator::load() {
+  std::ifstream in{options_.state_file};
+  if (!in)
+    return;
+  std::stringstream text;
+  text << in.rdbuf();
+  if (job_.load(text.str()))
+    log::info(component, "goes on where it was", {{"state", job_.status()}});
+  else
+    log::warning(component, "ignores an unreadable state file",
+                 {{"file", options_.state_file.string()}});
+}
+
+void simulator::save() {
+  if (!options_.state_file.empty()
+      && !write_atomically(options_.state_file, job_.save()))
+    log::warning(component, "cannot write its state file",
+                 {{"file", options_.state_file.string()}});
+}
+
+// -- NATS ---------------------------------------------------------------------
+
+std::string simulator::train(std::string_view payload) {
+  auto reply = job_.submit(payload, system_clock::now());
+  save();
+  changed_.notify_all();
+  log::info(component, "got a watchlist",
+            {{"workloads", payload.substr(0, 500)}, {"reply", reply}});
+  return reply;
+}
+
+std::string simulator::reply_to(std::string_view subject,
+                                std::string_view payload) {
+  std::lock_guard guard{mutex_};
+  if (subject == "train_model")
+    return train(payload);
+  if (subject == "model_status")
+    return job_.status();
+  if (subject == "workload_parameters")
+    return job_.watchlist();
+  return "running";
+}
+
+void simulator::answer(natsMsg* msg) {
+  if (natsMsg_GetReply(msg) == nullptr || options_.behaviour == manner::silent)
+    return;
+  if (options_.behaviour == manner::slow)
+    std::this_thread::sleep_for(milliseconds{options_.slow_by});
+  auto size = static_cast<size_t>(natsMsg_GetDataLength(msg));
+  auto reply = options_.behaviour == manner::rubbish
+                 ? std::string{"\xff\xfe{{{\0rubbish", 13}
+                 : reply_to(natsMsg_GetSubject(msg),
+                            {natsMsg_GetData(msg), size});
+  natsConnection_Publish(link_.get(), natsMsg_GetReply(msg), reply.data(),
+                         static_cast<int>(reply.size()));
+}
+
+bool simulator::subscribe() {
+  for (auto subject : {"train_model", "model_status", "workload_parameters",
+                       "gpu_service_running"}) {
+    natsSubscription* sub = nullptr;
+    if (natsConnection_Subscribe(&sub, link_.get(), subject, on_message, this)
+        != NATS_OK)
+      return false;
+    subscriptions_.push_back(sub);
+  }
+  return natsConnection_FlushTimeout(link_.get(), 2'000) == NATS_OK;
+}
+
+void simulator::unsubscribe() {
+  for (auto* sub : subscriptions_)
+    natsSubscription_Destroy(sub);
+  subscriptions_.clear();
+}
+
+void simulator::serve(const stop_signal& stop) {
+  for (auto wait = milliseconds{0}; !stop.wait(wait);) {
+    wait = milliseconds{100};
+    if (link_.connected())
+      continue;
+    unsubscribe();
+    if (link_.connect() && subscribe())
+      log::info(component, "is ready for training requests, and will train "
+                           "nothing");
+    else
+      link_.close();
+  }
+}
+
+// -- HTTP ---------------------------------------------------------------------
+
+void simulator::log_gpus(httplib::Client& gateway) {
+  auto response = gateway.Get("/ModelTraining/gpu_info");
+  if (response && response->status == 200)
+    log::info(component, "would train on these GPUs",
+              {{"gpus", response->body.substr(0, 500)}});
+  else
+    log::warning(component, "could not ask the gateway for GPUs, goes on",
+                 {{"gateway", options_.gateway_url}});
+}
+
+milliseconds simulator::report_once(httplib::Client& gateway) {
+  std::unique_lock lock{mutex_};
+  auto now = system_clock::now();
+  auto started = job_.started();
+  auto due = job_.due(now);
+  auto body = job_.statistics(now);
+  lock.unlock();
+  if (started != std::exchange(announced_, started))
+    log_gpus(gateway);
+  auto response = gateway.Put("/ModelTraining/model/statistics", body,
+                              "application/json");
+  auto stored = response && response->status == 200;
+  lock.lock();
+  if (started != job_.started())
+    return milliseconds{0};
+  if (due) {
+    job_.finish();
+    if (stored)
+      job_.reported();
+    save();
+  }
+  if (stored) {
+    back_off_ = milliseconds{0};
+    log::info(component, "reported progress", {{"statistics", body}});
+    return milliseconds{options_.report_interval};
+  }
+  if (back_off_ == milliseconds{0})
+    log::warning(component, "could not report progress, tries again",
+                 {{"gateway", options_.gateway_url},
+                  {"status", response ? response->status : 0}});
+  back_off_ = std::clamp(back_off_ * 2, milliseconds{100}, milliseconds{2'000});
+  return back_off_;
+}
+
+void simulator::report() {
+  httplib::Client gateway{options_.gateway_url};
+  gateway.set_connection_timeout(2);
+  gateway.set_read_timeout(10);
+  gateway.set_keep_alive(true);
+  for (;;) {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [this] { return job_.reporting(); });
+    lock.unlock();
+    auto pause = report_once(gateway);
+    lock.lock();
+    // Not later than the end, so that a short training ends on time.
+    auto started = job_.started();
+    auto end = started + milliseconds{options_.duration};
+    auto until = system_clock::now() + pause;
+    if (system_clock::now() < end)
+      until = std::min(until, end);
+    changed_.wait_until(lock, until,
+                        [&] { return job_.started() != started; });
+  }
+}
+
+// -- command line --------------------------------------------------------------
+
+int run(int argc, char** argv) {
+  sim_options options;
+  CLI::App app{"A training backend that trains nothing: it answers the "
+               "requests of the gateway as\na real one would and reports a "
+               "progress that only the clock advances. For\ndemonstrations and "
+               "tests."};
+  app.set_version_flag("--version", "training_sim " AIOPS_GATEWAY_VERSION);
+  options.broker.add_to(app);
+  app.add_option("--gateway-url", options.gateway_url,
+                 "Where progress is reported")
+    ->capture_default_str();
+  app.add_option("--duration", options.duration,
+                 "How long a training takes (30s)")
+    ->transform(duration_units());
+  app.add_option("--report-interval", options.report_interval,
+                 "How often progress is reported (1s)")
+    ->transform(duration_units())
+    ->check(CLI::PositiveNumber);
+  app.add_option("--state-file", options.state_file,
+                 "Remember watchlist and training in this file");
+  std::map<std::string, manner> manners{{"rubbish", manner::rubbish},
+                                        {"silent", manner::silent},
+                                        {"slow", manner::slow}};
+  app.add_option("--misbehave", options.behaviour,
+                 "For tests: answer `rubbish`, never (`silent`) or late "
+                 "(`slow`)")
+    ->transform(CLI::CheckedTransformer(manners));
+  app.add_option("--slow-by", options.slow_by, "How late that is (10s)")
+    ->transform(duration_units());
+  CLI11_PARSE(app, argc, argv);
+  while (options.gateway_url.ends_with('/'))
+    options.gateway_url.pop_back();
+  if (!httplib::Client{options.gateway_url}.is_valid()) {
+    std::cerr << "--gateway-url " << options.gateway_url
+              << ": give a URL such as http://127.0.0.1:11080\n";
+    return 2;
+  }
+  stop_signal stop;
+  simulator sim{std::move(options)};
+  std::thread{[&sim] { sim.report(); }}.detach();
+  sim.serve(stop);
+  log::info(component, "stops");
+  // All that has to last is in the state file; the reporting thread may be
+  // waiting for the gateway.
+  std::_Exit(0);
+}
+
+} // namespace
+
+} // namespace aiops::tools
+
+int main(int argc, char** argv) {
+  return aiops::tools::run(argc, argv);
+}
