@@ -122,11 +122,13 @@ using kv_store_actor = typed_actor<
   caf::result<kv_entry>(get_atom, std::string, std::string),
   // Writes a key and answers its new revision.
   caf::result<uint64_t>(put_atom, kv_write),
-  // Removes a key; fine when it has no value.
-  caf::result<void>(delete_atom, std::string, std::string),
   // Sends the listener the value of bucket and key now and after every
   // change, until it goes down.
   caf::result<void>(subscribe_atom, std::string, std::string,
                     kv_listener_actor)>;
 
 } // namespace aiops
+
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::breakdown_listener_actor)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::bus_sink_actor)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::kv_listener_actor)

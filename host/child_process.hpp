@@ -1,0 +1,58 @@
+#pragma once
+
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace aiops {
+
+/// A program that runs as long as we do: started again with back-off when it
+/// ends, stopped with this object, and killed by the kernel should we die.
+class child_process {
+public:
+  struct config {
+    /// As it stands in our log.
+    std::string name;
+    /// Program and arguments; the program is a path or is looked up in PATH.
+    std::vector<std::string> command;
+    /// Where its output goes; ours when empty.
+    std::filesystem::path log_file;
+  };
+
+  /// Starts the program. A program that cannot be started is tried again like
+  /// one that ended.
+  explicit child_process(config cfg);
+
+  /// Calls `stop`.
+  ~child_process();
+
+  child_process(const child_process&) = delete;
+  child_process& operator=(const child_process&) = delete;
+
+  /// Asks the program to end (SIGTERM), forces it (SIGKILL) after a second,
+  /// and waits until it is gone.
+  void stop();
+
+private:
+  void run();
+
+  /// Waits for the child to end and answers how, in words.
+  std::string wait();
+
+  void signal(int number);
+
+  config config_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  /// The child, -1 when there is none.
+  pid_t pid_ = -1;
+  std::thread thread_;
+};
+
+} // namespace aiops

@@ -1,0 +1,180 @@
+#include "logs/jetstream.hpp"
+
+#include "actors/error.hpp"
+#include "actors/log.hpp"
+#include "nats/json.hpp"
+#include "nats/subjects.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace aiops {
+
+namespace {
+
+using nlohmann::json;
+
+/// The workload that `<stream>.<cluster>.<namespace>.<deployment>` names.
+std::optional<workload> workload_of(std::string_view subject,
+                                    std::string_view stream) {
+  if (!subject.starts_with(stream))
+    return std::nullopt;
+  subject.remove_prefix(stream.size());
+  std::vector<std::string> names;
+  while (!subject.empty()) {
+    subject.remove_prefix(1); // the dot
+    auto token = subject.substr(0, subject.find('.'));
+    auto name = subjects::decode_token(token);
+    if (!name || !valid_name(*name))
+      return std::nullopt;
+    names.push_back(std::move(*name));
+    subject.remove_prefix(token.size());
+  }
+  if (names.size() != 3)
+    return std::nullopt;
+  return workload{std::move(names[0]), std::move(names[1]),
+                  std::move(names[2])};
+}
+
+int64_t nanoseconds(milliseconds x) {
+  return std::chrono::nanoseconds{x}.count();
+}
+
+} // namespace
+
+jetstream_log_source_state::jetstream_log_source_state(
+  log_source_actor::pointer self)
+  : self_(self) {
+  // nop
+}
+
+void jetstream_log_source_state::init(bus_actor bus,
+                                      jetstream_log_source_config config) {
+  bus_ = std::move(bus);
+  config_ = std::move(config);
+}
+
+log_source_actor::behavior_type jetstream_log_source_state::make_behavior() {
+  return {
+    [this](count_atom) { return count(); },
+  };
+}
+
+caf::result<breakdown_ptr> jetstream_log_source_state::count() {
+  auto current = std::make_shared<cycle>();
+  current->promise = self_->make_response_promise<breakdown_ptr>();
+  read_page(current);
+  return current->promise;
+}
+
+template <class OnReply>
+void jetstream_log_source_state::ask(cycle_ptr current, std::string_view verb,
+                                     std::string payload, OnReply on_reply) {
+  bus_request request{subjects::jetstream_api(verb, config_.aggregation.stream),
+                      std::move(payload),
+                      {},
+                      config_.request_timeout};
+  self_
+    ->request(bus_, config_.request_timeout * 2, request_atom_v,
+              std::move(request))
+    .then(
+      [current, on_reply](const bus_reply& reply) mutable {
+        on_reply(std::move(current), reply.payload);
+      },
+      [current](const caf::error& err) mutable {
+        current->promise.deliver(
+          code_of(err) == ec::no_responders
+            ? make_error(ec::disconnected, "this NATS server or account has no "
+                                           "JetStream; enable it")
+            : err);
+      });
+}
+
+void jetstream_log_source_state::read_page(cycle_ptr current) {
+  auto payload = json{{"subjects_filter", config_.aggregation.stream + ".>"},
+                      {"offset", current->subjects_read}}
+                   .dump();
+  ask(current, "STREAM.INFO", std::move(payload),
+      [this](cycle_ptr next, const std::string& reply) {
+        handle_page(std::move(next), reply);
+      });
+}
+
+void jetstream_log_source_state::handle_page(cycle_ptr current,
+                                             const std::string& payload) {
+  auto answer = parse_json(payload);
+  auto result = jetstream_error_of(answer);
+  if (result.error == jetstream_error::stream_not_found) {
+    make_stream(std::move(current));
+    return;
+  }
+  auto state = answer.find("state");
+  if (result.error != 0 || state == answer.end() || !state->is_object()) {
+    current->promise.deliver(make_error(
+      ec::bad_reply, "counting the stream '" + config_.aggregation.stream
+                       + "' failed: " + result.description));
+    return;
+  }
+  // An empty stream has no list of subjects.
+  auto& subjects = (*state)["subjects"];
+  int64_t foreign = 0;
+  for (auto& [subject, count] : subjects.items()) {
+    auto id = workload_of(subject, config_.aggregation.stream);
+    if (id && count.is_number_integer())
+      current->builder.add(*id, count.get<int64_t>());
+    else
+      ++foreign;
+  }
+  if (foreign > 0 && foreign != foreign_subjects_)
+    log::warning("jetstream-log-source",
+                 "ignores subjects that do not name a workload",
+                 {{"stream", config_.aggregation.stream}, {"count", foreign}});
+  foreign_subjects_ = foreign;
+  current->subjects_read += static_cast<int64_t>(subjects.size());
+  // Present when the answer is one page of several.
+  auto total = integer_at(answer, "total");
+  if (!subjects.empty() && current->subjects_read < total)
+    read_page(std::move(current));
+  else
+    current->promise.deliver(current->builder.finish());
+}
+
+void jetstream_log_source_state::make_stream(cycle_ptr current) {
+  auto& limits = config_.aggregation;
+  auto payload = json{{"name", limits.stream},
+                      {"subjects", {limits.stream + ".>"}},
+                      {"retention", "limits"},
+                      {"storage", "file"},
+                      {"discard", "old"},
+                      {"max_consumers", -1},
+                      {"max_msgs", -1},
+                      {"max_msg_size", -1},
+                      {"max_age", nanoseconds(limits.stream_max_age)},
+                      {"max_bytes", limits.stream_max_bytes},
+                      {"num_replicas", 1}}
+                   .dump();
+  ask(std::move(current), "STREAM.CREATE", std::move(payload),
+      [this](cycle_ptr next, const std::string& reply) {
+        auto result = jetstream_error_of(parse_json(reply));
+        if (result.error == 0) {
+          log::info("jetstream-log-source", "made the stream of log messages",
+                    {{"stream", config_.aggregation.stream}});
+          next->promise.deliver(next->builder.finish());
+        } else if (result.error == jetstream_error::stream_name_in_use) {
+          // A replica was faster.
+          read_page(std::move(next));
+        } else {
+          next->promise.deliver(make_error(
+            ec::refused, "making the stream '" + config_.aggregation.stream
+                           + "' failed: " + result.description));
+        }
+      });
+}
+
+log_source_actor::behavior_type jetstream_log_source(
+  log_source_actor::stateful_pointer<jetstream_log_source_state> self,
+  bus_actor bus, jetstream_log_source_config config) {
+  self->state.init(std::move(bus), std::move(config));
+  return self->state.make_behavior();
+}
+
+} // namespace aiops

@@ -1,0 +1,281 @@
+#include "nats/bus.hpp"
+
+namespace aiops {
+
+namespace {
+
+/// Turns callbacks into messages, and does nothing else.
+class bus_bridge : public connection_listener {
+public:
+  explicit bus_bridge(internal_bus_actor bus) : bus_(std::move(bus)) {
+    // nop
+  }
+
+  void on_connect(uint64_t attempt, std::shared_ptr<connection> conn,
+                  std::string error) override {
+    caf::anon_send(bus_, connect_atom_v, attempt, std::move(conn),
+                   std::move(error));
+  }
+
+  void on_closed(uint64_t attempt) override {
+    caf::anon_send(bus_, delete_atom_v, attempt);
+  }
+
+  void on_reply(uint64_t id, std::string payload, bool no_responders) override {
+    caf::anon_send(bus_, update_atom_v, id, std::move(payload), no_responders);
+  }
+
+  void on_message(uint64_t id, bus_message msg) override {
+    caf::anon_send(bus_, update_atom_v, id, std::move(msg));
+  }
+
+  void on_error(std::string text) override {
+    log::warning("bus", "received an error from the NATS server",
+                 {{"error", text}});
+  }
+
+private:
+  internal_bus_actor bus_;
+};
+
+} // namespace
+
+// -- initialization and tear down ---------------------------------------------
+
+bus_state::bus_state(internal_bus_actor::pointer self) : self_(self) {
+  // nop
+}
+
+bus_state::~bus_state() {
+  if (bridge_)
+    bridge_->detach();
+}
+
+void bus_state::init(bus_config config) {
+  config_ = std::move(config);
+  bridge_ = std::make_shared<connection_bridge>(
+    std::make_shared<bus_bridge>(internal_bus_actor{self_}));
+  random_.seed(std::random_device{}());
+  self_->set_down_handler(
+    [this](const caf::down_msg& msg) { remove_sink(msg.source); });
+  open();
+}
+
+internal_bus_actor::behavior_type bus_state::make_behavior() {
+  return {
+    [this](request_atom, bus_request& request) {
+      return send_request(request);
+    },
+    [this](subscribe_atom, std::string& subject, bus_sink_actor& sink) {
+      add_subscription(subject, sink);
+    },
+    [this](status_atom) { return status(); },
+    [this](connect_atom, uint64_t attempt, std::shared_ptr<connection>& conn,
+           std::string& problem) { handle_connect(attempt, conn, problem); },
+    [this](connect_atom, uint64_t attempt, bool stuck) {
+      check_attempt(attempt, stuck);
+    },
+    [this](restart_atom) { open(); },
+    [this](delete_atom, uint64_t attempt) { handle_closed(attempt); },
+    [this](update_atom, uint64_t id, std::string& payload, bool none) {
+      handle_reply(id, payload, none);
+    },
+    [this](update_atom, uint64_t id, bus_message& msg) {
+      if (auto i = subscriptions_.find(id); i != subscriptions_.end())
+        self_->send(i->second.sink, std::move(msg));
+    },
+    [this](tick_atom) { expire_requests(); },
+  };
+}
+
+// -- requests -----------------------------------------------------------------
+
+caf::result<bus_reply> bus_state::send_request(bus_request& request) {
+  if (!connection_)
+    return make_error(ec::disconnected,
+                      "there is no connection to NATS: " + reason_);
+  if (pending_.size() >= config_.max_pending)
+    return make_error(ec::overloaded, "too many requests wait for NATS");
+  auto id = ++last_request_;
+  if (auto err = connection_->send(id, request))
+    return err;
+  auto deadline = self_->clock().now() + request.timeout;
+  auto promise = self_->make_response_promise<bus_reply>();
+  pending_.emplace(id, pending_request{promise, std::move(request.subject),
+                                       deadline});
+  deadlines_.emplace(deadline, id);
+  arm_timer();
+  return promise;
+}
+
+void bus_state::handle_reply(uint64_t id, std::string& payload,
+                             bool no_responders) {
+  auto i = pending_.find(id);
+  if (i == pending_.end())
+    return; // too late
+  auto request = std::move(i->second);
+  pending_.erase(i);
+  auto [first, last] = deadlines_.equal_range(request.deadline);
+  deadlines_.erase(std::find_if(first, last,
+                                [&](auto& entry) { return entry.second == id; }));
+  if (no_responders)
+    request.promise.deliver(make_error(ec::no_responders,
+                                       "nobody answers on the NATS subject '"
+                                         + request.subject + "'"));
+  else
+    request.promise.deliver(bus_reply{std::move(payload)});
+}
+
+void bus_state::expire_requests() {
+  timer_.reset();
+  auto end = deadlines_.upper_bound(self_->clock().now());
+  for (auto i = deadlines_.begin(); i != end; ++i) {
+    auto node = pending_.extract(i->second);
+    node.mapped().promise.deliver(
+      make_error(ec::timeout, "no answer in time on the NATS subject '"
+                                + node.mapped().subject + "'"));
+  }
+  deadlines_.erase(deadlines_.begin(), end);
+  arm_timer();
+}
+
+void bus_state::arm_timer() {
+  if (deadlines_.empty())
+    return;
+  auto next = deadlines_.begin()->first;
+  if (timer_ && *timer_ <= next)
+    return;
+  timer_ = next;
+  self_->delayed_send(self_, next - self_->clock().now(), tick_atom_v);
+}
+
+void bus_state::fail_all(const caf::error& reason) {
+  deadlines_.clear();
+  for (auto& [id, request] : std::exchange(pending_, {}))
+    request.promise.deliver(reason);
+}
+
+// -- subscriptions ------------------------------------------------------------
+
+void bus_state::add_subscription(std::string& subject, bus_sink_actor& sink) {
+  self_->monitor(sink);
+  auto id = ++last_subscription_;
+  auto [i, added] = subscriptions_.emplace(
+    id, subscription{std::move(subject), std::move(sink)});
+  if (connection_)
+    subscribe(id, i->second);
+}
+
+void bus_state::remove_sink(const caf::actor_addr& sink) {
+  // The server goes on sending until the next connection; a sink goes down
+  // only when the supervisor restarts it, and its messages find nobody here.
+  std::erase_if(subscriptions_, [&](auto& entry) {
+    return entry.second.sink.address() == sink;
+  });
+}
+
+void bus_state::subscribe(uint64_t id, const subscription& sub) {
+  if (auto err = connection_->subscribe(id, sub.subject))
+    log::warning("bus", "cannot subscribe",
+                 {{"subject", sub.subject}, {"error", text_of(err)}});
+  self_->send(sub.sink, connect_atom_v);
+}
+
+// -- connection ---------------------------------------------------------------
+
+void bus_state::open() {
+  if (connection_ || connecting_)
+    return;
+  connecting_ = true;
+  config_.open(config_.nats, ++attempt_, bridge_);
+  self_->delayed_send(self_, config_.connect_deadline, connect_atom_v, attempt_,
+                      false);
+}
+
+void bus_state::check_attempt(uint64_t attempt, bool stuck) {
+  if (stuck && abandoned_.count(attempt) > 0 && config_.give_up) {
+    config_.give_up("an attempt to connect to NATS hangs inside the library");
+    return;
+  }
+  if (stuck || !connecting_ || attempt != attempt_)
+    return;
+  log::error("bus", "abandons an attempt to connect: the NATS server accepted "
+                    "it and then fell silent");
+  reason_ = "the NATS server does not finish its greeting";
+  abandoned_.insert(attempt);
+  connecting_ = false;
+  self_->delayed_send(self_, config_.stuck_deadline, connect_atom_v, attempt,
+                      true);
+  retry_later();
+}
+
+void bus_state::handle_connect(uint64_t attempt,
+                               std::shared_ptr<connection>& conn,
+                               std::string& problem) {
+  abandoned_.erase(attempt);
+  if (attempt != attempt_ || !connecting_)
+    return;
+  connecting_ = false;
+  if (!conn) {
+    if (problem != reason_)
+      log::warning("bus", "cannot connect to NATS, keeps trying",
+                   {{"error", problem}});
+    reason_ = std::move(problem);
+    retry_later();
+    return;
+  }
+  connection_ = std::move(conn);
+  backoff_ = caf::timespan{0};
+  ++connects_;
+  log::info("bus", "connected to NATS", {{"server", status().server}});
+  for (auto& [id, sub] : subscriptions_)
+    subscribe(id, sub);
+}
+
+void bus_state::handle_closed(uint64_t attempt) {
+  if (attempt != attempt_ || !connection_)
+    return;
+  connection_.reset();
+  reason_ = "the connection was lost";
+  log::warning("bus", "lost the connection to NATS");
+  fail_all(make_error(ec::disconnected, "the connection to NATS was lost; "
+                                        "what was asked may have happened"));
+  retry_later();
+}
+
+void bus_state::retry_later() {
+  backoff_ = std::clamp(backoff_ * 2, config_.first_backoff,
+                        config_.last_backoff);
+  auto jitter = std::uniform_real_distribution{0.75, 1.25}(random_);
+  auto delay = std::chrono::duration_cast<caf::timespan>(backoff_ * jitter);
+  self_->delayed_send(self_, delay, restart_atom_v);
+}
+
+bus_status bus_state::status() const {
+  bus_status result;
+  if (connection_)
+    result = connection_->status();
+  else
+    result.reason = reason_;
+  result.connects = connects_;
+  return result;
+}
+
+// -- spawning -----------------------------------------------------------------
+
+namespace {
+
+internal_bus_actor::behavior_type
+bus_fun(internal_bus_actor::stateful_pointer<bus_state> self,
+        bus_config config) {
+  self->state.init(std::move(config));
+  return self->state.make_behavior();
+}
+
+} // namespace
+
+bus_actor bus(caf::actor_system& sys, bus_config config) {
+  return sys.spawn<caf::detached>(bus_fun, std::move(config));
+}
+
+} // namespace aiops

@@ -1,0 +1,148 @@
+#pragma once
+
+#include "actors/actors.hpp"
+#include "nats/connection.hpp"
+
+#include <functional>
+#include <map>
+#include <random>
+#include <set>
+#include <unordered_map>
+
+namespace aiops {
+
+struct bus_config {
+  nats_config nats;
+  /// Requests in flight; further ones are refused with `overloaded`.
+  size_t max_pending = 1024;
+  /// Wait between two attempts to connect: doubles from the first to the
+  /// second value, with a quarter of jitter.
+  caf::timespan first_backoff = std::chrono::milliseconds{50};
+  caf::timespan last_backoff = std::chrono::seconds{5};
+  /// An attempt to connect that takes longer is abandoned.
+  caf::timespan connect_deadline = std::chrono::seconds{15};
+  /// Called when an abandoned attempt has not ended after another
+  /// `stuck_deadline`: it then burns a core until the process is restarted.
+  std::function<void(std::string)> give_up;
+  caf::timespan stuck_deadline = std::chrono::seconds{60};
+  /// Starts an attempt to connect; tests put their own in place.
+  std::function<void(nats_config, uint64_t, std::shared_ptr<connection_bridge>)>
+    open = connection::open;
+};
+
+} // namespace aiops
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<aiops::connection>)
+
+namespace aiops {
+
+/// INTERNAL: what the library's threads and our timers tell the bus.
+using internal_bus_actor = bus_actor::extend<
+  // An attempt ended.
+  caf::replies_to<connect_atom, uint64_t, std::shared_ptr<connection>,
+                  std::string>::with<void>,
+  // An attempt should have ended by now (false), or must have (true).
+  caf::replies_to<connect_atom, uint64_t, bool>::with<void>,
+  // Time to try again.
+  caf::replies_to<restart_atom>::with<void>,
+  // The connection of that attempt is gone.
+  caf::replies_to<delete_atom, uint64_t>::with<void>,
+  // A reply, or word that there are no responders.
+  caf::replies_to<update_atom, uint64_t, std::string, bool>::with<void>,
+  // A message for a subscription.
+  caf::replies_to<update_atom, uint64_t, bus_message>::with<void>,
+  // Time to look for expired requests.
+  caf::replies_to<tick_atom>::with<void>>;
+
+class bus_state {
+public:
+  static inline const char* name = "bus";
+
+  explicit bus_state(internal_bus_actor::pointer self);
+
+  ~bus_state();
+
+  void init(bus_config config);
+
+  internal_bus_actor::behavior_type make_behavior();
+
+private:
+  using time_point = caf::actor_clock::time_point;
+
+  struct pending_request {
+    caf::typed_response_promise<bus_reply> promise;
+    std::string subject;
+    time_point deadline;
+  };
+
+  struct subscription {
+    std::string subject;
+    bus_sink_actor sink;
+  };
+
+  // -- requests ---------------------------------------------------------------
+
+  caf::result<bus_reply> send_request(bus_request& request);
+
+  void handle_reply(uint64_t id, std::string& payload, bool no_responders);
+
+  void expire_requests();
+
+  void arm_timer();
+
+  void fail_all(const caf::error& reason);
+
+  // -- subscriptions ----------------------------------------------------------
+
+  void add_subscription(std::string& subject, bus_sink_actor& sink);
+
+  void remove_sink(const caf::actor_addr& sink);
+
+  void subscribe(uint64_t id, const subscription& sub);
+
+  // -- connection -------------------------------------------------------------
+
+  void open();
+
+  void check_attempt(uint64_t attempt, bool stuck);
+
+  void handle_connect(uint64_t attempt, std::shared_ptr<connection>& conn,
+                      std::string& problem);
+
+  void handle_closed(uint64_t attempt);
+
+  void retry_later();
+
+  bus_status status() const;
+
+  // -- member variables -------------------------------------------------------
+
+  internal_bus_actor::pointer self_;
+  bus_config config_;
+  std::shared_ptr<connection_bridge> bridge_;
+  std::shared_ptr<connection> connection_;
+  /// Number of the latest attempt to connect.
+  uint64_t attempt_ = 0;
+  /// Whether the latest attempt has not ended yet.
+  bool connecting_ = false;
+  /// Attempts that took too long and have not ended yet.
+  std::set<uint64_t> abandoned_;
+  caf::timespan backoff_{0};
+  int64_t connects_ = 0;
+  std::string reason_ = "not connected yet";
+  std::minstd_rand random_;
+
+  uint64_t last_request_ = 0;
+  std::unordered_map<uint64_t, pending_request> pending_;
+  std::multimap<time_point, uint64_t> deadlines_;
+  /// When the timer goes off that is set, if any.
+  std::optional<time_point> timer_;
+
+  uint64_t last_subscription_ = 0;
+  std::map<uint64_t, subscription> subscriptions_;
+};
+
+/// Spawn it detached: the library may block for moments when a peer stalls.
+bus_actor bus(caf::actor_system& sys, bus_config config);
+
+} // namespace aiops
