@@ -137,9 +137,10 @@ struct command_line {
 /// precedence, and checks the result.
 command_line parse_command_line(int argc, const char* const* argv);
 
-/// Checks what can be checked without asking anybody: that combinations make
-/// sense and that named files can be read. Answers a sentence that names the
-/// remedy, empty when all is well.
+/// Checks what can be checked without asking anybody: that values are in range
+/// and part of this version, that combinations make sense, and that named files
+/// can be read. Answers a sentence that names the option, the value and the
+/// remedy; empty when all is well.
 std::string validate(const gateway_config& config);
 
 } // namespace aiops

@@ -1,0 +1,309 @@
+#include "actors/config_options.hpp"
+
+#include "actors/config_kinds.hpp"
+
+#include <cctype>
+
+namespace aiops {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+
+constexpr auto kibibyte = int64_t{1024};
+constexpr auto mebibyte = 1024 * kibibyte;
+constexpr auto gibibyte = 1024 * mebibyte;
+
+// -- options with a form of their own -----------------------------------------
+
+bool set_listen(gateway_config& cfg, const std::string& value) {
+  auto address = read_endpoint(value);
+  if (address) {
+    cfg.http.host = address->host;
+    cfg.http.port = address->port;
+  }
+  return address.has_value();
+}
+
+bool set_nats_url(gateway_config& cfg, const std::string& value) {
+  auto urls = read_list(value);
+  if (urls == std::vector<std::string>{"embedded"}) {
+    cfg.nats.urls.clear();
+    return true;
+  }
+  if (urls.empty() || !std::all_of(urls.begin(), urls.end(), valid_nats_url))
+    return false;
+  cfg.nats.urls = std::move(urls);
+  return true;
+}
+
+std::string get_nats_url(const gateway_config& cfg) {
+  std::string result;
+  for (auto& url : cfg.nats.urls)
+    result += (result.empty() ? "" : ",") + url;
+  return result.empty() ? "embedded" : result;
+}
+
+bool set_log_stream(gateway_config& cfg, const std::string& value) {
+  auto allowed = [](unsigned char c) {
+    return std::isalnum(c) || c == '_' || c == '-';
+  };
+  cfg.aggregation.stream = value;
+  return !value.empty() && std::all_of(value.begin(), value.end(), allowed);
+}
+
+const choices<gpu_config::kind> gpu_kinds = {
+  {"auto", gpu_config::kind::automatic},
+  {"none", gpu_config::kind::none},
+  {"kubernetes", gpu_config::kind::kubernetes},
+  {"nvml", gpu_config::kind::nvml},
+};
+
+option gpu_source(option x) {
+  auto field = [](auto& cfg) -> auto& { return cfg.gpu.source; };
+  auto words = choice(std::move(x), field, gpu_kinds, 2);
+  auto result = words;
+  result.placeholder = "SOURCE";
+  result.expected = "auto, none or file:PATH";
+  result.set = [words](gateway_config& cfg, const std::string& value) {
+    auto names_file = value.starts_with("file:") && value.size() > 5;
+    cfg.gpu.file = names_file ? value.substr(5) : std::string{};
+    if (names_file)
+      cfg.gpu.source = gpu_config::kind::file;
+    return names_file || words.set(cfg, value);
+  };
+  result.get = [words](const gateway_config& cfg) {
+    return cfg.gpu.source == gpu_config::kind::file
+             ? "file:" + cfg.gpu.file.string()
+             : words.get(cfg);
+  };
+  result.check = [words, expected = result.expected](
+                   const gateway_config& cfg) {
+    if (cfg.gpu.source == gpu_config::kind::file)
+      return file_problem(cfg.gpu.file);
+    return words.check(cfg).empty() ? std::string{}
+                                    : "'" + words.get(cfg)
+                                        + "' is not built into this version; "
+                                          "use "
+                                        + expected;
+  };
+  return result;
+}
+
+// -- the table ----------------------------------------------------------------
+
+#define AIOPS_FIELD(name) [](auto& cfg) -> auto& { return cfg.name; }
+
+void add_http(std::vector<option>& to) {
+  auto add = [&](option x) {
+    x.group = "HTTP";
+    to.push_back(std::move(x));
+  };
+  option listen;
+  listen.name = "listen";
+  listen.placeholder = "HOST:PORT";
+  listen.help = "Where to listen; port 0 takes any free one.";
+  listen.expected = "HOST:PORT, for example 127.0.0.1:11080 or [::1]:11080";
+  listen.set = set_listen;
+  listen.get = [](const gateway_config& cfg) {
+    return write_endpoint(cfg.http.host, cfg.http.port);
+  };
+  add(std::move(listen));
+  add(count({.name = "http-workers",
+             .help = "Threads that serve requests."},
+            AIOPS_FIELD(http.workers), 2, 4096));
+  add(count({.name = "http-max-connections",
+             .help = "Open connections; further ones are answered 503."},
+            AIOPS_FIELD(http.max_connections), 1, 100'000));
+  add(size({.name = "max-body",
+            .help = "Largest request body; a larger one is answered 413."},
+           AIOPS_FIELD(http.max_body), 1, gibibyte));
+  add(duration({.name = "client-timeout",
+                .help = "How long a client may take to send one request, and "
+                        "to take its answer."},
+               AIOPS_FIELD(http.client_timeout), milliseconds{10}, hours{1}));
+  add(duration({.name = "keep-alive-timeout",
+                .help = "How long a connection may idle between two "
+                        "requests."},
+               AIOPS_FIELD(http.keep_alive_timeout), milliseconds{10},
+               hours{1}));
+}
+
+void add_nats(std::vector<option>& to) {
+  auto add = [&](option x) {
+    x.group = "NATS";
+    to.push_back(std::move(x));
+  };
+  option url;
+  url.name = "nats-url";
+  url.placeholder = "URL[,URL…]";
+  url.help = "NATS servers, or 'embedded': the gateway then runs its own.";
+  url.expected = "'embedded', or URLs such as nats://10.0.0.1:4222 or "
+                 "tls://nats.example.org, separated by commas";
+  url.known_as = "NATS_SERVER_URL";
+  url.holds_passwords = true;
+  url.set = set_nats_url;
+  url.get = get_nats_url;
+  add(std::move(url));
+  add(file({.name = "nats-nkey-seed",
+            .help = "File with an NKey seed; the public key is derived "
+                    "from it.",
+            .known_as = "NKEY_SEED_FILENAME"},
+           AIOPS_FIELD(nats.nkey_seed_file)));
+  add(file({.name = "nats-creds",
+            .help = "File with NATS credentials (JWT and seed)."},
+           AIOPS_FIELD(nats.creds_file)));
+  add(text({.name = "nats-user", .placeholder = "NAME",
+            .help = "User; its password comes from --nats-password-file."},
+           AIOPS_FIELD(nats.user)));
+  add(file({.name = "nats-password-file",
+            .help = "File with the user's password."},
+           AIOPS_FIELD(nats.password_file)));
+  add(file({.name = "nats-ca",
+            .help = "CA certificates (PEM) that the server's is checked "
+                    "against."},
+           AIOPS_FIELD(nats.ca_file)));
+  add(file({.name = "nats-cert", .help = "Client certificate (PEM)."},
+           AIOPS_FIELD(nats.cert_file)));
+  add(file({.name = "nats-key", .help = "Key of the client certificate (PEM)."},
+           AIOPS_FIELD(nats.key_file)));
+  add(text({.name = "nats-server", .placeholder = "PROGRAM",
+            .help = "Program that runs as the embedded server; looked up in "
+                    "PATH and the sbin directories."},
+           AIOPS_FIELD(nats_server_program)));
+}
+
+void add_domain(std::vector<option>& to) {
+  auto add = [&](option x) {
+    x.group = "Training, logs and GPUs";
+    to.push_back(std::move(x));
+  };
+  add(choice({.name = "backend-protocol", .placeholder = "PROTOCOL",
+              .help = "Generation of training backends to speak to: "
+                      "request-reply."},
+             AIOPS_FIELD(protocol),
+             choices<backend_protocol>{
+               {"request-reply", backend_protocol::request_reply},
+               {"kv", backend_protocol::kv}},
+             1));
+  add(choice({.name = "log-source", .placeholder = "SOURCE",
+              .help = "Where log messages are counted: jetstream, or none "
+                      "when another replica or program writes the counts."},
+             AIOPS_FIELD(aggregation.source),
+             choices<log_source>{{"jetstream", log_source::jetstream},
+                                 {"none", log_source::none},
+                                 {"opensearch", log_source::opensearch}},
+             2));
+  add(duration({.name = "aggregation-interval",
+                .help = "How often log messages are counted."},
+               AIOPS_FIELD(aggregation.interval), milliseconds{100},
+               hours{24}));
+  option stream;
+  stream.name = "log-stream";
+  stream.placeholder = "NAME";
+  stream.help = "Stream of the log messages, and first token of their "
+                "subjects.";
+  stream.expected = "letters, digits, '_' and '-'";
+  stream.set = set_log_stream;
+  stream.get = [](const gateway_config& cfg) { return cfg.aggregation.stream; };
+  add(std::move(stream));
+  add(duration({.name = "log-stream-max-age",
+                .help = "How long log messages are kept, when the gateway has "
+                        "to make the stream."},
+               AIOPS_FIELD(aggregation.stream_max_age), minutes{1},
+               hours{24 * 3660}));
+  add(size({.name = "log-stream-max-bytes",
+            .help = "How much of the log messages is kept, when the gateway "
+                    "has to make the stream."},
+           AIOPS_FIELD(aggregation.stream_max_bytes), mebibyte,
+           1024 * 1024 * gibibyte));
+  add(gpu_source({.name = "gpu-source",
+                  .help = "Where GPUs are looked for: file:PATH or none; auto "
+                          "picks what is there."}));
+  add(duration({.name = "request-timeout",
+                .help = "Deadline of reads and writes of backend and store."},
+               AIOPS_FIELD(deadlines.request), milliseconds{10}, minutes{10}));
+  add(duration({.name = "train-timeout",
+                .help = "Deadline of a submission, start to end."},
+               AIOPS_FIELD(deadlines.train), milliseconds{10}, hours{1}));
+}
+
+void add_program(std::vector<option>& to) {
+  auto add = [&](option x) {
+    x.group = "Program";
+    to.push_back(std::move(x));
+  };
+  option state;
+  state.name = "state-dir";
+  state.placeholder = "DIR";
+  state.help = "Where the embedded server and the demo keep their data.";
+  state.known_as = "STATE_DIRECTORY";
+  state.default_words = "$XDG_STATE_HOME/aiops-gateway";
+  state.expected = "the path of a directory";
+  state.set = [](gateway_config& cfg, const std::string& value) {
+    cfg.state_dir = value;
+    return !value.empty();
+  };
+  state.get = [](const gateway_config& cfg) { return cfg.state_dir.string(); };
+  add(std::move(state));
+  option demo;
+  demo.name = "demo";
+  demo.help = "Also run a simulated training backend and a feed of sample "
+              "logs.";
+  demo.expected = "true or false";
+  demo.set = [](gateway_config& cfg, const std::string& value) {
+    auto on = read_bool(value);
+    cfg.demo = on.value_or(false);
+    return on.has_value();
+  };
+  demo.get = [](const gateway_config& cfg) {
+    return std::string{cfg.demo ? "true" : "false"};
+  };
+  add(std::move(demo));
+  add(choice({.name = "log-level", .placeholder = "LEVEL",
+              .help = "Least level that is logged: debug, info, warning or "
+                      "error."},
+             AIOPS_FIELD(logging.level),
+             choices<log::level>{{"debug", log::level::debug},
+                                 {"info", log::level::info},
+                                 {"warning", log::level::warning},
+                                 {"error", log::level::error}},
+             4));
+  add(choice({.name = "log-format", .placeholder = "FORMAT",
+              .help = "text, json or journal.",
+              .default_words = "text, journal under systemd"},
+             AIOPS_FIELD(logging.format),
+             choices<log::format>{{"text", log::format::text},
+                                  {"json", log::format::json},
+                                  {"journal", log::format::journal}},
+             3));
+}
+
+#undef AIOPS_FIELD
+
+} // namespace
+
+std::string option::environment() const {
+  auto result = "AIOPS_GATEWAY_" + name;
+  for (auto& c : result)
+    c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
+  return result;
+}
+
+std::string option::default_value() const {
+  return default_words.empty() ? get(gateway_config{}) : default_words;
+}
+
+const std::vector<option>& all_options() {
+  static const auto instance = [] {
+    std::vector<option> result;
+    for (auto add : {add_http, add_nats, add_domain, add_program})
+      add(result);
+    return result;
+  }();
+  return instance;
+}
+
+} // namespace aiops
