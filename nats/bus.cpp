@@ -263,19 +263,10 @@ bus_status bus_state::status() const {
 
 // -- spawning -----------------------------------------------------------------
 
-namespace {
-
 internal_bus_actor::behavior_type
-bus_fun(internal_bus_actor::stateful_pointer<bus_state> self,
-        bus_config config) {
+bus(internal_bus_actor::stateful_pointer<bus_state> self, bus_config config) {
   self->state.init(std::move(config));
   return self->state.make_behavior();
-}
-
-} // namespace
-
-bus_actor bus(caf::actor_system& sys, bus_config config) {
-  return sys.spawn<caf::detached>(bus_fun, std::move(config));
 }
 
 } // namespace aiops

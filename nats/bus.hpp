@@ -143,6 +143,7 @@ private:
 };
 
 /// Spawn it detached: the library may block for moments when a peer stalls.
-bus_actor bus(caf::actor_system& sys, bus_config config);
+internal_bus_actor::behavior_type
+bus(internal_bus_actor::stateful_pointer<bus_state> self, bus_config config);
 
 } // namespace aiops
