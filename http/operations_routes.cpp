@@ -1,0 +1,85 @@
+#include "http/json.hpp"
+#include "http/routes.hpp"
+
+/// @file
+/// What operators and their machines ask.
+
+namespace aiops {
+
+namespace {
+
+/// Health checks come often and must not wait for anybody.
+constexpr milliseconds check_deadline{500};
+
+std::string flag(bool x) {
+  return x ? "true" : "false";
+}
+
+bool all_started(const gateway_actors& xs) {
+  return xs.training && xs.training_status && xs.watchlist && xs.gpu_info
+         && xs.log_aggregation;
+}
+
+struct check {
+  bool ok;
+  std::string json;
+};
+
+check check_actors(const gateway_actors& actors) {
+  auto ok = all_started(actors);
+  return {ok, R"({"ok":)" + flag(ok) + "}"};
+}
+
+check check_nats(const gateway_actors& actors, route_env& env) {
+  auto got = env.actors.ask(actors.bus, check_deadline, status_atom_v);
+  auto ok = got && got->connected;
+  auto server = got ? got->server : std::string{};
+  auto reason = got ? got->reason : text_of(got.error());
+  return {ok, R"({"ok":)" + flag(ok) + R"(,"server":)" + json_string(server)
+                + R"(,"reason":)" + json_string(reason) + "}"};
+}
+
+/// Old counts are served with their age, so they do not make us unready.
+check check_counts(const gateway_actors& actors, route_env& env) {
+  auto got = env.actors.ask(actors.log_aggregation, check_deadline, get_atom_v);
+  if (!got)
+    return {false,
+            R"({"ok":false,"reason":)" + json_string(text_of(got.error())) + "}"};
+  auto& counts = (*got)->value();
+  auto ok = counts.aggregated_at && !counts.stale;
+  auto at = counts.aggregated_at ? json_string(to_rfc3339(*counts.aggregated_at))
+                                 : std::string{"null"};
+  return {ok, R"({"ok":)" + flag(ok) + R"(,"aggregatedAt":)" + at
+                + R"(,"reason":)" + json_string(counts.reason) + "}"};
+}
+
+} // namespace
+
+http_response get_livez(const http_request&, route_env&) {
+  http_response result;
+  result.body = R"({"status":"ok"})";
+  return result;
+}
+
+http_response get_readyz(const http_request&, route_env& env) {
+  auto actors = env.alive();
+  auto started = check_actors(*actors);
+  auto nats = check_nats(*actors, env);
+  auto counts = check_counts(*actors, env);
+  auto ready = started.ok && nats.ok;
+  http_response result;
+  result.status = ready ? 200 : 503;
+  result.body = R"({"ready":)" + flag(ready) + R"(,"checks":{"actors":)"
+                + started.json + R"(,"nats":)" + nats.json + R"(,"counts":)"
+                + counts.json + "}}";
+  return result;
+}
+
+http_response get_version(const http_request&, route_env&) {
+  http_response result;
+  result.body = R"({"name":"aiops-gateway","version":")" AIOPS_GATEWAY_VERSION
+                R"("})";
+  return result;
+}
+
+} // namespace aiops

@@ -1,0 +1,151 @@
+#include "http/routes.hpp"
+
+#include "actors/workload.hpp"
+
+#include <array>
+
+namespace aiops {
+
+namespace {
+
+using namespace std::literals;
+
+// The compatibility surface: in-cluster services use the first prefix, the
+// dashboard the second one.
+#define AIOPS_COMPAT(method, path, handler, waits)                             \
+  route{method, "/ModelTraining" path, handler, waits}, route {                \
+    method, "/opni-api/ModelTraining" path, handler, waits                     \
+  }
+
+constexpr std::array table = {
+  AIOPS_COMPAT("POST", "/model/train", post_train, true),
+  AIOPS_COMPAT("PUT", "/model/statistics", put_statistics, true),
+  AIOPS_COMPAT("PUT", "/model/current_status", put_current_status, true),
+  AIOPS_COMPAT("GET", "/model/status", get_model_status, true),
+  AIOPS_COMPAT("GET", "/model/training_parameters", get_training_parameters,
+               true),
+  AIOPS_COMPAT("GET", "/workload_aggregation/{id}", get_workload_aggregation,
+               false),
+  AIOPS_COMPAT("GET", "/gpu_info", get_gpu_info, true),
+  route{"GET", "/api/v1/clusters", get_clusters, false},
+  route{"GET", "/livez", get_livez, false},
+  route{"GET", "/readyz", get_readyz, false},
+  route{"GET", "/version", get_version, false},
+};
+
+#undef AIOPS_COMPAT
+
+/// Cuts the first segment off a path that begins with a slash.
+std::string_view cut_segment(std::string_view& path) {
+  path.remove_prefix(1);
+  auto segment = path.substr(0, path.find('/'));
+  path.remove_prefix(segment.size());
+  return segment;
+}
+
+/// Whether a path matches a pattern; leaves the segment that `{id}` stands for
+/// in `id`, encoded as it came.
+bool matches(std::string_view pattern, std::string_view path,
+             std::string_view& id) {
+  while (!pattern.empty() && !path.empty()) {
+    auto expected = cut_segment(pattern);
+    auto segment = cut_segment(path);
+    if (expected == "{id}" && !segment.empty())
+      id = segment;
+    else if (expected != segment
+             && (segment.find('%') == std::string_view::npos
+                 || decode_segment(segment) != expected))
+      return false;
+  }
+  return pattern.empty() && path.empty();
+}
+
+http_response run(const route& found, const http_request& req, route_env& env,
+                  admission& gate) {
+  if (!found.waits)
+    return found.handler(req, env);
+  if (!gate.enter())
+    return error_response(dialect_of(req.path),
+                          make_error(ec::overloaded,
+                                     "too many requests wait for an answer, "
+                                     "try again in a moment"));
+  struct leaver {
+    admission& gate;
+    ~leaver() {
+      gate.leave();
+    }
+  } guard{gate};
+  return found.handler(req, env);
+}
+
+http_response not_allowed(const http_request& req, std::string allow) {
+  http_response result;
+  if (req.method == "OPTIONS")
+    result.status = 204;
+  else
+    result = error_response(dialect_of(req.path), 405, 12,
+                            "this path takes " + allow);
+  result.allow = std::move(allow);
+  return result;
+}
+
+} // namespace
+
+std::span<const route> routes() {
+  return table;
+}
+
+std::optional<std::string> decode_segment(std::string_view text) {
+  auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+  };
+  std::string result;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      result += text[i];
+      continue;
+    }
+    auto high = i + 2 < text.size() ? digit(text[i + 1]) : -1;
+    auto low = i + 2 < text.size() ? digit(text[i + 2]) : -1;
+    if (high < 0 || low < 0)
+      return std::nullopt;
+    result += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return result;
+}
+
+http_response dispatch(http_request req, route_env& env, admission& gate) {
+  auto method = req.method == "HEAD" ? "GET"sv : req.method;
+  std::string allow;
+  for (auto& candidate : table) {
+    std::string_view id;
+    if (!matches(candidate.pattern, req.path, id))
+      continue;
+    if (candidate.method != method) {
+      allow += allow.empty() ? "" : ", ";
+      allow += candidate.method;
+      continue;
+    }
+    if (!id.empty()) {
+      auto decoded = decode_segment(id);
+      if (!decoded || !valid_name(*decoded))
+        return error_response(dialect_of(req.path),
+                              make_error(ec::invalid_argument,
+                                         "the cluster's id is malformed"));
+      req.id = std::move(*decoded);
+    }
+    return run(candidate, req, env, gate);
+  }
+  if (allow.empty())
+    return error_response(dialect_of(req.path), 404, 5,
+                          "there is nothing at this path");
+  if (allow.starts_with("GET"))
+    allow += ", HEAD";
+  return not_allowed(req, allow + ", OPTIONS");
+}
+
+} // namespace aiops
