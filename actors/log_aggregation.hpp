@@ -6,6 +6,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace aiops {
@@ -64,19 +65,27 @@ private:
   caf::result<overview_answer> get_overview();
 
   /// Keeps a caller until the counts are loaded.
-  caf::result<void> wait(std::optional<std::string> cluster_id);
+  template <class T>
+  caf::result<T> wait(std::optional<std::string> cluster_id);
+
+  void serve_waiting();
+
+  void expire_waiting();
 
   counts_answer counts_of(const std::string& cluster_id) const;
 
-  overview_answer overview() const;
+  overview_answer overview();
+
+  /// Why the counts are stale; empty when they are not.
+  std::string stale_reason() const;
 
   // -- following the store -----------------------------------------------------
 
   void subscribe();
 
-  void update(const stored_breakdown& counts);
+  void update(stored_breakdown counts);
 
-  void replace(stored_breakdown counts);
+  void replace(stored_breakdown counts, bool own);
 
   /// Whether `counts` are not older than those in memory.
   bool supersedes(const stored_breakdown& counts) const;
@@ -89,7 +98,7 @@ private:
 
   void store(const breakdown_ptr& counts);
 
-  void succeeded(stored_breakdown counts);
+  void succeeded(const breakdown_ptr& counts, uint64_t revision);
 
   void failed(const caf::error& err);
 
@@ -102,6 +111,10 @@ private:
   log_aggregation_config cfg_;
   /// What the store has, as far as we know.
   stored_breakdown counts_;
+  /// Whether `counts_` is what we wrote and the store did not send yet.
+  bool own_ = false;
+  /// Made of `counts_`; null when it has to be made anew.
+  overview_answer overview_;
   /// Whether `counts_` says anything yet.
   bool loaded_ = false;
   std::deque<waiter> waiting_;

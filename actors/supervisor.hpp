@@ -61,48 +61,49 @@ private:
     gateway_actors before;
   };
 
-  /// The child that is being stopped.
+  /// The wait for the last of those that run to stop.
   struct stopping {
-    size_t index;
     clock::time_point deadline;
     bool killed = false;
   };
 
   void tick();
 
-  /// Starts all from the first that does not run.
+  /// Starts all that do not run.
   void start_children();
 
-  bool start(child& x);
+  bool start(child& x, gateway_actors& known);
 
   void down(const caf::down_msg& msg);
 
   void exit(const caf::exit_msg& msg);
 
-  /// Notes that everything from `index` on has to stop.
+  /// Lets everything from `index` on stop.
   void stop_from(size_t index);
 
-  /// Stops the last child that has to stop; when there is none left, goes on
-  /// with the restart or quits.
-  void stop_next();
+  /// Stops the last one that has to stop; when there is none left, restarts or
+  /// quits.
+  void proceed();
 
-  void insist();
+  /// Sends an exit message to the last one that runs and waits for its end.
+  void stop_last(caf::exit_reason reason);
 
   void schedule_restart();
-
-  void wake_after(milliseconds pause);
 
   supervisor_actor::pointer self_;
   std::vector<child> children_;
   directory* directory_ = nullptr;
   supervisor_config cfg_;
   give_up_fun give_up_;
-  /// Children from here on have to stop; their number when none has to.
+  /// Children that were started and did not stop yet, from the first on.
+  size_t running_ = 0;
+  /// Children that may run, from the first on.
   size_t keep_ = 0;
   std::optional<stopping> stopping_;
   std::optional<clock::time_point> restart_at_;
   /// Times of the latest restarts.
   std::deque<clock::time_point> restarts_;
+  std::string last_death_;
   bool gave_up_ = false;
   /// Why we quit once all children are down.
   std::optional<caf::error> exit_reason_;

@@ -1,0 +1,222 @@
+#include "actors/log_aggregation.hpp"
+
+#include "actors/error.hpp"
+#include "actors/log.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace aiops {
+
+namespace {
+
+constexpr auto min_backoff = milliseconds{250};
+
+} // namespace
+
+log_aggregation_actor::behavior_type
+log_aggregation_state::make_behavior(log_source_actor source, store_actor store,
+                                     const log_aggregation_config& cfg) {
+  source_ = std::move(source);
+  store_ = std::move(store);
+  cfg_ = cfg;
+  next_subscribe_ = self_->clock().now();
+  if (source_)
+    next_aggregation_ = next_subscribe_;
+  caf::anon_send(self_, tick_atom_v);
+  return {
+    [this](get_atom, const std::string& id) { return get(id); },
+    [this](get_atom) { return get_overview(); },
+    [this](update_atom, const stored_breakdown& x) { return update(x); },
+    [this](tick_atom) { return tick(); },
+  };
+}
+
+// -- serving ------------------------------------------------------------------
+
+caf::result<log_aggregation_state::counts_answer>
+log_aggregation_state::get(const std::string& cluster_id) {
+  if (!loaded_)
+    return wait<counts_answer>(cluster_id);
+  return counts_of(cluster_id);
+}
+
+caf::result<log_aggregation_state::overview_answer>
+log_aggregation_state::get_overview() {
+  if (!loaded_)
+    return wait<overview_answer>(std::nullopt);
+  return overview();
+}
+
+template <class T>
+caf::result<T>
+log_aggregation_state::wait(std::optional<std::string> cluster_id) {
+  if (waiting_.size() >= cfg_.max_waiting)
+    return make_error(ec::overloaded, "too many callers wait for the counts to "
+                                      "be loaded, try again in a moment");
+  auto promise = self_->make_response_promise();
+  auto deadline = self_->clock().now() + cfg_.request_timeout;
+  waiting_.push_back({deadline, std::move(cluster_id), promise});
+  wake_at(deadline);
+  return promise;
+}
+
+void log_aggregation_state::serve_waiting() {
+  for (auto& caller : std::exchange(waiting_, {})) {
+    if (caller.cluster_id)
+      caller.promise.deliver(counts_of(*caller.cluster_id));
+    else
+      caller.promise.deliver(overview());
+  }
+}
+
+void log_aggregation_state::expire_waiting() {
+  auto now = self_->clock().now();
+  for (; !waiting_.empty() && waiting_.front().deadline <= now;
+       waiting_.pop_front())
+    waiting_.front().promise.deliver(
+      make_error(ec::disconnected, "the counts were not loaded yet: no "
+                                   "connection to NATS"));
+}
+
+log_aggregation_state::counts_answer
+log_aggregation_state::counts_of(const std::string& cluster_id) const {
+  if (counts_.value) {
+    auto& clusters = counts_.value->clusters;
+    if (auto i = clusters.find(cluster_id); i != clusters.end())
+      return i->second;
+  }
+  return make_snapshot(cluster_counts{cluster_id, {}});
+}
+
+std::string log_aggregation_state::stale_reason() const {
+  if (!failure_.empty() || !counts_.value)
+    return failure_;
+  auto age = cfg_.wall_clock() - counts_.created;
+  if (age <= cfg_.interval * stale_after_intervals)
+    return {};
+  return "nobody stored new counts for more than "
+         + std::to_string(stale_after_intervals) + " aggregation intervals";
+}
+
+log_aggregation_state::overview_answer log_aggregation_state::overview() {
+  auto reason = stale_reason();
+  if (!overview_ || overview_->value().reason != reason) {
+    cluster_overview result;
+    if (counts_.value) {
+      result.clusters = summarize(*counts_.value);
+      result.aggregated_at = counts_.created;
+    }
+    result.stale = !reason.empty();
+    result.reason = std::move(reason);
+    result.source = cfg_.source;
+    overview_ = make_snapshot(std::move(result));
+  }
+  return overview_;
+}
+
+// -- following the store ------------------------------------------------------
+
+void log_aggregation_state::subscribe() {
+  next_subscribe_.reset();
+  self_->request(store_, cfg_.request_timeout, subscribe_atom_v,
+                 breakdown_listener_actor{self_})
+    .then([] {},
+          [this](const caf::error& err) {
+            log::warning(name, "cannot follow the counts",
+                         {{"reason", text_of(err)}});
+            next_subscribe_ = self_->clock().now() + cfg_.request_timeout;
+            wake_at(*next_subscribe_);
+          });
+}
+
+void log_aggregation_state::update(stored_breakdown counts) {
+  if (loaded_ && !supersedes(counts))
+    return;
+  // Of the echo of our own write only the time is news; the counts and the
+  // bytes made of them stay.
+  if (own_ && counts.value && counts.revision == counts_.revision)
+    counts.value = counts_.value;
+  replace(std::move(counts), false);
+}
+
+void log_aggregation_state::replace(stored_breakdown counts, bool own) {
+  counts_ = std::move(counts);
+  own_ = own;
+  loaded_ = true;
+  overview_ = nullptr;
+  serve_waiting();
+}
+
+bool log_aggregation_state::supersedes(const stored_breakdown& counts) const {
+  // A bucket that was deleted and made anew counts its revisions from 1 again;
+  // its values are newer all the same.
+  return !counts.value || counts.revision == 0
+         || counts.revision >= counts_.revision
+         || counts.created > counts_.created;
+}
+
+// -- aggregating --------------------------------------------------------------
+
+void log_aggregation_state::tick() {
+  auto now = self_->clock().now();
+  expire_waiting();
+  if (next_subscribe_ && *next_subscribe_ <= now)
+    subscribe();
+  if (next_aggregation_ && *next_aggregation_ <= now)
+    aggregate();
+}
+
+void log_aggregation_state::aggregate() {
+  next_aggregation_.reset();
+  started_ = self_->clock().now();
+  self_->request(source_, cfg_.interval * 3 / 4, count_atom_v)
+    .then([this](const breakdown_ptr& counts) { store(counts); },
+          [this](const caf::error& err) { failed(err); });
+}
+
+void log_aggregation_state::store(const breakdown_ptr& counts) {
+  auto timeout = std::min(cfg_.request_timeout, cfg_.interval / 5);
+  self_->request(store_, timeout, put_atom_v, counts)
+    .then([this, counts](uint64_t revision) { succeeded(counts, revision); },
+          [this](const caf::error& err) { failed(err); });
+}
+
+void log_aggregation_state::succeeded(const breakdown_ptr& counts,
+                                      uint64_t revision) {
+  if (!failure_.empty())
+    log::info(name, "counts the logs again");
+  failure_.clear();
+  succeeded_once_ = true;
+  stored_breakdown stored{counts, revision, cfg_.wall_clock()};
+  if (!loaded_ || supersedes(stored))
+    replace(std::move(stored), true);
+  next_aggregation_ = started_ + cfg_.interval;
+  wake_at(*next_aggregation_);
+}
+
+void log_aggregation_state::failed(const caf::error& err) {
+  if (failure_.empty())
+    log::warning(name, "cannot count the logs", {{"reason", text_of(err)}});
+  failure_ = text_of(err);
+  if (succeeded_once_) {
+    next_aggregation_ = started_ + cfg_.interval;
+  } else {
+    backoff_ = std::min(std::max(backoff_ * 2, min_backoff), cfg_.interval);
+    next_aggregation_ = self_->clock().now() + backoff_;
+  }
+  wake_at(*next_aggregation_);
+}
+
+void log_aggregation_state::wake_at(clock::time_point when) {
+  self_->scheduled_send(self_, when, tick_atom_v);
+}
+
+log_aggregation_actor::behavior_type log_aggregation(
+  log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
+  log_source_actor source, store_actor store,
+  const log_aggregation_config& cfg) {
+  return self->state.make_behavior(std::move(source), std::move(store), cfg);
+}
+
+} // namespace aiops
