@@ -1,0 +1,146 @@
+#include "actors/log.hpp"
+#include "host/demo.hpp"
+#include "host/sd_notify.hpp"
+#include "http/server.hpp"
+#include "nats/embedded_server.hpp"
+#include "wiring.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <optional>
+#include <thread>
+
+#include <unistd.h>
+
+namespace {
+
+using namespace aiops;
+using namespace std::chrono_literals;
+
+/// Requests in hand get so long when we stop.
+constexpr auto drain_time = 700ms;
+
+/// After so long we leave whether everything has stopped or not.
+constexpr auto stop_time = 1'800ms;
+
+/// Workers of the actor scheduler. No actor on it blocks.
+constexpr size_t scheduler_workers = 2;
+
+/// Signals that end the program; blocked everywhere and waited for in `main`.
+sigset_t termination_signals() {
+  sigset_t result;
+  sigemptyset(&result);
+  sigaddset(&result, SIGTERM);
+  sigaddset(&result, SIGINT);
+  return result;
+}
+
+/// Says where we listen, whatever the log level: scripts wait for it.
+void announce(const std::string& address) {
+  auto text = "listening on http://" + address;
+  if (log::enabled(log::level::info))
+    log::info("http", text);
+  else
+    std::cerr << text << std::endl;
+  notify_systemd("READY=1\nSTATUS=" + text);
+}
+
+int fail(const std::string& problem) {
+  log::error("aiops-gateway", problem);
+  return 1;
+}
+
+/// Why the program cannot go on, if it cannot. @thread-safe
+class give_up_reason {
+public:
+  void set(std::string reason) {
+    {
+      std::lock_guard guard{mutex_};
+      reason_ = std::move(reason);
+    }
+    kill(getpid(), SIGTERM);
+  }
+
+  std::string get() const {
+    std::lock_guard guard{mutex_};
+    return reason_;
+  }
+
+private:
+  mutable std::mutex mutex_;
+  std::string reason_;
+};
+
+/// Leaves even if something hangs.
+void leave_at_the_latest(int exit_code) {
+  std::thread{[exit_code] {
+    std::this_thread::sleep_for(stop_time);
+    log::warning("aiops-gateway", "did not stop in time, leaves anyway");
+    _exit(exit_code);
+  }}.detach();
+}
+
+int run(gateway_config config) {
+  embedded_server embedded;
+  caf::actor_system_config caf_config;
+  use_sharing_scheduler(caf_config, scheduler_workers);
+  caf::actor_system system{caf_config};
+  directory actors;
+  http_server server{config.http, {&system, &actors, config.deadlines}};
+  if (auto port = server.bind(); !port)
+    return fail(text_of(port.error()));
+  auto demo_config = config;
+  if (config.nats.embedded()) {
+    if (auto problem = embedded.start(config.state_dir,
+                                      config.nats_server_program);
+        !problem.empty())
+      return fail(problem);
+    config.nats = embedded.connection();
+  }
+  give_up_reason reason;
+  auto give_up = [&](std::string why) { reason.set(std::move(why)); };
+  auto root = system.spawn(supervisor, gateway_children(config, give_up),
+                           &actors, supervisor_config{}, give_up);
+  server.start();
+  announce(server.address());
+  std::vector<std::unique_ptr<child_process>> demo;
+  if (config.demo)
+    demo = start_demo(demo_config, server.address());
+  auto signals = termination_signals();
+  auto number = 0;
+  sigwait(&signals, &number);
+  auto exit_code = reason.get().empty() ? 0 : 1;
+  if (exit_code != 0)
+    log::error("aiops-gateway", "cannot go on", {{"reason", reason.get()}});
+  log::info("aiops-gateway", "stops");
+  notify_systemd("STOPPING=1\nSTATUS=stopping");
+  leave_at_the_latest(exit_code);
+  demo.clear();
+  server.stop(drain_time);
+  caf::anon_send_exit(root, caf::exit_reason::user_shutdown);
+  root = nullptr;
+  system.await_all_actors_done();
+  embedded.stop();
+  std::cerr.flush();
+  // Threads of the NATS library may still be about.
+  _exit(exit_code);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  auto line = parse_command_line(argc, argv);
+  if (line.print)
+    std::cout << *line.print << std::flush;
+  if (!line.problem.empty())
+    std::cerr << "aiops-gateway: " << line.problem << '\n';
+  if (line.print || !line.problem.empty())
+    return line.exit_code;
+  // Before the first thread, so that all inherit it.
+  auto signals = termination_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  log::configure(line.config.logging.level, line.config.logging.format);
+  return run(std::move(line.config));
+}

@@ -1,0 +1,128 @@
+#include "wiring.hpp"
+
+#include "actors/gpu_info.hpp"
+#include "actors/log_aggregation.hpp"
+#include "actors/training.hpp"
+#include "actors/training_status.hpp"
+#include "actors/watchlist.hpp"
+#include "gpu/file.hpp"
+#include "gpu/none.hpp"
+#include "logs/jetstream.hpp"
+#include "nats/backend.hpp"
+#include "nats/bus.hpp"
+#include "nats/kv_store.hpp"
+#include "nats/store.hpp"
+
+namespace aiops {
+
+namespace {
+
+/// How much longer an outer deadline is than the one inside of it.
+constexpr milliseconds margin{100};
+
+template <class Handle>
+child_spec child(std::string name, Handle gateway_actors::*member,
+                 std::function<Handle(caf::actor_system&,
+                                      const gateway_actors&)>
+                   spawn) {
+  auto start = [member, spawn](caf::actor_system& sys, gateway_actors& known) {
+    known.*member = spawn(sys, known);
+    return caf::actor_cast<caf::actor>(known.*member);
+  };
+  return {std::move(name), std::move(start)};
+}
+
+std::vector<child_spec> edges(const gateway_config& config,
+                              std::function<void(std::string)> give_up) {
+  auto request = config.deadlines.request;
+  std::vector<child_spec> result;
+  result.push_back(child<bus_actor>(
+    "bus", &gateway_actors::bus, [=](auto& sys, auto&) -> bus_actor {
+      bus_config cfg;
+      cfg.nats = config.nats;
+      cfg.give_up = give_up;
+      return sys.template spawn<caf::detached>(bus, std::move(cfg));
+    }));
+  result.push_back(child<kv_store_actor>(
+    "kv-store", &gateway_actors::kv_store,
+    [=](auto& sys, auto& known) -> kv_store_actor {
+      kv_store_config cfg;
+      cfg.request_timeout = request;
+      return sys.spawn(kv_store, known.bus, cfg);
+    }));
+  result.push_back(child<store_actor>(
+    "store", &gateway_actors::store,
+    [=](auto& sys, auto& known) -> store_actor {
+      return sys.spawn(store, known.kv_store, store_config{request});
+    }));
+  result.push_back(child<backend_actor>(
+    "backend", &gateway_actors::backend, [=](auto& sys, auto& known) {
+      return sys.spawn(backend, known.bus, backend_config{request});
+    }));
+  // Counting a large stream and reading files take a while: detached.
+  result.push_back(child<log_source_actor>(
+    "log-source", &gateway_actors::log_source,
+    [=](auto& sys, auto& known) -> log_source_actor {
+      if (config.aggregation.source == log_source::none)
+        return {};
+      return sys.template spawn<caf::detached>(
+        jetstream_log_source, known.bus,
+        jetstream_log_source_config{config.aggregation, request});
+    }));
+  result.push_back(child<gpu_probe_actor>(
+    "gpu-probe", &gateway_actors::gpu_probe, [=](auto& sys, auto&) {
+      if (config.gpu.source == gpu_config::kind::file)
+        return sys.template spawn<caf::detached>(gpu::file, config.gpu.file);
+      return sys.spawn(gpu::none, caf::unit);
+    }));
+  return result;
+}
+
+std::vector<child_spec> domain(const gateway_config& config) {
+  auto request = config.deadlines.request + margin;
+  std::vector<child_spec> result;
+  result.push_back(child<training_actor>(
+    "training", &gateway_actors::training, [=](auto& sys, auto& known) {
+      training_config cfg;
+      cfg.request_timeout = request;
+      cfg.train_timeout = config.deadlines.train;
+      return sys.spawn(training, known.backend, known.store, cfg);
+    }));
+  result.push_back(child<training_status_actor>(
+    "training-status", &gateway_actors::training_status,
+    [=](auto& sys, auto& known) {
+      return sys.spawn(training_status, known.backend, known.store,
+                       training_status_config{request});
+    }));
+  result.push_back(child<watchlist_actor>(
+    "watchlist", &gateway_actors::watchlist, [=](auto& sys, auto& known) {
+      return sys.spawn(watchlist, known.backend, watchlist_config{request});
+    }));
+  result.push_back(child<gpu_info_actor>(
+    "gpu-info", &gateway_actors::gpu_info, [=](auto& sys, auto& known) {
+      return sys.spawn(gpu_info, known.gpu_probe, gpu_info_config{request});
+    }));
+  result.push_back(child<log_aggregation_actor>(
+    "log-aggregation", &gateway_actors::log_aggregation,
+    [=](auto& sys, auto& known) {
+      log_aggregation_config cfg;
+      cfg.interval = config.aggregation.interval;
+      cfg.source = std::string{to_string(config.aggregation.source)};
+      cfg.request_timeout = request;
+      return sys.spawn(log_aggregation, known.log_source, known.store, cfg);
+    }));
+  return result;
+}
+
+} // namespace
+
+std::vector<child_spec>
+gateway_children(const gateway_config& config,
+                 std::function<void(std::string)> give_up) {
+  auto result = edges(config, std::move(give_up));
+  for (auto& spec : domain(config))
+    result.push_back(std::move(spec));
+  return result;
+}
+
+} // namespace aiops

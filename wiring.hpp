@@ -1,0 +1,19 @@
+#pragma once
+
+#include "actors/config.hpp"
+#include "actors/supervisor.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace aiops {
+
+/// Which actors the configuration asks for, in the order of their
+/// dependencies: what the supervisor starts. `config.nats` must name servers.
+/// `give_up` is called with a reason when only a new process can help.
+std::vector<child_spec>
+gateway_children(const gateway_config& config,
+                 std::function<void(std::string)> give_up);
+
+} // namespace aiops
