@@ -41,10 +41,9 @@ submit_function nats_submit(const std::string& url) {
   natsConnection_ConnectTo(&conn, url.c_str());
   return [conn] {
     natsMsg* reply = nullptr;
-    auto status = natsConnection_Request(&reply, conn, "train_model",
-                                         workloads.data(),
-                                         static_cast<int>(workloads.size()),
-                                         5'000);
+    auto status = natsConnection_Request(
+      &reply, conn, "train_model", workloads.data(),
+      static_cast<int>(workloads.size()), 5'000);
     natsMsg_Destroy(reply);
     return status == NATS_OK;
   };

@@ -25,8 +25,7 @@ std::filesystem::path default_state_dir() {
     return dir;
   if (auto dir = variable("XDG_STATE_HOME"); !dir.empty())
     return std::filesystem::path{dir} / "aiops-gateway";
-  return std::filesystem::path{variable("HOME")}
-         / ".local/state/aiops-gateway";
+  return std::filesystem::path{variable("HOME")} / ".local/state/aiops-gateway";
 }
 
 /// Where NATS is at this moment; no URL when that cannot be known.
@@ -45,12 +44,14 @@ nats_config locate(const broker_options& options) {
 } // namespace
 
 void broker_options::add_to(CLI::App& app) {
-  app.add_option("--nats-url", urls,
-                 "NATS servers; without it the server that the gateway "
-                 "embeds")
+  app
+    .add_option("--nats-url", urls,
+                "NATS servers; without it the server that the gateway "
+                "embeds")
     ->delimiter(',');
-  app.add_option("--nats-token-file", token_file,
-                 "File that holds the token of the servers")
+  app
+    .add_option("--nats-token-file", token_file,
+                "File that holds the token of the servers")
     ->check(CLI::ExistingFile);
   app.add_option("--state-dir", state_dir,
                  "State directory of the gateway that embeds the server "
@@ -61,9 +62,9 @@ CLI::AsNumberWithUnit duration_units() {
   std::map<std::string, int64_t> units{
     {"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}};
   return CLI::AsNumberWithUnit{
-    units, CLI::AsNumberWithUnit::Options(
-             CLI::AsNumberWithUnit::CASE_SENSITIVE
-             | CLI::AsNumberWithUnit::UNIT_REQUIRED)};
+    units,
+    CLI::AsNumberWithUnit::Options(CLI::AsNumberWithUnit::CASE_SENSITIVE
+                                   | CLI::AsNumberWithUnit::UNIT_REQUIRED)};
 }
 
 broker_link::broker_link(broker_options options, std::string name)

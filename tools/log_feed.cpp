@@ -41,8 +41,9 @@ void add_name_options(CLI::App& app, const std::string& what,
     ->check([](const std::string& name) {
       return valid_name(name) ? "" : "not a name";
     });
-  app.add_option("--" + what + "-field", source.fields,
-                 "Fields of a JSON line that may hold it, first match wins")
+  app
+    .add_option("--" + what + "-field", source.fields,
+                "Fields of a JSON line that may hold it, first match wins")
     ->delimiter(',')
     ->capture_default_str();
 }
@@ -50,8 +51,7 @@ void add_name_options(CLI::App& app, const std::string& what,
 class feed {
 public:
   feed(feed_options options, const stop_signal& stop)
-    : options_(std::move(options)),
-      stop_(stop),
+    : options_(std::move(options)), stop_(stop),
       publisher_(options_.broker, stop) {
     // nop
   }
@@ -156,8 +156,9 @@ int run(int argc, char** argv) {
                "every line, and with all\nthree the lines may be any text."};
   app.set_version_flag("--version", "log_feed " AIOPS_GATEWAY_VERSION);
   options.broker.add_to(app);
-  app.add_option("--stream", options.stream,
-                 "Stream and first token of its subjects")
+  app
+    .add_option("--stream", options.stream,
+                "Stream and first token of its subjects")
     ->capture_default_str();
   add_name_options(app, "cluster", options.names.cluster);
   add_name_options(app, "namespace", options.names.namespace_name);

@@ -24,9 +24,9 @@ struct name_source {
 struct name_sources {
   name_source cluster{
     "", {"cluster_id", "clusterId", "kubernetes.cluster_id", "_HOSTNAME"}};
-  name_source namespace_name{"",
-                             {"namespace_name", "kubernetes.namespace_name",
-                              "namespace", "_TRANSPORT"}};
+  name_source namespace_name{
+    "",
+    {"namespace_name", "kubernetes.namespace_name", "namespace", "_TRANSPORT"}};
   name_source deployment{"",
                          {"deployment", "kubernetes.deployment",
                           "kubernetes.labels.app", "kubernetes.container_name",

@@ -152,8 +152,7 @@ void log_publisher::drive(size_t limit) {
     return;
   }
   std::unique_lock lock{mutex_};
-  acknowledged_.wait_for(lock, 100ms,
-                         [&] { return pending_.size() < limit; });
+  acknowledged_.wait_for(lock, 100ms, [&] { return pending_.size() < limit; });
   auto acknowledged = stored_ + refused_;
   lock.unlock();
   if (acknowledged != std::exchange(last_acknowledged_, acknowledged))

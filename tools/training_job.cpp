@@ -107,7 +107,8 @@ bool training_job::due(time_point now) const {
 std::string training_job::statistics(time_point now) const {
   using namespace std::chrono;
   auto total = duration<double>(duration_).count();
-  auto elapsed = std::clamp(duration<double>(now - started_).count(), 0., total);
+  auto elapsed = std::clamp(duration<double>(now - started_).count(), 0.,
+                            total);
   auto done = due(now) ? 1. : elapsed / total;
   auto percentage = static_cast<int64_t>(done * 100);
   json body;
@@ -115,7 +116,8 @@ std::string training_job::statistics(time_point now) const {
   body["percentageCompleted"] = percentage;
   body["remainingTime"] = static_cast<int64_t>(std::ceil(total - elapsed));
   body["currentEpoch"] = static_cast<int64_t>(done * epochs);
-  body["modelAccuracy"] = std::round((1. - 0.5 / (1. + 9. * done)) * 1000) / 1000;
+  body["modelAccuracy"] = std::round((1. - 0.5 / (1. + 9. * done)) * 1000)
+                          / 1000;
   body["stage"] = percentage < 10 ? "fetching data" : "train";
   return body.dump();
 }

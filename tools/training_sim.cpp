@@ -60,8 +60,7 @@ bool write_atomically(const std::filesystem::path& file,
 class simulator {
 public:
   explicit simulator(sim_options options)
-    : options_(std::move(options)),
-      job_(milliseconds{options_.duration}),
+    : options_(std::move(options)), job_(milliseconds{options_.duration}),
       link_(options_.broker, component) {
     load();
   }
@@ -261,8 +260,7 @@ void simulator::report() {
     auto until = system_clock::now() + pause;
     if (system_clock::now() < end)
       until = std::min(until, end);
-    changed_.wait_until(lock, until,
-                        [&] { return job_.started() != started; });
+    changed_.wait_until(lock, until, [&] { return job_.started() != started; });
   }
 }
 
@@ -276,14 +274,17 @@ int run(int argc, char** argv) {
                "tests."};
   app.set_version_flag("--version", "training_sim " AIOPS_GATEWAY_VERSION);
   options.broker.add_to(app);
-  app.add_option("--gateway-url", options.gateway_url,
-                 "Where progress is reported")
+  app
+    .add_option("--gateway-url", options.gateway_url,
+                "Where progress is reported")
     ->capture_default_str();
-  app.add_option("--duration", options.duration,
-                 "How long a training takes (30s)")
+  app
+    .add_option("--duration", options.duration,
+                "How long a training takes (30s)")
     ->transform(duration_units());
-  app.add_option("--report-interval", options.report_interval,
-                 "How often progress is reported (1s)")
+  app
+    .add_option("--report-interval", options.report_interval,
+                "How often progress is reported (1s)")
     ->transform(duration_units())
     ->check(CLI::PositiveNumber);
   app.add_option("--state-file", options.state_file,
@@ -291,9 +292,10 @@ int run(int argc, char** argv) {
   std::map<std::string, manner> manners{{"rubbish", manner::rubbish},
                                         {"silent", manner::silent},
                                         {"slow", manner::slow}};
-  app.add_option("--misbehave", options.behaviour,
-                 "For tests: answer `rubbish`, never (`silent`) or late "
-                 "(`slow`)")
+  app
+    .add_option("--misbehave", options.behaviour,
+                "For tests: answer `rubbish`, never (`silent`) or late "
+                "(`slow`)")
     ->transform(CLI::CheckedTransformer(manners));
   app.add_option("--slow-by", options.slow_by, "How late that is (10s)")
     ->transform(duration_units());

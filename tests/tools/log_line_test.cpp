@@ -57,8 +57,9 @@ TEST_CASE("a fixed name wins, and three of them take any line") {
 
 TEST_CASE("unusable names are passed over") {
   for (auto cluster : {"\"\"", "7", "null", "\"a\\nb\"", "[\"c\"]"}) {
-    auto line = std::string{R"({"namespace":"n","deployment":"d","cluster_id":)"}
-                + cluster + "}";
+    auto line
+      = std::string{R"({"namespace":"n","deployment":"d","cluster_id":)"}
+        + cluster + "}";
     CHECK_FALSE(owner_of(line, {}));
     line.back() = ',';
     CHECK(owner_of(line + R"("_HOSTNAME":"h"})", {}));

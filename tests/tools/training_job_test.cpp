@@ -91,9 +91,9 @@ TEST_CASE("a training survives a restart") {
   CHECK_EQ(after.status(), "training");
   CHECK_EQ(after.started(), start);
   CHECK_EQ(after.watchlist(), two);
-  for (auto text : {"", "{}", "[]",
-                    R"({"workloads":{},"phase":"x","startedAt":1})",
-                    R"({"workloads":{},"phase":"none","startedAt":"1"})"})
+  for (auto text :
+       {"", "{}", "[]", R"({"workloads":{},"phase":"x","startedAt":1})",
+        R"({"workloads":{},"phase":"none","startedAt":"1"})"})
     CHECK_FALSE(after.load(text));
   CHECK_EQ(after.status(), "training");
 }
