@@ -194,7 +194,8 @@ std::string help() {
       "  --config FILE\n      File of lines 'key = value'; the keys are the "
       "flags below without dashes.\n"
       "  --check-config\n      Check the configuration and leave.\n"
-      "  --print-config\n      Print the effective configuration, as a file for "
+      "  --print-config\n      Print the effective configuration, as a file "
+      "for "
       "--config, and leave.\n"
       "  --completion bash\n      Print completions for the shell and leave.\n";
   std::string group;
@@ -271,7 +272,7 @@ std::string check_credentials(const nats_config& nats) {
   if (nats.embedded() && (ways > 0 || tls))
     return "--nats-url embedded takes no credentials and no certificates: it "
            "makes its own; leave out "
-           + std::string{tls ? "--nats-ca, --nats-cert and --nats-key"
+           + std::string{tls    ? "--nats-ca, --nats-cert and --nats-key"
                          : user ? "--nats-user and --nats-password-file"
                                 : "--nats-creds and --nats-nkey-seed"}
            + ", or give the URL of a server";

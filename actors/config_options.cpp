@@ -62,7 +62,9 @@ const choices<gpu_config::kind> gpu_kinds = {
 };
 
 option gpu_source(option x) {
-  auto field = [](auto& cfg) -> auto& { return cfg.gpu.source; };
+  auto field = [](auto& cfg) -> auto& {
+    return cfg.gpu.source;
+  };
   auto words = choice(std::move(x), field, gpu_kinds, 2);
   auto result = words;
   result.placeholder = "SOURCE";
@@ -79,8 +81,8 @@ option gpu_source(option x) {
              ? "file:" + cfg.gpu.file.string()
              : words.get(cfg);
   };
-  result.check = [words, expected = result.expected](
-                   const gateway_config& cfg) {
+  result.check = [words,
+                  expected = result.expected](const gateway_config& cfg) {
     if (cfg.gpu.source == gpu_config::kind::file)
       return file_problem(cfg.gpu.file);
     return words.check(cfg).empty() ? std::string{}
@@ -94,7 +96,10 @@ option gpu_source(option x) {
 
 // -- the table ----------------------------------------------------------------
 
-#define AIOPS_FIELD(name) [](auto& cfg) -> auto& { return cfg.name; }
+#define AIOPS_FIELD(name)                                                      \
+  [](auto& cfg) -> auto& {                                                     \
+    return cfg.name;                                                           \
+  }
 
 void add_http(std::vector<option>& to) {
   auto add = [&](option x) {
@@ -111,8 +116,7 @@ void add_http(std::vector<option>& to) {
     return write_endpoint(cfg.http.host, cfg.http.port);
   };
   add(std::move(listen));
-  add(count({.name = "http-workers",
-             .help = "Threads that serve requests."},
+  add(count({.name = "http-workers", .help = "Threads that serve requests."},
             AIOPS_FIELD(http.workers), 2, 4096));
   add(count({.name = "http-max-connections",
              .help = "Open connections; further ones are answered 503."},
@@ -155,12 +159,13 @@ void add_nats(std::vector<option>& to) {
   add(file({.name = "nats-creds",
             .help = "File with NATS credentials (JWT and seed)."},
            AIOPS_FIELD(nats.creds_file)));
-  add(text({.name = "nats-user", .placeholder = "NAME",
+  add(text({.name = "nats-user",
+            .placeholder = "NAME",
             .help = "User; its password comes from --nats-password-file."},
            AIOPS_FIELD(nats.user)));
-  add(file({.name = "nats-password-file",
-            .help = "File with the user's password."},
-           AIOPS_FIELD(nats.password_file)));
+  add(file(
+    {.name = "nats-password-file", .help = "File with the user's password."},
+    AIOPS_FIELD(nats.password_file)));
   add(file({.name = "nats-ca",
             .help = "CA certificates (PEM) that the server's is checked "
                     "against."},
@@ -169,7 +174,8 @@ void add_nats(std::vector<option>& to) {
            AIOPS_FIELD(nats.cert_file)));
   add(file({.name = "nats-key", .help = "Key of the client certificate (PEM)."},
            AIOPS_FIELD(nats.key_file)));
-  add(text({.name = "nats-server", .placeholder = "PROGRAM",
+  add(text({.name = "nats-server",
+            .placeholder = "PROGRAM",
             .help = "Program that runs as the embedded server; looked up in "
                     "PATH and the sbin directories."},
            AIOPS_FIELD(nats_server_program)));
@@ -180,7 +186,8 @@ void add_domain(std::vector<option>& to) {
     x.group = "Training, logs and GPUs";
     to.push_back(std::move(x));
   };
-  add(choice({.name = "backend-protocol", .placeholder = "PROTOCOL",
+  add(choice({.name = "backend-protocol",
+              .placeholder = "PROTOCOL",
               .help = "Generation of training backends to speak to: "
                       "request-reply."},
              AIOPS_FIELD(protocol),
@@ -188,7 +195,8 @@ void add_domain(std::vector<option>& to) {
                {"request-reply", backend_protocol::request_reply},
                {"kv", backend_protocol::kv}},
              1));
-  add(choice({.name = "log-source", .placeholder = "SOURCE",
+  add(choice({.name = "log-source",
+              .placeholder = "SOURCE",
               .help = "Where log messages are counted: jetstream, or none "
                       "when another replica or program writes the counts."},
              AIOPS_FIELD(aggregation.source),
@@ -262,7 +270,8 @@ void add_program(std::vector<option>& to) {
     return std::string{cfg.demo ? "true" : "false"};
   };
   add(std::move(demo));
-  add(choice({.name = "log-level", .placeholder = "LEVEL",
+  add(choice({.name = "log-level",
+              .placeholder = "LEVEL",
               .help = "Least level that is logged: debug, info, warning or "
                       "error."},
              AIOPS_FIELD(logging.level),
@@ -271,7 +280,8 @@ void add_program(std::vector<option>& to) {
                                  {"warning", log::level::warning},
                                  {"error", log::level::error}},
              4));
-  add(choice({.name = "log-format", .placeholder = "FORMAT",
+  add(choice({.name = "log-format",
+              .placeholder = "FORMAT",
               .help = "text, json or journal.",
               .default_words = "text, journal under systemd"},
              AIOPS_FIELD(logging.format),

@@ -140,6 +140,11 @@ void write(level lvl, std::string_view component, std::string_view message,
                      render(out().how, lvl, component, message, more));
 }
 
+void announce(std::string_view component, std::string_view message) {
+  out().logger.log(spdlog::level::critical,
+                   render(out().how, level::info, component, message, {}));
+}
+
 std::string render(format how, level lvl, std::string_view component,
                    std::string_view message, const fields& more) {
   if (how == format::json)

@@ -3,6 +3,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -37,8 +38,7 @@ struct field {
   field(std::string_view k, const char* v) : key(k), value(v) {
     // nop
   }
-  template <class T>
-    requires std::is_arithmetic_v<T>
+  template <class T, class = std::enable_if_t<std::is_arithmetic_v<T>>>
   field(std::string_view k, T v) : key(k), value(std::to_string(v)) {
     // nop
   }
@@ -55,6 +55,10 @@ bool enabled(level lvl);
 
 void write(level lvl, std::string_view component, std::string_view message,
            const fields& more = {});
+
+/// Writes a line of level `info` even where the least level is above: what
+/// others wait for when they start the program.
+void announce(std::string_view component, std::string_view message);
 
 /// One log line as it is written, without the line break; a pure function of
 /// its arguments apart from the time. @private (for tests)
