@@ -1,0 +1,40 @@
+#pragma once
+
+#include "tests/support/fakes.hpp"
+
+#include <map>
+
+namespace aiops::test {
+
+/// The bus: a script a subject; nobody answers on others.
+struct bus_script {
+  using request_script = script<bus_reply, bus_request>;
+
+  std::map<std::string, request_script> subjects;
+  /// By subject.
+  std::multimap<std::string, bus_sink_actor> sinks;
+
+  /// The script of a subject, made to answer `{}` when it is new.
+  request_script& on(const std::string& subject) {
+    return subjects.try_emplace(subject, bus_reply{"{}"}).first->second;
+  }
+};
+
+using bus_script_ptr = std::shared_ptr<bus_script>;
+
+inline bus_actor::behavior_type fake_bus(bus_actor::pointer self,
+                                         bus_script_ptr script) {
+  return {
+    [=](request_atom, const bus_request& request) -> caf::result<bus_reply> {
+      auto i = script->subjects.find(request.subject);
+      if (i == script->subjects.end())
+        return make_error(ec::no_responders, "nobody answers");
+      return i->second(self, request);
+    },
+    [=](subscribe_atom, const std::string& subject,
+        const bus_sink_actor& sink) { script->sinks.emplace(subject, sink); },
+    [=](status_atom) { return bus_status{}; },
+  };
+}
+
+} // namespace aiops::test

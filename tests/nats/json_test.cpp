@@ -1,0 +1,114 @@
+#include "nats/json.hpp"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+using namespace aiops;
+
+TEST_CASE("workloads travel as a map of maps of lists") {
+  CHECK(encode_workloads({}) == "{}");
+  workload_list xs{{"a", "n1", "d1"}, {"a", "n1", "d2"}, {"a", "n2", "d1"},
+                   {"b.c", "ns", "\"ä\""}};
+  auto text = encode_workloads(xs);
+  CHECK(text
+        == R"({"a":{"n1":["d1","d2"],"n2":["d1"]},"b.c":{"ns":["\"ä\""]}})");
+  CHECK(decode_workloads(text) == xs);
+  CHECK(decode_workloads("{}") == workload_list{});
+  CHECK(decode_workloads(R"({"b":{"n":["d","d"]},"a":{}})")
+        == workload_list{{"b", "n", "d"}});
+}
+
+TEST_CASE("what is no map of workloads is noticed") {
+  for (auto text : {"", "null", "[]", "rubbish", "{\"a\":1}", "{\"a\":{\"b\":1}}",
+                    "{\"a\":{\"b\":[1]}}", "{\"a\":{\"b\":[\"c\"]}", "\xff\xfe"}) {
+    CAPTURE(text);
+    CHECK(!decode_workloads(text));
+  }
+}
+
+TEST_CASE("replies in text have to be readable") {
+  CHECK(readable("training job submitted"));
+  CHECK(readable("état: terminé"));
+  CHECK(readable(std::string(1024, 'x')));
+  CHECK(!readable(""));
+  CHECK(!readable(std::string(1025, 'x')));
+  CHECK(!readable("\xff\xfe"));
+  CHECK(!readable(std::string_view{"a\0b", 3}));
+  CHECK(!readable("line\nbreak"));
+}
+
+TEST_CASE("statistics are written as proto3 JSON and read leniently") {
+  training_statistics x{61, 42, 100, 3, 0.25, "train"};
+  auto text = encode_statistics(x);
+  auto json = nlohmann::json::parse(text);
+  CHECK(json["timeElapsed"] == "61");
+  CHECK(json["percentageCompleted"] == "42");
+  CHECK(json["modelAccuracy"] == 0.25);
+  CHECK(decode_statistics(text) == x);
+  CHECK(decode_statistics(R"({"timeElapsed":61,"percentageCompleted":"42",
+    "remainingTime":1e2,"currentEpoch":3.0,"modelAccuracy":"0.25",
+    "stage":"train","later":[]})")
+        == x);
+  CHECK(decode_statistics("{}") == training_statistics{});
+  CHECK(decode_statistics(R"({"timeElapsed":null})") == training_statistics{});
+  for (auto bad : {"", "[]", R"({"timeElapsed":"x"})", R"({"timeElapsed":1.5})",
+                   R"({"timeElapsed":true})", R"({"stage":1})",
+                   R"({"timeElapsed":"1 "})", R"({"timeElapsed":1e300})"}) {
+    CAPTURE(bad);
+    CHECK(!decode_statistics(bad));
+  }
+}
+
+TEST_CASE("counts keep the shape that other programs know") {
+  breakdown_builder builder;
+  builder.add({"c", "n", "d"}, 123);
+  builder.add({"c.2", "ä", "x"}, 1);
+  auto text = encode_breakdown(*builder.finish());
+  CHECK(text
+        == R"({"ByCluster":{"c":{"ByNamespace":{"n":{"ByDeployment":{"d":)"
+           R"({"deployment_name":"d","doc_count":123}}}}},"c.2":)"
+           R"({"ByNamespace":{"ä":{"ByDeployment":{"x":)"
+           R"({"deployment_name":"x","doc_count":1}}}}}}})");
+  auto counts = decode_breakdown(text);
+  REQUIRE(counts);
+  CHECK(encode_breakdown(*counts) == text);
+  CHECK(decode_breakdown(R"({"ByCluster":{}})")->clusters.empty());
+  CHECK(decode_breakdown(R"({"ByCluster":{"c":{}}})")->clusters.empty());
+  for (auto bad : {"", "{}", "[]", "rubbish", R"({"ByCluster":[]})"}) {
+    CAPTURE(bad);
+    CHECK(!decode_breakdown(bad));
+  }
+  CHECK(!decode_breakdown(
+    R"({"ByCluster":{"c":{"ByNamespace":{"n":{"ByDeployment":{"d":7}}}}}})"));
+}
+
+TEST_CASE("entries of a bucket are read from the stream's answer") {
+  auto entry = decode_entry(parse_json(
+    R"({"message":{"subject":"$KV.b.k","seq":7,"data":"aGVsbG8=",
+        "time":"2026-01-31T12:00:00.5Z"}})"));
+  REQUIRE(entry);
+  CHECK(entry->value == "hello");
+  CHECK(entry->revision == 7);
+  CHECK(entry->created.time_since_epoch()
+        == std::chrono::milliseconds{1769860800500});
+  // "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"
+  auto removed = decode_entry(parse_json(
+    R"({"message":{"seq":8,"hdrs":"TkFUUy8xLjANCktWLU9wZXJhdGlvbjogREVMDQoNCg==",
+        "time":"2026-01-31T12:00:00Z"}})"));
+  REQUIRE(removed);
+  CHECK(removed->revision == 0);
+  CHECK(!decode_entry(parse_json("{}")));
+  CHECK(!decode_entry(parse_json(R"({"message":{"data":"!!!!"}})")));
+}
+
+TEST_CASE("errors of JetStream are told apart by their code") {
+  auto of = [](const char* text) {
+    return jetstream_error_of(parse_json(text)).error;
+  };
+  CHECK(of(R"({"stream":"KV_x","seq":1})") == 0);
+  CHECK(of(R"({"error":{"code":404,"err_code":10037}})")
+        == jetstream_error::no_message_found);
+  CHECK(of(R"({"error":{"code":500}})") == -1);
+  CHECK(of(R"({"error":"x"})") == -1);
+  CHECK(of("rubbish") == -1);
+}

@@ -1,0 +1,216 @@
+#include "nats/kv_store.hpp"
+#include "tests/nats/fake_bus.hpp"
+#include "tests/support/deterministic.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace aiops;
+using namespace aiops::test;
+
+namespace {
+
+const auto get_subject = std::string{"$JS.API.STREAM.MSG.GET.KV_b"};
+const auto create_subject = std::string{"$JS.API.STREAM.CREATE.KV_b"};
+const auto key_subject = std::string{"$KV.b.k"};
+
+bus_reply entry(int revision, const std::string& base64) {
+  return {R"({"message":{"seq":)" + std::to_string(revision) + R"(,"data":")"
+          + base64 + R"(","time":"2026-01-31T12:00:00Z"}})"};
+}
+
+const auto no_message = bus_reply{
+  R"({"error":{"code":404,"err_code":10037,"description":"no message found"}})"};
+
+using updates = std::shared_ptr<std::vector<kv_entry>>;
+
+kv_listener_actor::behavior_type listener(kv_listener_actor::pointer,
+                                          updates seen) {
+  return {
+    [seen](update_atom, const kv_entry& x) { seen->push_back(x); },
+  };
+}
+
+struct fixture : deterministic {
+  fixture() {
+    store = spawn(kv_store, bus, kv_store_config{});
+    run();
+  }
+
+  ~fixture() {
+    for (auto& [subject, sink] : bus_script->sinks)
+      sink = nullptr;
+  }
+
+  auto put(std::string value, std::optional<uint64_t> expected = {}) {
+    return ask(store, put_atom_v,
+               kv_write{"b", "k", std::move(value), expected});
+  }
+
+  auto get() {
+    return ask(store, get_atom_v, std::string{"b"}, std::string{"k"});
+  }
+
+  updates follow() {
+    auto seen = std::make_shared<std::vector<kv_entry>>();
+    ask(store, subscribe_atom_v, std::string{"b"}, std::string{"k"},
+        kv_listener_actor{spawn(listener, seen)});
+    return seen;
+  }
+
+  /// A message on the key's subject, as the broker hands it to everybody.
+  void announce(std::string payload) {
+    for (auto& [subject, sink] : bus_script->sinks)
+      caf::anon_send(sink, bus_message{key_subject, payload});
+    run();
+  }
+
+  bus_script_ptr bus_script = std::make_shared<struct bus_script>();
+  bus_actor bus = spawn(fake_bus, bus_script);
+  kv_store_actor store;
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(fixture, "a value is read from the stream's leader") {
+  bus_script->on(get_subject).answer(entry(7, "aGVsbG8="));
+  auto answer = get();
+  REQUIRE(answer->value);
+  CHECK(answer->value->value == "hello");
+  CHECK(answer->value->revision == 7);
+  auto& request = std::get<0>(bus_script->on(get_subject).last());
+  CHECK(request.payload == R"({"last_by_subj":"$KV.b.k"})");
+}
+
+TEST_CASE_FIXTURE(fixture, "no key and no bucket are no error when reading") {
+  bus_script->on(get_subject).answer(no_message);
+  CHECK(get()->value->revision == 0);
+  bus_script->on(get_subject)
+    .answer({R"({"error":{"code":404,"err_code":10059}})"});
+  CHECK(get()->value->revision == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "errors while reading are told apart") {
+  CHECK(get()->code() == ec::disconnected); // no JetStream at all
+  bus_script->on(get_subject).answer({"rubbish"});
+  CHECK(get()->code() == ec::bad_reply);
+  bus_script->on(get_subject).answer({"{}"});
+  CHECK(get()->code() == ec::bad_reply);
+  bus_script->on(get_subject)
+    .answer({R"({"error":{"code":503,"err_code":10008,"description":"x"}})"});
+  CHECK(get()->code() == ec::refused);
+  bus_script->on(get_subject).fail(ec::timeout);
+  CHECK(get()->code() == ec::timeout);
+}
+
+TEST_CASE_FIXTURE(fixture, "a write answers the revision") {
+  bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":3})"});
+  CHECK(put("x")->value == 3);
+  auto& plain = std::get<0>(bus_script->on(key_subject).last());
+  CHECK(plain.payload == "x");
+  CHECK(plain.headers.empty());
+  CHECK(put("y", 3)->value == 3);
+  auto& guarded = std::get<0>(bus_script->on(key_subject).last());
+  CHECK(guarded.headers
+        == bus_headers{{"Nats-Expected-Last-Subject-Sequence", "3"}});
+}
+
+TEST_CASE_FIXTURE(fixture, "a write against a newer revision is a conflict") {
+  bus_script->on(key_subject)
+    .answer({R"({"error":{"code":400,"err_code":10071,)"
+             R"("description":"wrong last sequence: 4"}})"});
+  CHECK(put("x", 3)->code() == ec::conflict);
+}
+
+TEST_CASE_FIXTURE(fixture, "a missing bucket is made, once, and never changed") {
+  bus_script->on(create_subject).answer({R"({"config":{"name":"KV_b"}})"});
+  // Nobody listens on the key yet, nor after the bucket was made.
+  CHECK(put("x")->code() == ec::disconnected);
+  CHECK(bus_script->on(create_subject).calls() == 1);
+  bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
+  CHECK(put("x")->value == 1);
+  CHECK(bus_script->on(create_subject).calls() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a bucket that somebody else just made will do") {
+  bus_script->on(create_subject)
+    .answer({R"({"error":{"code":400,"err_code":10058}})"});
+  CHECK(put("x")->code() == ec::disconnected);
+  bus_script->on(create_subject)
+    .answer({R"({"error":{"code":500,"err_code":10023,)"
+             R"("description":"insufficient resources"}})"});
+  CHECK(put("x")->code() == ec::refused);
+}
+
+TEST_CASE_FIXTURE(fixture, "a listener learns the value at once and its changes") {
+  bus_script->on(get_subject).answer(no_message);
+  auto seen = follow();
+  REQUIRE(seen->size() == 1);
+  CHECK(seen->back().revision == 0);
+  bus_script->on(get_subject).answer(entry(1, "YQ=="));
+  announce("a");
+  REQUIRE(seen->size() == 2);
+  CHECK(seen->back().value == "a");
+  auto late = follow();
+  CHECK(late->back().value == "a");
+  CHECK(seen->size() == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "word of a change may come before the change") {
+  bus_script->on(get_subject).answer(entry(1, "YQ=="));
+  auto seen = follow();
+  announce("b");
+  CHECK(seen->size() == 1);
+  bus_script->on(get_subject).answer(entry(2, "Yg=="));
+  advance(20ms);
+  REQUIRE(seen->size() == 2);
+  CHECK(seen->back().value == "b");
+}
+
+TEST_CASE_FIXTURE(fixture, "a change that the store refused is not shown") {
+  bus_script->on(get_subject).answer(entry(1, "YQ=="));
+  auto seen = follow();
+  announce("refused");
+  auto before = bus_script->on(get_subject).calls();
+  advance(10s);
+  CHECK(seen->size() == 1);
+  CHECK(bus_script->on(get_subject).calls() == before + 5);
+}
+
+TEST_CASE_FIXTURE(fixture, "a change during a read is read again") {
+  bus_script->on(get_subject).answer(entry(1, "YQ=="));
+  auto seen = follow();
+  bus_script->on(get_subject).hold();
+  announce("b");
+  announce("c");
+  REQUIRE(bus_script->on(get_subject).held() == 1);
+  bus_script->on(get_subject).release(entry(2, "Yg=="));
+  run();
+  REQUIRE(bus_script->on(get_subject).held() == 1);
+  bus_script->on(get_subject).release(entry(3, "Yw=="));
+  run();
+  CHECK(seen->back().value == "c");
+}
+
+TEST_CASE_FIXTURE(fixture, "changes are found without any word of them") {
+  bus_script->on(get_subject).answer(entry(1, "YQ=="));
+  auto seen = follow();
+  bus_script->on(get_subject).answer(entry(2, "Yg=="));
+  SUBCASE("by reading again now and then") {
+    advance(20s);
+  }
+  SUBCASE("after a new connection") {
+    for (auto& [subject, sink] : bus_script->sinks)
+      caf::anon_send(sink, connect_atom_v);
+    run();
+  }
+  CHECK(seen->back().value == "b");
+}
+
+TEST_CASE_FIXTURE(fixture, "a failed read is made up for") {
+  bus_script->on(get_subject).fail(ec::disconnected);
+  auto seen = follow();
+  CHECK(seen->empty());
+  bus_script->on(get_subject).answer(entry(1, "YQ=="));
+  advance(20s);
+  CHECK(seen->size() == 1);
+}
