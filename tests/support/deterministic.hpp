@@ -136,7 +136,7 @@ private:
       result->at = now();
     };
     auto asker = [=](caf::event_based_actor* self, int) {
-      self->request(to, 1h, xs...).then(on_value, on_error);
+      self->request(to, 3600s, xs...).then(on_value, on_error);
     };
     spawn(asker, 0);
     run();

@@ -1,0 +1,376 @@
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "actors/log_aggregation.hpp"
+
+#include "tests/support/deterministic.hpp"
+#include "tests/support/fakes.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace aiops;
+using namespace aiops::test;
+
+namespace {
+
+breakdown_ptr counts(int64_t n) {
+  breakdown_builder builder;
+  builder.add({"c", "n", "d"}, n);
+  return builder.finish();
+}
+
+struct fixture : deterministic {
+  log_source_script_ptr source = std::make_shared<log_source_script>();
+  store_script_ptr store = std::make_shared<store_script>();
+  log_source_actor source_edge = spawn(fake_log_source, source);
+  store_actor store_edge = spawn(fake_store, store);
+  log_aggregation_actor aut;
+
+  log_aggregation_actor start(log_source_actor from, milliseconds interval
+                                                     = 30s) {
+    log_aggregation_config cfg;
+    cfg.interval = interval;
+    cfg.source = "jetstream";
+    cfg.wall_clock = [this] { return wall_now(); };
+    aut = spawn(log_aggregation, from, store_edge, cfg);
+    run();
+    return aut;
+  }
+
+  /// A replica that only follows.
+  void start_following() {
+    start(log_source_actor{});
+  }
+
+  void start_counting() {
+    start(source_edge);
+  }
+
+  void publish(breakdown_ptr value, uint64_t revision,
+               std::chrono::system_clock::time_point created) {
+    store->publish({std::move(value), revision, created});
+    run();
+  }
+
+  auto get(std::string id) {
+    return ask(aut, get_atom_v, std::move(id));
+  }
+
+  /// The count that is served; -1 when the cluster is empty.
+  int64_t served() {
+    auto x = get("c");
+    REQUIRE(x->value);
+    auto& rows = (*x->value)->value().deployments;
+    return rows.empty() ? -1 : rows.front().log_count;
+  }
+
+  cluster_overview overview() {
+    auto x = ask(aut, get_atom_v);
+    REQUIRE(x->value);
+    return (*x->value)->value();
+  }
+};
+
+} // namespace
+
+// -- serving ------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "counts are served as the store sends them") {
+  start_following();
+  REQUIRE(store->listeners.size() == 1);
+  publish(counts(5), 3, wall_now());
+  CHECK(served() == 5);
+  publish(counts(6), 4, wall_now());
+  CHECK(served() == 6);
+  advance(10min);
+  CHECK(source->count.calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "an unknown cluster is empty and has its id") {
+  start_following();
+  publish(counts(5), 3, wall_now());
+  auto x = get("other");
+  REQUIRE(x->value);
+  CHECK((*x->value)->value() == cluster_counts{"other", {}});
+}
+
+TEST_CASE_FIXTURE(fixture, "before the first aggregation all is empty") {
+  start_following();
+  publish(nullptr, 0, {});
+  CHECK(served() == -1);
+  auto x = overview();
+  CHECK(x.clusters.empty());
+  CHECK_FALSE(x.aggregated_at);
+  CHECK_FALSE(x.stale);
+  CHECK(x.source == "jetstream");
+}
+
+TEST_CASE_FIXTURE(fixture, "the overview sums up and tells the time") {
+  start_following();
+  publish(counts(5), 3, wall_now() - 1min);
+  auto x = overview();
+  CHECK(x.clusters == std::vector<cluster_summary>{{"c", 1, 1, 5}});
+  CHECK(x.aggregated_at == wall_now() - 1min);
+  CHECK_FALSE(x.stale);
+  CHECK(x.reason.empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "readers share the bytes until the counts change") {
+  start_following();
+  publish(counts(5), 3, wall_now());
+  CHECK(*get("c")->value == *get("c")->value);
+  auto x = ask(aut, get_atom_v);
+  auto y = ask(aut, get_atom_v);
+  CHECK(*x->value == *y->value);
+  publish(counts(6), 4, wall_now());
+  CHECK(*ask(aut, get_atom_v)->value != *x->value);
+}
+
+TEST_CASE_FIXTURE(fixture, "callers wait until the counts are loaded") {
+  start_following();
+  auto x = get("c");
+  auto y = ask(aut, get_atom_v);
+  advance(4s);
+  CHECK_FALSE(x->done());
+  CHECK_FALSE(y->done());
+  publish(counts(5), 1, wall_now());
+  REQUIRE(x->value);
+  CHECK((*x->value)->value().deployments.front().log_count == 5);
+  REQUIRE(y->value);
+  CHECK((*y->value)->value().clusters.size() == 1);
+  advance(10s);
+}
+
+TEST_CASE_FIXTURE(fixture, "callers wait no longer than their deadline") {
+  start_following();
+  auto x = get("c");
+  advance(3s);
+  auto y = ask(aut, get_atom_v);
+  advance(2s);
+  CHECK(x->code() == ec::disconnected);
+  CHECK_FALSE(y->done());
+  advance(3s);
+  CHECK(y->code() == ec::disconnected);
+  CHECK(text_of(y->error)
+        == "the counts were not loaded yet: no connection to NATS");
+}
+
+TEST_CASE_FIXTURE(fixture, "only so many callers may wait") {
+  log_aggregation_config cfg;
+  cfg.max_waiting = 2;
+  aut = spawn(log_aggregation, log_source_actor{}, store_edge, cfg);
+  get("c");
+  get("c");
+  CHECK(get("c")->code() == ec::overloaded);
+  advance(5s);
+  CHECK_FALSE(get("c")->done());
+}
+
+// -- following the store ------------------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "older counts do not replace newer ones") {
+  start_following();
+  auto t = wall_now();
+  publish(counts(5), 5, t);
+  publish(counts(4), 4, t - 30s);
+  CHECK(served() == 5);
+}
+
+TEST_CASE_FIXTURE(fixture, "a bucket made anew wins with its low revision") {
+  start_following();
+  auto t = wall_now();
+  publish(counts(5), 5, t);
+  SUBCASE("by its time") {
+    publish(counts(1), 1, t + 1s);
+    CHECK(served() == 1);
+  }
+  SUBCASE("by its absence before") {
+    publish(nullptr, 0, {});
+    CHECK(served() == -1);
+    publish(counts(1), 1, t - 1h);
+    CHECK(served() == 1);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a store that is gone is subscribed to again") {
+  kill(store_edge);
+  start_following();
+  advance(4999ms);
+  CHECK(store->listeners.empty());
+  // It would be there again under a new handle, which the supervisor gives to
+  // a new actor; all that matters here is that the old one goes on.
+  advance(1h);
+  CHECK(get("c")->error == caf::none);
+}
+
+TEST_CASE_FIXTURE(fixture, "counts that nobody renews become stale") {
+  start_following();
+  publish(counts(5), 5, wall_now());
+  advance(90s);
+  CHECK_FALSE(overview().stale);
+  advance(1ms);
+  auto x = overview();
+  CHECK(x.stale);
+  CHECK(x.reason.find("3 aggregation intervals") != std::string::npos);
+  CHECK(served() == 5);
+  publish(counts(6), 6, wall_now());
+  CHECK_FALSE(overview().stale);
+}
+
+// -- aggregating --------------------------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "the first aggregation comes at once, the others "
+                           "every 30 s") {
+  start_counting();
+  CHECK(source->count.calls() == 1);
+  for (size_t n = 2; n < 5; ++n) {
+    advance(29'999ms);
+    CHECK(source->count.calls() == n - 1);
+    advance(1ms);
+    CHECK(source->count.calls() == n);
+  }
+  CHECK(store->put_counts.calls() == 4);
+}
+
+TEST_CASE_FIXTURE(fixture, "the cadence is from start to start") {
+  start_counting();
+  source->count.hold();
+  advance(30s);
+  CHECK(source->count.calls() == 2);
+  advance(20s);
+  source->count.release(counts(1));
+  run();
+  advance(9'999ms);
+  CHECK(source->count.calls() == 2);
+  advance(1ms);
+  CHECK(source->count.calls() == 3);
+}
+
+TEST_CASE_FIXTURE(fixture, "aggregations never overlap") {
+  start_counting();
+  source->count.hold();
+  advance(30s);
+  CHECK(source->count.calls() == 2);
+  advance(22'499ms);
+  CHECK_FALSE(overview().stale);
+  advance(1ms);
+  CHECK(overview().stale);
+  CHECK(source->count.calls() == 2);
+  advance(7'500ms);
+  CHECK(source->count.calls() == 3);
+}
+
+TEST_CASE_FIXTURE(fixture, "own counts are served as soon as they are stored") {
+  source->count.answer(counts(8));
+  store->put_counts.hold();
+  start_counting();
+  auto x = get("c");
+  CHECK_FALSE(x->done());
+  CHECK(std::get<0>(store->put_counts.last())->clusters.size() == 1);
+  store->put_counts.release(12);
+  run();
+  REQUIRE(x->value);
+  CHECK(served() == 8);
+  CHECK(overview().aggregated_at == wall_now());
+  // What the store sent before is older now.
+  publish(counts(3), 11, wall_now() - 1s);
+  CHECK(served() == 8);
+}
+
+TEST_CASE_FIXTURE(fixture, "the echo of own counts keeps their bytes") {
+  source->count.answer(counts(8));
+  store->put_counts.answer(12);
+  start_counting();
+  auto mine = *get("c")->value;
+  publish(counts(8), 12, wall_now() + 1s);
+  CHECK(*get("c")->value == mine);
+  CHECK(overview().aggregated_at == wall_now() + 1s);
+  // The same revision once more is another bucket's.
+  publish(counts(9), 12, wall_now() + 2s);
+  CHECK(served() == 9);
+}
+
+TEST_CASE_FIXTURE(fixture, "until the first success failures are retried "
+                           "soon, then later and later") {
+  source->count.fail(ec::disconnected);
+  start_counting();
+  size_t n = 1;
+  for (auto pause : {250ms, 500ms, 1000ms, 2000ms, 4000ms, 8000ms, 16'000ms,
+                     30'000ms, 30'000ms}) {
+    CHECK(source->count.calls() == n);
+    advance(pause - 1ms);
+    CHECK(source->count.calls() == n);
+    advance(1ms);
+    CHECK(source->count.calls() == ++n);
+  }
+  source->count.answer(counts(1));
+  advance(30s);
+  CHECK(served() == 1);
+  source->count.fail(ec::disconnected);
+  advance(30s);
+  n = source->count.calls();
+  advance(29'999ms);
+  CHECK(source->count.calls() == n);
+  advance(1ms);
+  CHECK(source->count.calls() == n + 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a failed aggregation keeps the counts and makes "
+                           "them stale") {
+  source->count.answer(counts(8));
+  start_counting();
+  SUBCASE("the source fails") {
+    source->count.fail(ec::disconnected, "no connection");
+  }
+  SUBCASE("the store fails") {
+    store->put_counts.fail(ec::disconnected, "no connection");
+  }
+  advance(30s);
+  CHECK(served() == 8);
+  auto x = overview();
+  CHECK(x.stale);
+  CHECK(x.reason == "no connection");
+  CHECK(x.clusters.size() == 1);
+  source->count.answer(counts(9));
+  store->put_counts.answer(2);
+  advance(30s);
+  CHECK_FALSE(overview().stale);
+  CHECK(served() == 9);
+}
+
+TEST_CASE_FIXTURE(fixture, "a first aggregation that failed says so although "
+                           "there are no counts") {
+  source->count.fail(ec::disconnected, "no connection");
+  start_counting();
+  publish(nullptr, 0, {});
+  auto x = overview();
+  CHECK(x.stale);
+  CHECK(x.reason == "no connection");
+  CHECK(x.clusters.empty());
+  CHECK_FALSE(x.aggregated_at);
+}
+
+TEST_CASE_FIXTURE(fixture, "a silent store ends the cycle in time") {
+  store->put_counts.hold();
+  start_counting();
+  publish(nullptr, 0, {});
+  advance(4'999ms);
+  CHECK_FALSE(overview().stale);
+  advance(1ms);
+  CHECK(overview().stale);
+}
+
+TEST_CASE_FIXTURE(fixture, "deadlines shrink with the interval") {
+  source->count.hold();
+  start(source_edge, 1s);
+  publish(nullptr, 0, {});
+  advance(750ms);
+  CHECK(overview().stale);
+  source->count.answer(counts(1));
+  store->put_counts.hold();
+  advance(250ms);
+  CHECK(store->put_counts.calls() == 1);
+  source->count.answer(counts(2));
+  store->put_counts.answer(1);
+  advance(200ms + 500ms);
+  CHECK_FALSE(overview().stale);
+  CHECK(served() == 2);
+}
