@@ -119,8 +119,9 @@ log_aggregation_state::overview_answer log_aggregation_state::overview() {
 
 void log_aggregation_state::subscribe() {
   next_subscribe_.reset();
-  self_->request(store_, cfg_.request_timeout, subscribe_atom_v,
-                 breakdown_listener_actor{self_})
+  self_
+    ->request(store_, cfg_.request_timeout, subscribe_atom_v,
+              breakdown_listener_actor{self_})
     .then([] {},
           [this](const caf::error& err) {
             log::warning(name, "cannot follow the counts",

@@ -94,9 +94,9 @@ void supervisor_state::down(const caf::down_msg& msg) {
     return proceed();
   }
   last_death_ = i->spec.name + " died: " + self_->system().render(msg.reason);
-  log::error(name, "lost a child",
-             {{"child", i->spec.name},
-              {"reason", self_->system().render(msg.reason)}});
+  log::error(
+    name, "lost a child",
+    {{"child", i->spec.name}, {"reason", self_->system().render(msg.reason)}});
   stop_from(index);
 }
 

@@ -46,9 +46,10 @@ public:
     // nop
   }
 
-  supervisor_actor::behavior_type
-  make_behavior(std::vector<child_spec> specs, directory* known,
-                const supervisor_config& cfg, give_up_fun give_up);
+  supervisor_actor::behavior_type make_behavior(std::vector<child_spec> specs,
+                                                directory* known,
+                                                const supervisor_config& cfg,
+                                                give_up_fun give_up);
 
 private:
   using clock = caf::actor_clock;
@@ -115,7 +116,6 @@ private:
 supervisor_actor::behavior_type
 supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
            std::vector<child_spec> specs, directory* known,
-           const supervisor_config& cfg,
-           supervisor_state::give_up_fun give_up);
+           const supervisor_config& cfg, supervisor_state::give_up_fun give_up);
 
 } // namespace aiops

@@ -116,11 +116,12 @@ void training_state::send(const submission_ptr& job) {
   auto left = remaining(*job);
   if (left.count() <= 0)
     return fail(job, too_late());
-  log::info(name, "submits a watchlist",
-            {{"action", to_string(action)},
-             {"workloads", job->workloads.size()}});
-  self_->request(backend_, left + training_grace, train_atom_v, job->workloads,
-                 left)
+  log::info(
+    name, "submits a watchlist",
+    {{"action", to_string(action)}, {"workloads", job->workloads.size()}});
+  self_
+    ->request(backend_, left + training_grace, train_atom_v, job->workloads,
+              left)
     .then(
       [this, job, action](std::string& response) {
         accepted(job, {std::move(response), action});
@@ -159,8 +160,7 @@ void training_state::store_initial(const submission_ptr& job,
 
 void training_state::succeed(const submission_ptr& job,
                              training_result result) {
-  log::info(name, "has the backend's answer",
-            {{"response", result.response}});
+  log::info(name, "has the backend's answer", {{"response", result.response}});
   job->promise.deliver(std::move(result));
   current_ = nullptr;
   work();
@@ -180,8 +180,7 @@ caf::timespan training_state::remaining(const submission& job) const {
 
 training_actor::behavior_type
 training(training_actor::stateful_pointer<training_state> self,
-         backend_actor backend, store_actor store,
-         const training_config& cfg) {
+         backend_actor backend, store_actor store, const training_config& cfg) {
   return self->state.make_behavior(std::move(backend), std::move(store), cfg);
 }
 

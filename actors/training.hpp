@@ -38,9 +38,9 @@ public:
     // nop
   }
 
-  training_actor::behavior_type
-  make_behavior(backend_actor backend, store_actor store,
-                const training_config& cfg);
+  training_actor::behavior_type make_behavior(backend_actor backend,
+                                              store_actor store,
+                                              const training_config& cfg);
 
 private:
   using clock = caf::actor_clock;

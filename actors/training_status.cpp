@@ -106,8 +106,7 @@ training_status_state::put(const model_status_update& update) {
 
 training_status_actor::behavior_type training_status(
   training_status_actor::stateful_pointer<training_status_state> self,
-  backend_actor backend, store_actor store,
-  const training_status_config& cfg) {
+  backend_actor backend, store_actor store, const training_status_config& cfg) {
   return self->state.make_behavior(std::move(backend), std::move(store), cfg);
 }
 

@@ -78,7 +78,6 @@ private:
 
 training_status_actor::behavior_type training_status(
   training_status_actor::stateful_pointer<training_status_state> self,
-  backend_actor backend, store_actor store,
-  const training_status_config& cfg);
+  backend_actor backend, store_actor store, const training_status_config& cfg);
 
 } // namespace aiops

@@ -148,8 +148,8 @@ caf::expected<gpu_list> file_state::read() const {
 }
 
 caf::error file_state::unusable(std::string_view why) const {
-  return wrong("the GPU file " + path_.string() + " cannot be used: "
-               + std::string{why});
+  return wrong("the GPU file " + path_.string()
+               + " cannot be used: " + std::string{why});
 }
 
 gpu_probe_actor::behavior_type

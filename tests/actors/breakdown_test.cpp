@@ -13,8 +13,9 @@ TEST_CASE("counts of one workload add up and come sorted") {
   builder.add({"c1", "n1", "b"}, 40);
   auto counts = builder.finish();
   REQUIRE(counts->clusters.size() == 2);
-  CHECK(counts->clusters.at("c1")->value()
-        == cluster_counts{"c1", {{"n1", "a", 3}, {"n1", "b", 42}, {"n2", "a", 1}}});
+  CHECK(
+    counts->clusters.at("c1")->value()
+    == cluster_counts{"c1", {{"n1", "a", 3}, {"n1", "b", 42}, {"n2", "a", 1}}});
   CHECK(counts->clusters.at("c2")->value()
         == cluster_counts{"c2", {{"n", "d", 5}}});
 }

@@ -24,8 +24,8 @@ struct fixture : deterministic {
   store_actor store_edge = spawn(fake_store, store);
   log_aggregation_actor aut;
 
-  log_aggregation_actor start(log_source_actor from, milliseconds interval
-                                                     = 30s) {
+  log_aggregation_actor start(log_source_actor from,
+                              milliseconds interval = 30s) {
     log_aggregation_config cfg;
     cfg.interval = interval;
     cfg.source = "jetstream";

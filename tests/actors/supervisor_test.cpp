@@ -56,8 +56,7 @@ struct fixture : deterministic {
   child_spec watchlist_child() {
     return {"watchlist", [this](caf::actor_system& sys, gateway_actors& x) {
               REQUIRE(x.backend);
-              x.watchlist
-                = sys.spawn(watchlist, x.backend, watchlist_config{});
+              x.watchlist = sys.spawn(watchlist, x.backend, watchlist_config{});
               return note("watchlist", x.watchlist);
             }};
   }
@@ -180,8 +179,8 @@ TEST_CASE_FIXTURE(fixture, "an earlier child that dies during the pause is "
 
 TEST_CASE_FIXTURE(fixture, "the pause doubles with every restart") {
   start_all();
-  for (auto pause : {100ms, 200ms, 400ms, 800ms, 1600ms, 3200ms, 5000ms,
-                     5000ms}) {
+  for (auto pause :
+       {100ms, 200ms, 400ms, 800ms, 1600ms, 3200ms, 5000ms, 5000ms}) {
     kill(known.get()->gpu_info);
     advance(pause - 1ms);
     CHECK_FALSE(known.get()->gpu_info);
@@ -262,9 +261,8 @@ TEST_CASE_FIXTURE(fixture, "a child that does not stop is killed") {
 }
 
 TEST_CASE_FIXTURE(fixture, "an absent child is left out") {
-  child_spec absent{"absent", [](caf::actor_system&, gateway_actors&) {
-                      return caf::actor{};
-                    }};
+  child_spec absent{
+    "absent", [](caf::actor_system&, gateway_actors&) { return caf::actor{}; }};
   start({backend_child(), absent, watchlist_child()});
   CHECK(take_events() == names{"+backend", "+watchlist"});
   kill(known.get()->backend);

@@ -17,9 +17,8 @@ struct fixture : deterministic {
   store_script_ptr store = std::make_shared<store_script>();
   backend_actor backend_edge = spawn(fake_backend, backend);
   store_actor store_edge = spawn(fake_store, store);
-  training_status_actor aut
-    = spawn(training_status, backend_edge, store_edge,
-            training_status_config{});
+  training_status_actor aut = spawn(training_status, backend_edge, store_edge,
+                                    training_status_config{});
 };
 
 } // namespace

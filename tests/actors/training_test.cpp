@@ -21,8 +21,8 @@ struct fixture : deterministic {
   store_script_ptr store = std::make_shared<store_script>();
   backend_actor backend_edge = spawn(fake_backend, backend);
   store_actor store_edge = spawn(fake_store, store);
-  training_actor aut
-    = spawn(training, backend_edge, store_edge, training_config{});
+  training_actor aut = spawn(training, backend_edge, store_edge,
+                             training_config{});
 
   auto submit(workload_list xs) {
     return ask(aut, train_atom_v, std::move(xs));

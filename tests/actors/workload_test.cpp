@@ -96,7 +96,9 @@ TEST_CASE("a name is valid UTF-8") {
          "\xed\xa0\x80",     // surrogates
          "\xed\xbf\xbf",     //
          "\xf4\x90\x80\x80", // above U+10FFFF
-         "\xf8\x88\x80\x80\x80", "\xfe", "\xff",
+         "\xf8\x88\x80\x80\x80",
+         "\xfe",
+         "\xff",
        }) {
     CAPTURE(bad);
     CHECK_FALSE(valid_name(bad));

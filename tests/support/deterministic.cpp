@@ -9,11 +9,9 @@ deterministic::config::config() {
 }
 
 deterministic::deterministic()
-  : system_(config_),
-    sched_(
-      dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler())),
-    clock_(sched_.clock()),
-    worker_(&system_, sched_) {
+  : system_(config_), sched_(dynamic_cast<caf::scheduler::test_coordinator&>(
+                        system_.scheduler())),
+    clock_(sched_.clock()), worker_(&system_, sched_) {
   // Waiting would block: nobody but the test runs the actors.
   system_.await_actors_before_shutdown(false);
 }
@@ -65,8 +63,8 @@ void deterministic::advance(caf::timespan by) {
     return !schedule.empty() && schedule.begin()->first <= end;
   };
   while (due()) {
-    clock_.current_time
-      = std::max(clock_.current_time, clock_.schedule().begin()->first);
+    clock_.current_time = std::max(clock_.current_time,
+                                   clock_.schedule().begin()->first);
     clock_.advance_time(caf::timespan{0});
     run();
   }

@@ -92,12 +92,14 @@ public:
     using value = caf::detail::tl_head_t<outputs>;
     if constexpr (std::is_void_v<value>) {
       auto result = std::make_shared<answer<caf::unit_t>>();
-      send(result, [this, result] { keep(*result, caf::unit); }, to, xs...);
+      send(
+        result, [this, result] { keep(*result, caf::unit); }, to, xs...);
       return answer_ptr<caf::unit_t>{result};
     } else {
       auto result = std::make_shared<answer<value>>();
-      send(result, [this, result](value& x) { keep(*result, std::move(x)); },
-           to, xs...);
+      send(
+        result, [this, result](value& x) { keep(*result, std::move(x)); }, to,
+        xs...);
       return answer_ptr<value>{result};
     }
   }

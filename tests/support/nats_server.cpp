@@ -44,8 +44,8 @@ const char* program() {
 } // namespace
 
 nats_server::nats_server(std::string config) : port_(free_port()) {
-  auto pattern = (std::filesystem::temp_directory_path() / "nats-XXXXXX")
-                   .string();
+  auto pattern
+    = (std::filesystem::temp_directory_path() / "nats-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr)
     throw std::runtime_error("cannot make a temporary directory");
   directory_ = pattern;
@@ -70,7 +70,7 @@ void nats_server::start() {
   auto config = (directory_ / "server.conf").string();
   auto log = (directory_ / "server.log").string();
   auto data = directory_.string();
-  const char* argv[] = {program(), "--config",      config.c_str(), "--log",
+  const char* argv[] = {program(),   "--config",    config.c_str(), "--log",
                         log.c_str(), "--store_dir", data.c_str(),   nullptr};
   pid_ = ::fork();
   if (pid_ == 0) {
