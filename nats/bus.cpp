@@ -11,7 +11,7 @@ public:
     // nop
   }
 
-  void on_connect(uint64_t attempt, std::shared_ptr<connection> conn,
+  void on_connect(uint64_t attempt, std::shared_ptr<nats_connection> conn,
                   std::string error) override {
     caf::anon_send(bus_, connect_atom_v, attempt, std::move(conn),
                    std::move(error));
@@ -70,7 +70,7 @@ internal_bus_actor::behavior_type bus_state::make_behavior() {
       add_subscription(subject, sink);
     },
     [this](status_atom) { return status(); },
-    [this](connect_atom, uint64_t attempt, std::shared_ptr<connection>& conn,
+    [this](connect_atom, uint64_t attempt, std::shared_ptr<nats_connection>& conn,
            std::string& problem) { handle_connect(attempt, conn, problem); },
     [this](connect_atom, uint64_t attempt, bool stuck) {
       check_attempt(attempt, stuck);
@@ -210,7 +210,7 @@ void bus_state::check_attempt(uint64_t attempt, bool stuck) {
 }
 
 void bus_state::handle_connect(uint64_t attempt,
-                               std::shared_ptr<connection>& conn,
+                               std::shared_ptr<nats_connection>& conn,
                                std::string& problem) {
   abandoned_.erase(attempt);
   if (attempt != attempt_ || !connecting_)

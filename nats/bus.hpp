@@ -27,19 +27,19 @@ struct bus_config {
   caf::timespan stuck_deadline = std::chrono::seconds{60};
   /// Starts an attempt to connect; tests put their own in place.
   std::function<void(nats_config, uint64_t, std::shared_ptr<connection_bridge>)>
-    open = connection::open;
+    open = nats_connection::open;
 };
 
 } // namespace aiops
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<aiops::connection>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<aiops::nats_connection>)
 
 namespace aiops {
 
 /// INTERNAL: what the library's threads and our timers tell the bus.
 using internal_bus_actor = bus_actor::extend<
   // An attempt ended.
-  caf::replies_to<connect_atom, uint64_t, std::shared_ptr<connection>,
+  caf::replies_to<connect_atom, uint64_t, std::shared_ptr<nats_connection>,
                   std::string>::with<void>,
   // An attempt should have ended by now (false), or must have (true).
   caf::replies_to<connect_atom, uint64_t, bool>::with<void>,
@@ -106,7 +106,7 @@ private:
 
   void check_attempt(uint64_t attempt, bool stuck);
 
-  void handle_connect(uint64_t attempt, std::shared_ptr<connection>& conn,
+  void handle_connect(uint64_t attempt, std::shared_ptr<nats_connection>& conn,
                       std::string& problem);
 
   void handle_closed(uint64_t attempt);
@@ -120,7 +120,7 @@ private:
   internal_bus_actor::pointer self_;
   bus_config config_;
   std::shared_ptr<connection_bridge> bridge_;
-  std::shared_ptr<connection> connection_;
+  std::shared_ptr<nats_connection> connection_;
   /// Number of the latest attempt to connect.
   uint64_t attempt_ = 0;
   /// Whether the latest attempt has not ended yet.

@@ -7,7 +7,7 @@
 namespace aiops {
 
 /// What the library hands back to a callback.
-struct connection::closure {
+struct nats_connection::closure {
   std::shared_ptr<connection_bridge> bridge;
   /// The attempt, or the subscription.
   uint64_t id = 0;
@@ -63,10 +63,10 @@ void connection_bridge::detach() {
 
 // -- initialization and tear down ---------------------------------------------
 
-void connection::open(nats_config config, uint64_t attempt,
+void nats_connection::open(nats_config config, uint64_t attempt,
                       std::shared_ptr<connection_bridge> bridge) {
   auto run = [config = std::move(config), attempt, bridge] {
-    auto conn = std::shared_ptr<connection>{new connection};
+    auto conn = std::shared_ptr<nats_connection>{new nats_connection};
     conn->bridge_ = bridge;
     std::string problem;
     if (conn->connect(config, *conn->make_closure(attempt), problem)
@@ -80,7 +80,7 @@ void connection::open(nats_config config, uint64_t attempt,
   std::thread{std::move(run)}.detach();
 }
 
-natsStatus connection::connect(const nats_config& config, closure& context,
+natsStatus nats_connection::connect(const nats_config& config, closure& context,
                                std::string& problem) {
   auto opts = make_options(config);
   if (!opts) {
@@ -135,7 +135,7 @@ natsStatus connection::connect(const nats_config& config, closure& context,
   return status;
 }
 
-connection::~connection() {
+nats_connection::~nats_connection() {
   // In this order: a subscription that is destroyed while a message arrives
   // crashes the library.
   natsConnection_Close(handle_);
@@ -144,7 +144,7 @@ connection::~connection() {
   natsConnection_Destroy(handle_);
 }
 
-connection::closure* connection::make_closure(uint64_t id) {
+nats_connection::closure* nats_connection::make_closure(uint64_t id) {
   // The library may call back after everything here is destroyed.
   static std::mutex mutex;
   static auto closures = std::vector<std::unique_ptr<closure>>{};
@@ -155,7 +155,7 @@ connection::closure* connection::make_closure(uint64_t id) {
 
 // -- sending and receiving ----------------------------------------------------
 
-caf::error connection::send(uint64_t id, const bus_request& request) {
+caf::error nats_connection::send(uint64_t id, const bus_request& request) {
   natsMsg* raw = nullptr;
   auto reply_to = inbox_ + std::to_string(id);
   auto status = natsMsg_Create(&raw, request.subject.c_str(), reply_to.c_str(),
@@ -172,7 +172,7 @@ caf::error connection::send(uint64_t id, const bus_request& request) {
   return {};
 }
 
-caf::error connection::subscribe(uint64_t id, const std::string& subject) {
+caf::error nats_connection::subscribe(uint64_t id, const std::string& subject) {
   auto on_message = [](natsConnection*, natsSubscription*, natsMsg* raw,
                        void* arg) {
     auto msg = message_ptr{raw};
@@ -193,7 +193,7 @@ caf::error connection::subscribe(uint64_t id, const std::string& subject) {
   return {};
 }
 
-bus_status connection::status() const {
+bus_status nats_connection::status() const {
   bus_status result;
   char url[512] = "";
   result.connected = true;

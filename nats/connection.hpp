@@ -11,7 +11,7 @@
 
 namespace aiops {
 
-class connection;
+class nats_connection;
 
 /// What threads of the NATS library report. They run concurrently to
 /// everything else; an implementation only passes on what it is told.
@@ -20,7 +20,7 @@ public:
   virtual ~connection_listener() = default;
 
   /// An attempt ended: with a connection, or with none and an error text.
-  virtual void on_connect(uint64_t attempt, std::shared_ptr<connection> conn,
+  virtual void on_connect(uint64_t attempt, std::shared_ptr<nats_connection> conn,
                           std::string error)
     = 0;
 
@@ -66,7 +66,7 @@ private:
 
 /// An open connection to NATS. Publishing never waits for the server; replies
 /// arrive at the listener.
-class connection {
+class nats_connection {
 public:
   /// Connects on a thread of its own and reports to the bridge. The thread may
   /// hang: with this version of the library a server that greets and then
@@ -74,10 +74,10 @@ public:
   static void open(nats_config config, uint64_t attempt,
                    std::shared_ptr<connection_bridge> bridge);
 
-  ~connection();
+  ~nats_connection();
 
-  connection(const connection&) = delete;
-  connection& operator=(const connection&) = delete;
+  nats_connection(const nats_connection&) = delete;
+  nats_connection& operator=(const nats_connection&) = delete;
 
   /// Sends a request whose reply comes back under `id`.
   caf::error send(uint64_t id, const bus_request& request);
@@ -90,7 +90,7 @@ public:
 private:
   struct closure;
 
-  connection() = default;
+  nats_connection() = default;
 
   natsStatus connect(const nats_config& config, closure& context,
                      std::string& problem);
