@@ -62,10 +62,14 @@ void asker::take(caf::mailbox_element_ptr element) {
   auto mid = element->mid;
   if (!mid.is_response())
     return;
-  std::lock_guard guard{mutex_};
-  if (!waiting_ || mid.request_id().integer_value() != current_)
-    return;
-  answer_ = std::move(element);
+  {
+    std::lock_guard guard{mutex_};
+    if (!waiting_ || mid.request_id().integer_value() != current_)
+      return;
+    answer_ = std::move(element);
+  }
+  // Not under the lock, or the other side would wake up only to wait for it.
+  // It lives: its destructor waits for this function.
   arrived_.notify_one();
 }
 

@@ -151,7 +151,7 @@ bool connection::serve(request_processor& processor,
 
 bool connection::read_head(request_processor& processor) {
   // Some clients send an empty line after the body of a request.
-  while (in_.starts_with("\r\n"))
+  if (in_.starts_with("\r\n"))
     in_.erase(0, 2);
   auto end = find_head_end(in_, scanned_);
   if (!end) {

@@ -50,7 +50,8 @@ caf::expected<json> read_object(std::string_view body) {
   if (too_deep(body))
     return invalid("the body nests too deeply");
   auto result = json::parse(body, nullptr, false);
-  if (result.is_discarded())
+  // The parser takes a zero byte for the end.
+  if (result.is_discarded() || body.find('\0') != std::string_view::npos)
     return invalid("the body is not valid JSON");
   if (!result.is_object())
     return invalid("the body must be a JSON object");
@@ -397,8 +398,10 @@ std::string to_json(const cluster_overview& x) {
       summary_obj.number("logCount", summary.log_count);
     };
     append_array(obj.field("clusters"), x.clusters, write);
-    obj.field("aggregatedAt")
-      += x.aggregated_at ? json_string(to_rfc3339(*x.aggregated_at)) : std::string{"null"};
+    if (x.aggregated_at)
+      obj.text("aggregatedAt", to_rfc3339(*x.aggregated_at));
+    else
+      obj.field("aggregatedAt") += "null";
     obj.field("stale") += x.stale ? "true" : "false";
     obj.text("reason", x.reason);
     obj.text("source", x.source);

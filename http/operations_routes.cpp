@@ -43,12 +43,13 @@ check check_nats(const gateway_actors& actors, route_env& env) {
 check check_counts(const gateway_actors& actors, route_env& env) {
   auto got = env.actors.ask(actors.log_aggregation, check_deadline, get_atom_v);
   if (!got)
-    return {false,
-            R"({"ok":false,"reason":)" + json_string(text_of(got.error())) + "}"};
+    return {false, R"({"ok":false,"reason":)"
+                     + json_string(text_of(got.error())) + "}"};
   auto& counts = (*got)->value();
   auto ok = counts.aggregated_at && !counts.stale;
-  auto at = counts.aggregated_at ? json_string(to_rfc3339(*counts.aggregated_at))
-                                 : std::string{"null"};
+  std::string at = "null";
+  if (counts.aggregated_at)
+    at = json_string(to_rfc3339(*counts.aggregated_at));
   return {ok, R"({"ok":)" + flag(ok) + R"(,"aggregatedAt":)" + at
                 + R"(,"reason":)" + json_string(counts.reason) + "}"};
 }

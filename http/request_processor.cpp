@@ -101,6 +101,8 @@ void request_processor::refuse(const refusal& why, const peer_address& peer,
   out += "\r\nConnection: close\r\nContent-Type: ";
   out += answer.content_type;
   out += "\r\nContent-Length: " + std::to_string(answer.body.size());
+  if (why.status == 503)
+    out += "\r\nRetry-After: 1";
   out += "\r\nX-Request-Id: " + request_id_ + "\r\n\r\n" + answer.body;
   log_access("-", why.target, peer, std::chrono::steady_clock::now());
 }
@@ -158,13 +160,15 @@ std::string request_processor::next_request_id() {
   return result;
 }
 
-void request_processor::log_access(std::string_view method, std::string_view path,
-                            const peer_address& peer,
-                            std::chrono::steady_clock::time_point start) const {
+void request_processor::log_access(
+  std::string_view method, std::string_view path, const peer_address& peer,
+  std::chrono::steady_clock::time_point start) const {
   auto changes = method == "POST" || method == "PUT";
-  auto lvl = status_ >= 500 ? log::level::warning
-             : changes      ? log::level::info
-                            : log::level::debug;
+  // 501 and 505 are the client's fault.
+  auto fault = status_ == 500 || (status_ >= 502 && status_ <= 504);
+  auto lvl = fault     ? log::level::warning
+             : changes ? log::level::info
+                       : log::level::debug;
   if (!log::enabled(lvl))
     return;
   auto took = std::chrono::steady_clock::now() - start;

@@ -217,7 +217,8 @@ private:
   /// Cuts off those who take too long.
   void patrol() {
     std::unique_lock guard{mutex_};
-    while (!changed_.wait_for(guard, patrol_interval, [this] { return done_; })) {
+    auto done = [this] { return done_; };
+    while (!changed_.wait_for(guard, patrol_interval, done)) {
       guard.unlock();
       auto now = steady_clock::now();
       cut_if([now](const connection& x) { return x.expired(now); });

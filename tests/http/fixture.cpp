@@ -1,0 +1,194 @@
+#include "fixture.hpp"
+
+#include <thread>
+
+namespace aiops::test {
+
+namespace {
+
+using script_ptr = std::shared_ptr<gateway::shared_script>;
+
+/// Answers what the script says, or nothing at all if it is mute.
+template <class T, class Self, class F>
+caf::result<T> play(Self* self, const script_ptr& shared, F fun) {
+  std::lock_guard guard{shared->mutex};
+  ++shared->script.asked;
+  auto said = fun(shared->script);
+  if (shared->script.mute)
+    return self->template make_response_promise<T>();
+  if constexpr (std::is_void_v<T>) {
+    if (said)
+      return said;
+    return caf::unit;
+  } else {
+    if (said)
+      return std::move(*said);
+    return said.error();
+  }
+}
+
+training_actor::behavior_type fake_training(training_actor::pointer self,
+                                            script_ptr shared) {
+  return {[=](train_atom, workload_list& xs) {
+    return play<training_result>(self, shared, [&](actor_script& script) {
+      script.trained.push_back(std::move(xs));
+      return script.train;
+    });
+  }};
+}
+
+training_status_actor::behavior_type
+fake_status(training_status_actor::pointer self, script_ptr shared) {
+  return {
+    [=](get_atom) {
+      return play<snapshot_ptr<model_status>>(
+        self, shared, [](actor_script& script) { return script.status; });
+    },
+    [=](put_atom, training_statistics& x) {
+      return play<void>(self, shared, [&](actor_script& script) {
+        script.stored.push_back(std::move(x));
+        return script.put;
+      });
+    },
+    [=](put_atom, model_status_update& x) {
+      return play<void>(self, shared, [&](actor_script& script) {
+        script.updated.push_back(std::move(x));
+        return script.put;
+      });
+    },
+  };
+}
+
+watchlist_actor::behavior_type fake_watchlist(watchlist_actor::pointer self,
+                                              script_ptr shared) {
+  return {[=](get_atom) {
+    return play<snapshot_ptr<workload_list>>(
+      self, shared, [](actor_script& script) { return script.watchlist; });
+  }};
+}
+
+gpu_info_actor::behavior_type fake_gpus(gpu_info_actor::pointer self,
+                                        script_ptr shared) {
+  return {[=](get_atom) {
+    return play<snapshot_ptr<gpu_list>>(
+      self, shared, [](actor_script& script) { return script.gpus; });
+  }};
+}
+
+log_aggregation_actor::behavior_type
+fake_aggregation(log_aggregation_actor::pointer self, script_ptr shared) {
+  return {
+    [=](get_atom, std::string& id) {
+      return play<snapshot_ptr<cluster_counts>>(
+        self, shared, [&](actor_script& script) {
+          script.clusters_asked.push_back(std::move(id));
+          return script.counts;
+        });
+    },
+    [=](get_atom) {
+      return play<snapshot_ptr<cluster_overview>>(
+        self, shared, [](actor_script& script) {
+          return caf::expected<snapshot_ptr<cluster_overview>>{
+            make_snapshot(script.overview)};
+        });
+    },
+    [](update_atom, const stored_breakdown&) { /* nop */ },
+    [](tick_atom) { /* nop */ },
+  };
+}
+
+bus_actor::behavior_type fake_bus(bus_actor::pointer self, script_ptr shared) {
+  return {
+    [](request_atom, const bus_request&) -> caf::result<bus_reply> {
+      return make_error(ec::no_responders, "fake");
+    },
+    [](subscribe_atom, const std::string&, const bus_sink_actor&) { /* nop */ },
+    [=](status_atom) {
+      return play<bus_status>(self, shared, [](actor_script& script) {
+        return caf::expected<bus_status>{script.bus};
+      });
+    },
+  };
+}
+
+} // namespace
+
+struct gateway::system_config : caf::actor_system_config {
+  system_config() {
+    use_sharing_scheduler(*this, 2);
+  }
+};
+
+gateway::gateway(const std::function<void(http_config&)>& change,
+                 deadline_config deadlines)
+  : config_(std::make_unique<system_config>()),
+    system_(std::make_unique<caf::actor_system>(*config_)),
+    shared_(std::make_shared<shared_script>()) {
+  spawn_actors();
+  http_config config;
+  config.port = 0;
+  config.workers = 10;
+  if (change)
+    change(config);
+  server_ = std::make_unique<http_server>(
+    config, http_context{system_.get(), &directory_, deadlines});
+  auto port = server_->bind();
+  if (port)
+    port_ = *port;
+  server_->start();
+}
+
+gateway::~gateway() {
+  server_.reset();
+  auto actors = directory_.get();
+  auto end = [](const auto& handle) {
+    if (handle)
+      caf::anon_send_exit(handle, caf::exit_reason::kill);
+  };
+  end(actors->training);
+  end(actors->training_status);
+  end(actors->watchlist);
+  end(actors->gpu_info);
+  end(actors->log_aggregation);
+  end(actors->bus);
+}
+
+raw_response gateway::ask(std::string_view method, std::string_view target,
+                          std::string_view body,
+                          std::string_view headers) const {
+  auto client = connect();
+  std::string request{method};
+  request += ' ';
+  request += target;
+  request += " HTTP/1.1\r\nHost: x\r\n";
+  request += headers;
+  if (!body.empty())
+    request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  request += "\r\n";
+  request += body;
+  client.send(request);
+  return client.receive(method == "HEAD");
+}
+
+void gateway::spawn_actors() {
+  gateway_actors actors;
+  actors.training = system_->spawn(fake_training, shared_);
+  actors.training_status = system_->spawn(fake_status, shared_);
+  actors.watchlist = system_->spawn(fake_watchlist, shared_);
+  actors.gpu_info = system_->spawn(fake_gpus, shared_);
+  actors.log_aggregation = system_->spawn(fake_aggregation, shared_);
+  actors.bus = system_->spawn(fake_bus, shared_);
+  directory_.set(std::move(actors));
+}
+
+bool eventually(const std::function<bool()>& condition) {
+  auto until = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > until)
+      return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+} // namespace aiops::test

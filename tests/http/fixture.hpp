@@ -1,0 +1,104 @@
+#pragma once
+
+#include "http/server.hpp"
+#include "raw_client.hpp"
+
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace aiops::test {
+
+/// What the actors behind the front end answer, and what they were asked.
+/// Change it by `gateway::script`.
+struct actor_script {
+  caf::expected<training_result> train{
+    training_result{"training job submitted", training_action::train}};
+  caf::expected<snapshot_ptr<model_status>> status{
+    make_snapshot(model_status{"training", {1, 2, 3, 4, 0.5, "train"}})};
+  caf::error put;
+  caf::expected<snapshot_ptr<workload_list>> watchlist{
+    make_snapshot(workload_list{{"c", "n", "d"}})};
+  caf::expected<snapshot_ptr<gpu_list>> gpus{
+    make_snapshot(gpu_list{{"nvidia.com/gpu", 2, 1}})};
+  caf::expected<snapshot_ptr<cluster_counts>> counts{
+    make_snapshot(cluster_counts{"c", {{"n", "d", 123}}})};
+  cluster_overview overview;
+  bus_status bus{true, "nats://127.0.0.1:4222", 1'048'576, "", 1};
+  /// Whether the actors leave all requests without an answer.
+  bool mute = false;
+
+  std::vector<workload_list> trained;
+  std::vector<training_statistics> stored;
+  std::vector<model_status_update> updated;
+  std::vector<std::string> clusters_asked;
+  size_t asked = 0;
+};
+
+/// A running front end before scripted actors.
+class gateway {
+public:
+  explicit gateway(const std::function<void(http_config&)>& change = nullptr,
+                   deadline_config deadlines = {});
+
+  ~gateway();
+
+  uint16_t port() const {
+    return port_;
+  }
+
+  http_server& server() {
+    return *server_;
+  }
+
+  caf::actor_system& system() {
+    return *system_;
+  }
+
+  directory& actors() {
+    return directory_;
+  }
+
+  raw_client connect(int receive_buffer = 0) const {
+    return raw_client{port_, receive_buffer};
+  }
+
+  /// One request on a connection of its own.
+  raw_response ask(std::string_view method, std::string_view target,
+                   std::string_view body = {},
+                   std::string_view headers = {}) const;
+
+  raw_response get(std::string_view target) const {
+    return ask("GET", target);
+  }
+
+  /// Changes what the actors do, or looks at what they did.
+  template <class F>
+  auto script(F fun) {
+    std::lock_guard guard{shared_->mutex};
+    return fun(shared_->script);
+  }
+
+  struct shared_script {
+    std::mutex mutex;
+    actor_script script;
+  };
+
+private:
+  void spawn_actors();
+
+  struct system_config;
+
+  std::unique_ptr<system_config> config_;
+  std::unique_ptr<caf::actor_system> system_;
+  std::shared_ptr<shared_script> shared_;
+  directory directory_;
+  std::unique_ptr<http_server> server_;
+  uint16_t port_ = 0;
+};
+
+/// Waits until the condition holds; false when it does not within 10 s.
+bool eventually(const std::function<bool()>& condition);
+
+} // namespace aiops::test

@@ -1,0 +1,250 @@
+#include "http/json.hpp"
+
+#include "actors/error.hpp"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include <limits>
+
+using namespace aiops;
+using namespace std::literals;
+
+namespace {
+
+template <class T>
+std::string problem_of(const caf::expected<T>& got) {
+  REQUIRE(!got);
+  CHECK(code_of(got.error()) == ec::invalid_argument);
+  return text_of(got.error());
+}
+
+bool mentions(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+training_statistics statistics_of(std::string_view body) {
+  auto got = read_statistics(body);
+  REQUIRE(got);
+  return *got;
+}
+
+} // namespace
+
+// -- reading ------------------------------------------------------------------
+
+TEST_CASE("workloads are read and normalized") {
+  auto got = read_workloads(
+    R"({"items":[{"clusterId":"c","namespace":"n","deployment":"b"},
+                 {"clusterId":"c","namespace":"n","deployment":"a"},
+                 {"clusterId":"c","namespace":"n","deployment":"b"}]})");
+  REQUIRE(got);
+  CHECK(*got == workload_list{{"c", "n", "a"}, {"c", "n", "b"}});
+}
+
+TEST_CASE("absent or null items are an empty list") {
+  for (auto body : {"{}", R"({"items":null})", R"({"items":[]})"}) {
+    auto got = read_workloads(body);
+    REQUIRE(got);
+    CHECK(got->empty());
+  }
+}
+
+TEST_CASE("unknown fields are ignored and the last of equal keys wins") {
+  auto got = read_workloads(
+    R"({"more":{"x":[1]},"items":[{"clusterId":"old","clusterId":"c",
+        "namespace":"n","deployment":"d","extra":1}]})");
+  REQUIRE(got);
+  CHECK(*got == workload_list{{"c", "n", "d"}});
+}
+
+TEST_CASE("a body that is no JSON object is refused") {
+  for (auto body : {"", " ", "nonsense", "{", "[]", "null", "1", "{}x",
+                    "{\"items\":[]", "{'items':[]}", "{\"a\":\"\x80\"}"}) {
+    CAPTURE(body);
+    CHECK(!problem_of(read_workloads(body)).empty());
+  }
+  CHECK(!problem_of(read_workloads("{}\0"sv)).empty());
+}
+
+TEST_CASE("wrong types name the field") {
+  CHECK(mentions(problem_of(read_workloads(R"({"items":{}})")), "items"));
+  CHECK(mentions(problem_of(read_workloads(R"({"items":[null]})")),
+                 "items[0]"));
+  CHECK(mentions(problem_of(read_workloads(
+                   R"({"items":[{"clusterId":1}]})")),
+                 "items[0].clusterId"));
+  CHECK(mentions(problem_of(read_workloads(
+                   R"({"items":[{"clusterId":"c","namespace":"n",
+                       "deployment":"d"},{"clusterId":"c",
+                       "namespace":"n"}]})")),
+                 "items[1].deployment"));
+  CHECK(mentions(problem_of(read_statistics(R"({"timeElapsed":[]})")),
+                 "timeElapsed"));
+  CHECK(mentions(problem_of(read_statistics(R"({"stage":7})")), "stage"));
+  CHECK(mentions(problem_of(read_statistics(R"({"modelAccuracy":true})")),
+                 "modelAccuracy"));
+  CHECK(mentions(problem_of(read_status_update(R"({"status":{}})")),
+                 "status"));
+  CHECK(mentions(problem_of(read_status_update(R"({"statistics":[]})")),
+                 "statistics"));
+  CHECK(mentions(problem_of(read_status_update(
+                   R"({"statistics":{"stage":1}})")),
+                 "statistics.stage"));
+}
+
+TEST_CASE("names are validated") {
+  for (auto name : {"", "a\\u0000b", "a\\nb"}) {
+    auto body = R"({"items":[{"clusterId":")"s + name
+                + R"(","namespace":"n","deployment":"d"}]})";
+    CHECK(mentions(problem_of(read_workloads(body)), "clusterId"));
+  }
+  auto body = R"({"items":[{"clusterId":")" + std::string(254, 'x')
+              + R"(","namespace":"n","deployment":"d"}]})";
+  CHECK(mentions(problem_of(read_workloads(body)), "clusterId"));
+}
+
+TEST_CASE("deep nesting is refused before it is read") {
+  std::string deep(500'000, '[');
+  CHECK(mentions(problem_of(read_workloads(deep)), "deep"));
+  CHECK(mentions(problem_of(read_workloads(R"({"a":)" + deep)), "deep"));
+  // Brackets in a string do not nest.
+  CHECK(read_workloads(R"({"a":"\")" + deep + "\"}"));
+}
+
+TEST_CASE("integers come as number, string or integral float") {
+  for (auto text : {"42", "\"42\"", "42.0", "4.2e1", "\"42.0\"", "\"4.2e1\""}) {
+    CAPTURE(text);
+    auto body = R"({"timeElapsed":)"s + text + "}";
+    CHECK(statistics_of(body).time_elapsed == 42);
+  }
+  CHECK(statistics_of(R"({"timeElapsed":"9223372036854775807"})").time_elapsed
+        == std::numeric_limits<int64_t>::max());
+  CHECK(statistics_of(R"({"currentEpoch":-9223372036854775808})").current_epoch
+        == std::numeric_limits<int64_t>::min());
+}
+
+TEST_CASE("what is no 64-bit integer is refused") {
+  for (auto text : {"1.5", "\"1.5\"", "\"\"", "\" 1\"", "\"1x\"", "true", "{}",
+                    "9223372036854775808", "\"9223372036854775808\"", "1e300",
+                    "1e400", "\"nan\"", "\"inf\"", "18446744073709551616"}) {
+    CAPTURE(text);
+    CHECK(!read_statistics(R"({"timeElapsed":)"s + text + "}"));
+  }
+}
+
+TEST_CASE("values out of range are refused") {
+  CHECK(statistics_of(R"({"percentageCompleted":"100"})").percentage_completed
+        == 100);
+  CHECK(mentions(problem_of(read_statistics(R"({"percentageCompleted":101})")),
+                 "percentageCompleted"));
+  CHECK(mentions(problem_of(read_statistics(R"({"percentageCompleted":-1})")),
+                 "percentageCompleted"));
+  CHECK(mentions(problem_of(read_statistics(R"({"timeElapsed":-1})")),
+                 "timeElapsed"));
+  CHECK(mentions(problem_of(read_statistics(R"({"remainingTime":"-1"})")),
+                 "remainingTime"));
+}
+
+TEST_CASE("doubles are finite numbers or strings of such") {
+  CHECK(statistics_of(R"({"modelAccuracy":0.75})").model_accuracy == 0.75);
+  CHECK(statistics_of(R"({"modelAccuracy":1})").model_accuracy == 1.0);
+  CHECK(statistics_of(R"({"modelAccuracy":"0.5"})").model_accuracy == 0.5);
+  CHECK(!read_statistics(R"({"modelAccuracy":"NaN"})"));
+  CHECK(!read_statistics(R"({"modelAccuracy":"Infinity"})"));
+  CHECK(!read_statistics(R"({"modelAccuracy":NaN})"));
+}
+
+TEST_CASE("null is the default") {
+  CHECK(statistics_of(R"({"timeElapsed":null,"percentageCompleted":null,
+                          "remainingTime":null,"currentEpoch":null,
+                          "modelAccuracy":null,"stage":null})")
+        == training_statistics{});
+}
+
+TEST_CASE("a status update may have statistics") {
+  auto bare = read_status_update(R"({"status":"completed"})");
+  REQUIRE(bare);
+  CHECK(bare->status == "completed");
+  CHECK(!bare->statistics);
+  auto null = read_status_update(R"({"statistics":null})");
+  REQUIRE(null);
+  CHECK(!null->statistics);
+  auto full = read_status_update(
+    R"({"status":"training","statistics":{"percentageCompleted":"7"}})");
+  REQUIRE(full);
+  REQUIRE(full->statistics);
+  CHECK(full->statistics->percentage_completed == 7);
+}
+
+// -- writing ------------------------------------------------------------------
+
+TEST_CASE("a status is written with all fields and integers as strings") {
+  CHECK(to_json(model_status{})
+        == R"({"status":"","statistics":{"timeElapsed":"0",)"
+           R"("percentageCompleted":"0","remainingTime":"0",)"
+           R"("currentEpoch":"0","modelAccuracy":0,"stage":""}})");
+  model_status x{"training", {12, 34, 3600, 2, 0.5, "train"}};
+  CHECK(to_json(x)
+        == R"({"status":"training","statistics":{"timeElapsed":"12",)"
+           R"("percentageCompleted":"34","remainingTime":"3600",)"
+           R"("currentEpoch":"2","modelAccuracy":0.5,"stage":"train"}})");
+}
+
+TEST_CASE("empty lists are written as such") {
+  CHECK(to_json(workload_list{}) == R"({"items":[]})");
+  CHECK(to_json(cluster_counts{}) == R"({"items":[]})");
+  CHECK(to_json(gpu_list{}) == R"({"items":[]})");
+}
+
+TEST_CASE("lists are written in their order") {
+  CHECK(to_json(workload_list{{"c", "n", "a"}, {"c", "n", "b"}})
+        == R"({"items":[{"clusterId":"c","namespace":"n","deployment":"a"},)"
+           R"({"clusterId":"c","namespace":"n","deployment":"b"}]})");
+  CHECK(to_json(cluster_counts{"c", {{"n", "d", 123}}})
+        == R"({"items":[{"clusterId":"c","namespace":"n","deployment":"d",)"
+           R"("logCount":"123"}]})");
+  CHECK(to_json(gpu_list{{"nvidia.com/gpu", 2, 1}})
+        == R"({"items":[{"name":"nvidia.com/gpu","capacity":"2",)"
+           R"("allocatable":"1"}]})");
+  CHECK(to_json(training_result{"training job submitted", {}})
+        == R"({"response":"training job submitted"})");
+}
+
+TEST_CASE("the overview has real integers") {
+  cluster_overview x;
+  CHECK(to_json(x)
+        == R"({"clusters":[],"aggregatedAt":null,"stale":false,)"
+           R"("reason":"","source":""})");
+  x.clusters.push_back({"c", 1, 2, 3});
+  x.aggregated_at = std::chrono::system_clock::time_point{1'769'860'800'250ms};
+  x.stale = true;
+  x.reason = "why";
+  x.source = "jetstream";
+  CHECK(to_json(x)
+        == R"({"clusters":[{"id":"c","namespaces":1,"deployments":2,)"
+           R"("logCount":3}],"aggregatedAt":"2026-01-31T12:00:00.250Z",)"
+           R"("stale":true,"reason":"why","source":"jetstream"})");
+}
+
+TEST_CASE("whatever a string holds, the answer is valid JSON") {
+  for (auto text : {"plain"s, "qu\"ote\\"s, "tab\t\n\x01"s, "\0nul"s,
+                    "umlaut \xc3\xa4 \xf0\x9f\x98\x80"s, "\x7f"s}) {
+    auto parsed = nlohmann::json::parse(json_string(text));
+    CHECK(parsed.get<std::string>() == text);
+  }
+  auto broken = nlohmann::json::parse(json_string("a\xff\xc3"));
+  CHECK(broken.get<std::string>().starts_with("a\xef\xbf\xbd"));
+}
+
+TEST_CASE("a number that JSON lacks is written as zero") {
+  model_status x;
+  x.statistics.model_accuracy = std::numeric_limits<double>::quiet_NaN();
+  auto parsed = nlohmann::json::parse(to_json(x));
+  CHECK(parsed["statistics"]["modelAccuracy"] == 0);
+}
+
+TEST_CASE("times before 1970 are times too") {
+  CHECK(to_rfc3339(std::chrono::system_clock::time_point{-1ms})
+        == "1969-12-31T23:59:59.999Z");
+}
