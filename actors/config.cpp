@@ -256,7 +256,7 @@ void run(int argc, const char* const* argv, command_line& result) {
 
 // -- combinations -------------------------------------------------------------
 
-std::string check_credentials(const nats_config& nats) {
+std::string check_credentials(const nats_config& nats, bool demo) {
   auto user = !nats.user.empty();
   auto ways = int{user} + int{!nats.creds_file.empty()}
               + int{!nats.nkey_seed_file.empty()};
@@ -276,6 +276,10 @@ std::string check_credentials(const nats_config& nats) {
                          : user ? "--nats-user and --nats-password-file"
                                 : "--nats-creds and --nats-nkey-seed"}
            + ", or give the URL of a server";
+  if (demo && (ways > 0 || tls))
+    return "--demo cannot use files of credentials and certificates: its "
+           "programs know the URL only; put user and password into --nats-url, "
+           "or leave out --demo";
   return {};
 }
 
@@ -297,7 +301,8 @@ std::string validate(const gateway_config& config) {
   for (auto& x : all_options())
     if (auto problem = x.check ? x.check(config) : ""; !problem.empty())
       return "--" + x.name + ": " + problem;
-  if (auto problem = check_credentials(config.nats); !problem.empty())
+  if (auto problem = check_credentials(config.nats, config.demo);
+      !problem.empty())
     return problem;
   if (config.state_dir.empty() && (config.nats.embedded() || config.demo))
     return "--state-dir: there is no default, since neither STATE_DIRECTORY "

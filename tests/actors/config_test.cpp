@@ -258,6 +258,7 @@ TEST_CASE_FIXTURE(config_fixture, "credentials have to make sense") {
         {"exclude"});
   fails(78, {"--nats-creds", secret}, {"embedded", "--nats-creds"});
   fails(78, {"--nats-ca", secret}, {"embedded", "--nats-ca"});
+  fails(78, {url, "--demo", "--nats-ca", secret}, {"--demo", "--nats-url"});
   fails(78, {url, "--nats-ca", "/nowhere"}, {"--nats-ca", "/nowhere"});
   fails(78, {url, "--nats-ca", dir}, {"--nats-ca", "directory"});
   CHECK(read({url, "--nats-user=u", "--nats-password-file", secret}).nats.user
