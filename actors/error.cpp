@@ -9,12 +9,9 @@ namespace {
 constexpr auto category = caf::atom("gateway");
 
 constexpr std::array<std::string_view, 13> names = {
-  "none",          "invalid_argument",
-  "not_found",     "too_large",
-  "conflict",      "no_responders",
-  "disconnected",  "overloaded",
-  "timeout",       "bad_reply",
-  "refused",       "invalid_configuration",
+  "none",     "invalid_argument", "not_found",    "too_large",
+  "conflict", "no_responders",    "disconnected", "overloaded",
+  "timeout",  "bad_reply",        "refused",      "invalid_configuration",
   "internal",
 };
 
@@ -46,7 +43,8 @@ ec code_of(const caf::error& err) {
 }
 
 std::string text_of(const caf::error& err) {
-  if (err.category() == category && err.context().match_elements<std::string>())
+  if (err && err.category() == category
+      && err.context().match_elements<std::string>())
     return err.context().get_as<std::string>(0);
   switch (code_of(err)) {
     case ec::timeout:

@@ -24,7 +24,7 @@ struct training_config {
 
 /// How much longer than the backend's own deadline we wait for its answer, and
 /// the least time that writing the first statistics gets.
-inline constexpr milliseconds training_grace{200};
+inline constexpr milliseconds training_grace{100};
 
 /// Estimate of the remaining time, in seconds, until the backend reports one.
 inline constexpr int64_t initial_remaining_time = 3600;

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -98,6 +99,8 @@ private:
   struct death {};
 
   caf::typed_response_promise<R> pop() {
+    if (held_.empty())
+      throw std::logic_error{"no request to release"};
     auto result = std::move(held_.front());
     held_.pop_front();
     return result;
