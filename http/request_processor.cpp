@@ -54,8 +54,12 @@ private:
 };
 
 request_processor::request_processor(const http_context& context,
-                                     const http_config& config, admission& gate)
-  : asker_(*context.system), env_{context, asker_}, gate_(gate) {
+                                     const http_config& config, admission& gate,
+                                     dispatcher answer)
+  : asker_(*context.system),
+    env_{context, asker_},
+    gate_(gate),
+    answer_(answer) {
   using std::chrono::duration_cast;
   using std::chrono::seconds;
   keep_alive_timeout_sec_
@@ -117,7 +121,7 @@ request_processor::handle(httplib::Response& res) {
   req.method = head_->method;
   req.path = head_->path();
   req.body = body_;
-  fill(res, dispatch(std::move(req), env_, gate_));
+  fill(res, answer_(std::move(req), env_, gate_));
   return HandlerResponse::Handled;
 }
 

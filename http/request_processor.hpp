@@ -21,8 +21,10 @@ struct peer_address {
 /// Belongs to one worker thread.
 class request_processor : private httplib::Server {
 public:
+  using dispatcher = http_response (*)(http_request, route_env&, admission&);
+
   request_processor(const http_context& context, const http_config& config,
-                    admission& gate);
+                    admission& gate, dispatcher answer = dispatch);
 
   /// Appends the answer to `out`.
   /// @param close Whether the connection closes after it.
@@ -55,6 +57,7 @@ private:
   asker asker_;
   route_env env_;
   admission& gate_;
+  dispatcher answer_;
   std::mt19937_64 random_{std::random_device{}()};
 
   // The request at hand.
