@@ -29,6 +29,7 @@ void reset(std::string& buffer) {
 connection::connection(int fd, peer_address peer, const http_config& config)
   : fd_(fd), peer_(std::move(peer)), config_(config) {
   enter(phase::idle, config.keep_alive_timeout);
+  parked_ = true;
 }
 
 connection::~connection() {
@@ -36,6 +37,14 @@ connection::~connection() {
 }
 
 connection::wish connection::advance(request_processor& processor,
+                                     const std::atomic<bool>& stopping) {
+  parked_.exchange(false);
+  auto result = proceed(processor, stopping);
+  parked_ = true;
+  return result;
+}
+
+connection::wish connection::proceed(request_processor& processor,
                                      const std::atomic<bool>& stopping) {
   if (phase_ == phase::lingering)
     return linger();

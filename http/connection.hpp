@@ -55,6 +55,8 @@ private:
 
   enum class io { done, blocked, closed };
 
+  wish proceed(request_processor& processor, const std::atomic<bool>& stopping);
+
   void enter(phase next, clock::duration limit);
 
   io flush();
@@ -99,6 +101,11 @@ private:
   bool last_ = false;
   bool refused_ = false;
   size_t drained_ = 0;
+
+  /// Epoll hands the connection from worker to worker. The language does not
+  /// know that as synchronization, so whoever lets go writes this, and whoever
+  /// comes next reads it.
+  std::atomic<bool> parked_{false};
 
   std::atomic<phase> phase_{phase::idle};
   std::atomic<clock::rep> deadline_;

@@ -135,6 +135,8 @@ private:
   }
 
   void advance(connection& x, request_processor& processor, int operation) {
+    // Another worker may have it before `watch` returns: look at it no more.
+    auto fd = x.fd();
     auto wish = connection::wish::close;
     try {
       wish = x.advance(processor, stopping_);
@@ -143,9 +145,9 @@ private:
     }
     switch (wish) {
       case connection::wish::read:
-        return watch(operation, x.fd(), EPOLLIN | EPOLLONESHOT, &x);
+        return watch(operation, fd, EPOLLIN | EPOLLONESHOT, &x);
       case connection::wish::write:
-        return watch(operation, x.fd(), EPOLLOUT | EPOLLONESHOT, &x);
+        return watch(operation, fd, EPOLLOUT | EPOLLONESHOT, &x);
       case connection::wish::close:
         return remove(x);
     }
