@@ -36,16 +36,6 @@ sigset_t termination_signals() {
   return result;
 }
 
-/// Says where we listen, whatever the log level: scripts wait for it.
-void announce(const std::string& address) {
-  auto text = "listening on http://" + address;
-  if (log::enabled(log::level::info))
-    log::info("http", text);
-  else
-    std::cerr << text << std::endl;
-  notify_systemd("READY=1\nSTATUS=" + text);
-}
-
 int fail(const std::string& problem) {
   log::error("aiops-gateway", problem);
   return 1;
@@ -103,7 +93,10 @@ int run(gateway_config config) {
   auto root = system.spawn(supervisor, gateway_children(config, give_up),
                            &actors, supervisor_config{}, give_up);
   server.start();
-  announce(server.address());
+  auto where = "listening on http://" + server.address();
+  // Whatever the log level: scripts wait for it.
+  log::announce("http", where);
+  notify_systemd("READY=1\nSTATUS=" + where);
   std::vector<std::unique_ptr<child_process>> demo;
   if (config.demo)
     demo = start_demo(demo_config, server.address());

@@ -12,6 +12,9 @@ namespace {
 
 constexpr auto min_backoff = milliseconds{250};
 
+/// Failures in a row, before the first success, that are worth a word.
+constexpr int noteworthy_first_failures = 4;
+
 } // namespace
 
 log_aggregation_actor::behavior_type
@@ -185,8 +188,9 @@ void log_aggregation_state::store(const breakdown_ptr& counts) {
 
 void log_aggregation_state::succeeded(const breakdown_ptr& counts,
                                       uint64_t revision) {
-  if (!failure_.empty())
+  if (failures_ > 0)
     log::info(name, "counts the logs again");
+  failures_ = 0;
   failure_.clear();
   succeeded_once_ = true;
   stored_breakdown stored{counts, revision, cfg_.wall_clock()};
@@ -197,7 +201,9 @@ void log_aggregation_state::succeeded(const breakdown_ptr& counts,
 }
 
 void log_aggregation_state::failed(const caf::error& err) {
-  if (failure_.empty())
+  // At the start the source may just be starting too.
+  auto noteworthy = succeeded_once_ ? 1 : noteworthy_first_failures;
+  if (++failures_ == noteworthy)
     log::warning(name, "cannot count the logs", {{"reason", text_of(err)}});
   failure_ = text_of(err);
   if (succeeded_once_) {

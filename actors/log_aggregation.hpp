@@ -128,6 +128,8 @@ private:
   bool succeeded_once_ = false;
   /// Why the last aggregation failed; empty when it did not.
   std::string failure_;
+  /// Aggregations in a row that failed.
+  int failures_ = 0;
 };
 
 /// @param source may be null: then others write the counts.

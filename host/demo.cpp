@@ -7,8 +7,8 @@ namespace aiops {
 std::vector<std::unique_ptr<child_process>>
 start_demo(const gateway_config& config, const std::string& address) {
   std::error_code error;
-  auto here = std::filesystem::read_symlink("/proc/self/exe", error)
-                .parent_path();
+  auto here
+    = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   auto program = [&](const char* name) { return (here / name).string(); };
   std::vector<std::string> broker;
   if (config.nats.embedded())
@@ -24,9 +24,9 @@ start_demo(const gateway_config& config, const std::string& address) {
   std::filesystem::create_directories(config.state_dir, error);
   auto state_file = config.state_dir / "training_sim.json";
   std::vector<std::unique_ptr<child_process>> result;
-  result.push_back(start("training_sim", {"--gateway-url", "http://" + address,
-                                          "--state-file",
-                                          state_file.string()}));
+  result.push_back(
+    start("training_sim", {"--gateway-url", "http://" + address, "--state-file",
+                           state_file.string()}));
   result.push_back(start("log_feed", {"--demo"}));
   return result;
 }

@@ -63,10 +63,10 @@ caf::result<T> backend_state::ask(std::string_view subject, std::string payload,
         if (auto result = decode(reply.payload))
           promise.deliver(std::move(*result));
         else
-          promise.deliver(make_error(ec::bad_reply,
-                                     "the training backend answered something "
-                                     "unreadable on '"
-                                       + std::string{subject} + '\''));
+          promise.deliver(
+            make_error(ec::bad_reply, "the training backend answered something "
+                                      "unreadable on '"
+                                        + std::string{subject} + '\''));
       },
       [promise, subject](const caf::error& err) mutable {
         promise.deliver(explain(err, subject));

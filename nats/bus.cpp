@@ -70,7 +70,8 @@ internal_bus_actor::behavior_type bus_state::make_behavior() {
       add_subscription(subject, sink);
     },
     [this](status_atom) { return status(); },
-    [this](connect_atom, uint64_t attempt, std::shared_ptr<nats_connection>& conn,
+    [this](connect_atom, uint64_t attempt,
+           std::shared_ptr<nats_connection>& conn,
            std::string& problem) { handle_connect(attempt, conn, problem); },
     [this](connect_atom, uint64_t attempt, bool stuck) {
       check_attempt(attempt, stuck);
@@ -101,8 +102,8 @@ caf::result<bus_reply> bus_state::send_request(bus_request& request) {
     return err;
   auto deadline = self_->clock().now() + request.timeout;
   auto promise = self_->make_response_promise<bus_reply>();
-  pending_.emplace(id, pending_request{promise, std::move(request.subject),
-                                       deadline});
+  pending_.emplace(
+    id, pending_request{promise, std::move(request.subject), deadline});
   deadlines_.emplace(deadline, id);
   arm_timer();
   return promise;
@@ -116,12 +117,12 @@ void bus_state::handle_reply(uint64_t id, std::string& payload,
   auto request = std::move(i->second);
   pending_.erase(i);
   auto [first, last] = deadlines_.equal_range(request.deadline);
-  deadlines_.erase(std::find_if(first, last,
-                                [&](auto& entry) { return entry.second == id; }));
+  deadlines_.erase(
+    std::find_if(first, last, [&](auto& entry) { return entry.second == id; }));
   if (no_responders)
-    request.promise.deliver(make_error(ec::no_responders,
-                                       "nobody answers on the NATS subject '"
-                                         + request.subject + "'"));
+    request.promise.deliver(
+      make_error(ec::no_responders, "nobody answers on the NATS subject '"
+                                      + request.subject + "'"));
   else
     request.promise.deliver(bus_reply{std::move(payload)});
 }
@@ -217,7 +218,7 @@ void bus_state::handle_connect(uint64_t attempt,
     return;
   connecting_ = false;
   if (!conn) {
-    if (problem != reason_)
+    if (++failures_ == config_.noteworthy_failures)
       log::warning("bus", "cannot connect to NATS, keeps trying",
                    {{"error", problem}});
     reason_ = std::move(problem);
@@ -226,6 +227,7 @@ void bus_state::handle_connect(uint64_t attempt,
   }
   connection_ = std::move(conn);
   backoff_ = caf::timespan{0};
+  failures_ = 0;
   ++connects_;
   log::info("bus", "connected to NATS", {{"server", status().server}});
   for (auto& [id, sub] : subscriptions_)

@@ -19,6 +19,9 @@ struct bus_config {
   /// second value, with a quarter of jitter.
   caf::timespan first_backoff = std::chrono::milliseconds{50};
   caf::timespan last_backoff = std::chrono::seconds{5};
+  /// Failed attempts in a row that are worth a word: at the start the server
+  /// may just be starting too.
+  int noteworthy_failures = 5;
   /// An attempt to connect that takes longer is abandoned.
   caf::timespan connect_deadline = std::chrono::seconds{15};
   /// Called when an abandoned attempt has not ended after another
@@ -128,6 +131,8 @@ private:
   /// Attempts that took too long and have not ended yet.
   std::set<uint64_t> abandoned_;
   caf::timespan backoff_{0};
+  /// Attempts in a row that failed.
+  int failures_ = 0;
   int64_t connects_ = 0;
   std::string reason_ = "not connected yet";
   std::minstd_rand random_;

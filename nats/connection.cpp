@@ -24,7 +24,8 @@ struct message_deleter {
 using message_ptr = std::unique_ptr<natsMsg, message_deleter>;
 
 std::string payload_of(natsMsg* msg) {
-  return {natsMsg_GetData(msg), static_cast<size_t>(natsMsg_GetDataLength(msg))};
+  return {natsMsg_GetData(msg),
+          static_cast<size_t>(natsMsg_GetDataLength(msg))};
 }
 
 /// The last token of an inbox subject is the number of the request.
@@ -64,13 +65,12 @@ void connection_bridge::detach() {
 // -- initialization and tear down ---------------------------------------------
 
 void nats_connection::open(nats_config config, uint64_t attempt,
-                      std::shared_ptr<connection_bridge> bridge) {
+                           std::shared_ptr<connection_bridge> bridge) {
   auto run = [config = std::move(config), attempt, bridge] {
     auto conn = std::shared_ptr<nats_connection>{new nats_connection};
     conn->bridge_ = bridge;
     std::string problem;
-    if (conn->connect(config, *conn->make_closure(attempt), problem)
-        != NATS_OK)
+    if (conn->connect(config, *conn->make_closure(attempt), problem) != NATS_OK)
       conn.reset();
     nats_ReleaseThreadMemory();
     bridge->call([&](auto& listener) {
@@ -81,7 +81,7 @@ void nats_connection::open(nats_config config, uint64_t attempt,
 }
 
 natsStatus nats_connection::connect(const nats_config& config, closure& context,
-                               std::string& problem) {
+                                    std::string& problem) {
   auto opts = make_options(config);
   if (!opts) {
     problem = text_of(opts.error());
@@ -95,9 +95,8 @@ natsStatus nats_connection::connect(const nats_config& config, closure& context,
                      void* arg) {
     const char* text = nullptr;
     natsConnection_GetLastError(nc, &text);
-    auto words = std::string{text != nullptr && *text != '\0'
-                               ? text
-                               : natsStatus_GetText(status)};
+    auto words = std::string{
+      text != nullptr && *text != '\0' ? text : natsStatus_GetText(status)};
     static_cast<closure*>(arg)->bridge->call(
       [&](auto& listener) { listener.on_error(std::move(words)); });
   };
@@ -121,9 +120,8 @@ natsStatus nats_connection::connect(const nats_config& config, closure& context,
   if (status == NATS_OK) {
     inbox_ = std::string{inbox} + '.';
     natsInbox_Destroy(inbox);
-    status = natsConnection_Subscribe(&replies, handle_,
-                                      (inbox_ + '*').c_str(), on_reply,
-                                      &context);
+    status = natsConnection_Subscribe(&replies, handle_, (inbox_ + '*').c_str(),
+                                      on_reply, &context);
   }
   if (status == NATS_OK) {
     subscriptions_.push_back(replies);
@@ -178,15 +176,13 @@ caf::error nats_connection::subscribe(uint64_t id, const std::string& subject) {
     auto msg = message_ptr{raw};
     auto self = static_cast<closure*>(arg);
     self->bridge->call([&](auto& listener) {
-      listener.on_message(self->id,
-                          {natsMsg_GetSubject(msg.get()),
-                           payload_of(msg.get())});
+      listener.on_message(
+        self->id, {natsMsg_GetSubject(msg.get()), payload_of(msg.get())});
     });
   };
   natsSubscription* subscription = nullptr;
-  auto status = natsConnection_Subscribe(&subscription, handle_,
-                                         subject.c_str(), on_message,
-                                         make_closure(id));
+  auto status = natsConnection_Subscribe(
+    &subscription, handle_, subject.c_str(), on_message, make_closure(id));
   if (status != NATS_OK)
     return failure(status, "the subscription to '" + subject + "'");
   subscriptions_.push_back(subscription);

@@ -20,7 +20,8 @@ public:
   virtual ~connection_listener() = default;
 
   /// An attempt ended: with a connection, or with none and an error text.
-  virtual void on_connect(uint64_t attempt, std::shared_ptr<nats_connection> conn,
+  virtual void on_connect(uint64_t attempt,
+                          std::shared_ptr<nats_connection> conn,
                           std::string error)
     = 0;
 

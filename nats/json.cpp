@@ -162,8 +162,8 @@ std::string encode_breakdown(const breakdown& x) {
   for (auto& [id, cluster] : x.clusters) {
     auto& by_namespace = by_cluster[id]["ByNamespace"];
     for (auto& row : cluster->value().deployments)
-      by_namespace[row.namespace_name]["ByDeployment"][row.deployment]
-        = {{"deployment_name", row.deployment}, {"doc_count", row.log_count}};
+      by_namespace[row.namespace_name]["ByDeployment"][row.deployment] = {
+        {"deployment_name", row.deployment}, {"doc_count", row.log_count}};
   }
   return dump({{"ByCluster", std::move(by_cluster)}});
 }
@@ -199,8 +199,8 @@ jetstream_result jetstream_error_of(const json& answer) {
   auto error = answer.find("error");
   if (error == answer.end())
     return {};
-  jetstream_result result{-1, error->dump(-1, ' ', false,
-                                          json::error_handler_t::replace)};
+  jetstream_result result{
+    -1, error->dump(-1, ' ', false, json::error_handler_t::replace)};
   if (error->is_object()) {
     read_number(*error, "err_code", result.error);
     if (auto i = error->find("description");

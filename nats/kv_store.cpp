@@ -55,7 +55,7 @@ internal_kv_store_actor::behavior_type kv_store_state::make_behavior() {
     [this](get_atom, const std::string& bucket, const std::string& key) {
       return get(bucket, key);
     },
-    [this](put_atom, kv_write& write) { return put(write); },
+    [this](put_atom, kv_write& what) { return put(what); },
     [this](subscribe_atom, std::string& bucket, std::string& key,
            kv_listener_actor& listener) { follow(bucket, key, listener); },
     [this](bus_message& msg) { handle_message(msg); },
@@ -82,9 +82,9 @@ caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
   auto promise = self_->make_response_promise<kv_entry>();
   auto what = "reading " + bucket + '/' + key;
   // Asks the stream's leader: a direct get may answer an older value.
-  auto ask = request(subjects::jetstream_api("STREAM.MSG.GET",
-                                             subjects::kv_stream(bucket)),
-                     encode_get(bucket, key));
+  auto ask = request(
+    subjects::jetstream_api("STREAM.MSG.GET", subjects::kv_stream(bucket)),
+    encode_get(bucket, key));
   // The bus answers by its own deadline; ours only guards against its death.
   self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
     .then(
@@ -107,59 +107,85 @@ caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
   return promise;
 }
 
-caf::result<uint64_t> kv_store_state::put(kv_write& write) {
+caf::result<uint64_t> kv_store_state::put(kv_write& what) {
   auto promise = self_->make_response_promise<uint64_t>();
-  put(std::move(write), true, promise);
+  if (buckets_.count(what.bucket) > 0)
+    write(std::move(what), promise);
+  else
+    find_bucket(std::move(what), promise);
   return promise;
 }
 
-void kv_store_state::put(kv_write write, bool may_make_bucket,
-                         caf::typed_response_promise<uint64_t> promise) {
-  auto what = "writing " + write.bucket + '/' + write.key;
-  auto ask = request(subjects::kv_subject(write.bucket, write.key),
-                     write.value);
-  if (write.expected)
+void kv_store_state::write(kv_write what,
+                           caf::typed_response_promise<uint64_t> promise) {
+  auto deed = "writing " + what.bucket + '/' + what.key;
+  auto ask = request(subjects::kv_subject(what.bucket, what.key),
+                     std::move(what.value));
+  if (what.expected)
     ask.headers.emplace_back("Nats-Expected-Last-Subject-Sequence",
-                             std::to_string(*write.expected));
+                             std::to_string(*what.expected));
   self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
     .then(
-      [promise, what](const bus_reply& reply) mutable {
+      [promise, deed](const bus_reply& reply) mutable {
         auto answer = parse_json(reply.payload);
         auto result = jetstream_error_of(answer);
         if (result.error != 0)
-          promise.deliver(failure(result, what));
+          promise.deliver(failure(result, deed));
         else
           promise.deliver(static_cast<uint64_t>(integer_at(answer, "seq")));
       },
-      [this, promise, write = std::move(write),
-       may_make_bucket](const caf::error& err) mutable {
-        // No stream listens on the bucket's subject.
-        if (code_of(err) == ec::no_responders && may_make_bucket)
-          make_bucket(std::move(write), promise);
-        else
-          promise.deliver(explain(err));
+      [this, promise, bucket = what.bucket](const caf::error& err) mutable {
+        // Somebody may have removed the bucket.
+        buckets_.erase(bucket);
+        promise.deliver(explain(err));
+      });
+}
+
+void kv_store_state::find_bucket(
+  kv_write next, caf::typed_response_promise<uint64_t> promise) {
+  auto deed = "looking for the bucket " + next.bucket;
+  auto ask = request(
+    subjects::jetstream_api("STREAM.INFO", subjects::kv_stream(next.bucket)),
+    {});
+  self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
+    .then(
+      [this, promise, deed,
+       next = std::move(next)](const bus_reply& reply) mutable {
+        auto result = jetstream_error_of(parse_json(reply.payload));
+        if (result.error == jetstream_error::stream_not_found) {
+          make_bucket(std::move(next), promise);
+        } else if (result.error != 0) {
+          promise.deliver(failure(result, deed));
+        } else {
+          buckets_.insert(next.bucket);
+          write(std::move(next), promise);
+        }
+      },
+      [promise](const caf::error& err) mutable {
+        promise.deliver(explain(err));
       });
 }
 
 void kv_store_state::make_bucket(
-  kv_write write, caf::typed_response_promise<uint64_t> promise) {
-  auto what = "making the bucket " + write.bucket;
-  auto ask = request(subjects::jetstream_api(
-                       "STREAM.CREATE", subjects::kv_stream(write.bucket)),
-                     encode_bucket(write.bucket));
+  kv_write next, caf::typed_response_promise<uint64_t> promise) {
+  auto deed = "making the bucket " + next.bucket;
+  auto ask = request(
+    subjects::jetstream_api("STREAM.CREATE", subjects::kv_stream(next.bucket)),
+    encode_bucket(next.bucket));
   self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
     .then(
-      [this, promise, what,
-       write = std::move(write)](const bus_reply& reply) mutable {
+      [this, promise, deed,
+       next = std::move(next)](const bus_reply& reply) mutable {
         auto result = jetstream_error_of(parse_json(reply.payload));
         // Somebody else may have made it just now, to their own taste.
         if (result.error != 0
             && result.error != jetstream_error::stream_name_in_use) {
-          promise.deliver(failure(result, what));
+          promise.deliver(failure(result, deed));
           return;
         }
-        log::info("kv-store", "made a bucket", {{"bucket", write.bucket}});
-        put(std::move(write), false, promise);
+        log::info("kv-store", "made a bucket", {{"bucket", next.bucket}});
+        buckets_.insert(next.bucket);
+        write(std::move(next), promise);
       },
       [promise](const caf::error& err) mutable {
         promise.deliver(explain(err));
@@ -202,16 +228,14 @@ void kv_store_state::read(const std::string& subject, int tries) {
   self_
     ->request(internal_kv_store_actor{self_}, config_.request_timeout * 3,
               get_atom_v, target.bucket, target.key)
-    .then(
-      [this, subject, tries](kv_entry& entry) {
-        handle_entry(subject, tries, entry);
-      },
-      [this, subject](const caf::error& err) {
-        // The next connection or the next tick reads again.
-        followed_.at(subject).reading = false;
-        log::debug("kv-store", "cannot read a followed key",
-                   {{"subject", subject}, {"error", text_of(err)}});
-      });
+    .then([this, subject,
+           tries](kv_entry& entry) { handle_entry(subject, tries, entry); },
+          [this, subject](const caf::error& err) {
+            // The next connection or the next tick reads again.
+            followed_.at(subject).reading = false;
+            log::debug("kv-store", "cannot read a followed key",
+                       {{"subject", subject}, {"error", text_of(err)}});
+          });
 }
 
 void kv_store_state::handle_entry(const std::string& subject, int tries,
@@ -243,9 +267,8 @@ void kv_store_state::read_all() {
 
 void kv_store_state::remove_listener(const caf::actor_addr& listener) {
   for (auto& [subject, target] : followed_)
-    std::erase_if(target.listeners, [&](auto& known) {
-      return known.address() == listener;
-    });
+    std::erase_if(target.listeners,
+                  [&](auto& known) { return known.address() == listener; });
 }
 
 // -- spawning -----------------------------------------------------------------

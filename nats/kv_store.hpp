@@ -3,6 +3,7 @@
 #include "actors/actors.hpp"
 
 #include <map>
+#include <set>
 
 namespace aiops {
 
@@ -19,13 +20,13 @@ struct kv_store_config {
 };
 
 /// INTERNAL: what we tell ourselves, and what the bus tells its sinks.
-using internal_kv_store_actor = kv_store_actor::extend_with<
-  bus_sink_actor>::extend<
-  // Time to read a followed key again: its subject, and how often this was
-  // tried since the last word of a change.
-  caf::replies_to<update_atom, std::string, int>::with<void>,
-  // Time to read all followed keys again.
-  caf::replies_to<tick_atom>::with<void>>;
+using internal_kv_store_actor
+  = kv_store_actor::extend_with<bus_sink_actor>::extend<
+    // Time to read a followed key again: its subject, and how often this was
+    // tried since the last word of a change.
+    caf::replies_to<update_atom, std::string, int>::with<void>,
+    // Time to read all followed keys again.
+    caf::replies_to<tick_atom>::with<void>>;
 
 /// Speaks JetStream's key-value protocol over the bus, so that a slow store
 /// holds up nobody.
@@ -63,12 +64,14 @@ private:
 
   caf::result<kv_entry> get(const std::string& bucket, const std::string& key);
 
-  caf::result<uint64_t> put(kv_write& write);
+  caf::result<uint64_t> put(kv_write& what);
 
-  void put(kv_write write, bool make_bucket,
-           caf::typed_response_promise<uint64_t> promise);
+  void write(kv_write what, caf::typed_response_promise<uint64_t> promise);
 
-  void make_bucket(kv_write write,
+  void find_bucket(kv_write next,
+                   caf::typed_response_promise<uint64_t> promise);
+
+  void make_bucket(kv_write next,
                    caf::typed_response_promise<uint64_t> promise);
 
   // -- following --------------------------------------------------------------
@@ -93,6 +96,10 @@ private:
   internal_kv_store_actor::pointer self_;
   bus_actor bus_;
   kv_store_config config_;
+  /// Buckets known to exist. A write to one that does not is answered by
+  /// nobody and, since we and other replicas may listen on its subject, not
+  /// even refused for want of listeners.
+  std::set<std::string> buckets_;
   /// By the subject on which the key is written.
   std::map<std::string, followed_key> followed_;
 };

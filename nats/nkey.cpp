@@ -19,7 +19,8 @@ constexpr uint8_t seed_prefix = 18 << 3;
 /// Ed25519 keys, private and public, have 32 bytes.
 constexpr size_t key_size = 32;
 
-constexpr size_t checksum_size = 2;
+/// Characters of a seed: prefix, key and checksum in base32.
+constexpr size_t seed_length = 58;
 
 std::optional<std::vector<uint8_t>> base32_decode(std::string_view text) {
   std::vector<uint8_t> result;
@@ -87,7 +88,7 @@ std::string find_nkey_seed(std::string_view text) {
 
 std::optional<std::string> nkey_public_key(std::string_view seed) {
   auto raw = base32_decode(seed);
-  if (!raw || raw->size() != 2 + key_size + checksum_size)
+  if (!raw || seed.size() != seed_length)
     return std::nullopt;
   auto body_end = raw->data() + 2 + key_size;
   auto expected = static_cast<uint16_t>(body_end[0] | (body_end[1] << 8));

@@ -185,9 +185,8 @@ read_connection_file(const std::filesystem::path& state_dir) {
   auto json = nlohmann::json::parse(text.value_or(""), nullptr, false);
   auto member = [&](const char* key) {
     auto found = json.is_object() ? json.find(key) : json.end();
-    return found != json.end() && found->is_string()
-             ? found->get<std::string>()
-             : std::string{};
+    return found != json.end() && found->is_string() ? found->get<std::string>()
+                                                     : std::string{};
   };
   nats_config result;
   result.urls = {member("url")};

@@ -71,15 +71,15 @@ caf::result<stored_statistics> store_state::get_statistics() {
 caf::result<uint64_t>
 store_state::put_statistics(const training_statistics& x,
                             std::optional<uint64_t> expected) {
-  return self_->delegate(kv_store_, put_atom_v,
-                         kv_write{bucket, statistics_key, encode_statistics(x),
-                                  expected});
+  return self_->delegate(
+    kv_store_, put_atom_v,
+    kv_write{bucket, statistics_key, encode_statistics(x), expected});
 }
 
 caf::result<uint64_t> store_state::put_breakdown(const breakdown_ptr& x) {
-  return self_->delegate(kv_store_, put_atom_v,
-                         kv_write{bucket, aggregation_key, encode_breakdown(*x),
-                                  std::nullopt});
+  return self_->delegate(
+    kv_store_, put_atom_v,
+    kv_write{bucket, aggregation_key, encode_breakdown(*x), std::nullopt});
 }
 
 void store_state::add_listener(breakdown_listener_actor& listener) {

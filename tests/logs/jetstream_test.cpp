@@ -32,9 +32,9 @@ struct stack : live_system {
 
   /// Stores one log message and waits until the server has it.
   bool log(const std::string& subject) {
-    return bool{ask<bus_reply>(bus_handle, request_atom_v,
-                               bus_request{subject, "line", {},
-                                           std::chrono::seconds{5}})};
+    return bool{ask<bus_reply>(
+      bus_handle, request_atom_v,
+      bus_request{subject, "line", {}, std::chrono::seconds{5}})};
   }
 
   bus_actor bus_handle;
@@ -86,6 +86,5 @@ TEST_CASE("an existing stream is left as it is") {
     REQUIRE(s.log("logs.c.n.d"));
   auto counts = s.count();
   REQUIRE(counts);
-  CHECK(summarize(**counts)
-        == std::vector<cluster_summary>{{"c", 1, 1, 2}});
+  CHECK(summarize(**counts) == std::vector<cluster_summary>{{"c", 1, 1, 2}});
 }

@@ -41,8 +41,7 @@ TEST_CASE_FIXTURE(fixture, "questions carry what the backend expects") {
   CHECK(std::get<0>(script->on("model_status").last()).payload
         == "model_status");
   script->on("workload_parameters").answer({R"({"c":{"n":["d"]}})"});
-  CHECK(ask(handle, watchlist_atom_v)->value
-        == workload_list{{"c", "n", "d"}});
+  CHECK(ask(handle, watchlist_atom_v)->value == workload_list{{"c", "n", "d"}});
   CHECK(std::get<0>(script->on("workload_parameters").last()).payload
         == "model_training_parameters");
 }

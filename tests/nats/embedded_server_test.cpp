@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 
@@ -18,8 +19,8 @@ namespace {
 
 struct state_dir {
   state_dir() {
-    auto pattern = (std::filesystem::temp_directory_path() / "state-XXXXXX")
-                     .string();
+    auto pattern
+      = (std::filesystem::temp_directory_path() / "state-XXXXXX").string();
     path = ::mkdtemp(pattern.data());
   }
 

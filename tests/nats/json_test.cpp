@@ -7,7 +7,9 @@ using namespace aiops;
 
 TEST_CASE("workloads travel as a map of maps of lists") {
   CHECK(encode_workloads({}) == "{}");
-  workload_list xs{{"a", "n1", "d1"}, {"a", "n1", "d2"}, {"a", "n2", "d1"},
+  workload_list xs{{"a", "n1", "d1"},
+                   {"a", "n1", "d2"},
+                   {"a", "n2", "d1"},
                    {"b.c", "ns", "\"ä\""}};
   auto text = encode_workloads(xs);
   CHECK(text
@@ -19,8 +21,9 @@ TEST_CASE("workloads travel as a map of maps of lists") {
 }
 
 TEST_CASE("what is no map of workloads is noticed") {
-  for (auto text : {"", "null", "[]", "rubbish", "{\"a\":1}", "{\"a\":{\"b\":1}}",
-                    "{\"a\":{\"b\":[1]}}", "{\"a\":{\"b\":[\"c\"]}", "\xff\xfe"}) {
+  for (auto text :
+       {"", "null", "[]", "rubbish", "{\"a\":1}", "{\"a\":{\"b\":1}}",
+        "{\"a\":{\"b\":[1]}}", "{\"a\":{\"b\":[\"c\"]}", "\xff\xfe"}) {
     CAPTURE(text);
     CHECK(!decode_workloads(text));
   }

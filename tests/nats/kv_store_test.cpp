@@ -10,6 +10,7 @@ using namespace aiops::test;
 namespace {
 
 const auto get_subject = std::string{"$JS.API.STREAM.MSG.GET.KV_b"};
+const auto info_subject = std::string{"$JS.API.STREAM.INFO.KV_b"};
 const auto create_subject = std::string{"$JS.API.STREAM.CREATE.KV_b"};
 const auto key_subject = std::string{"$KV.b.k"};
 
@@ -20,6 +21,9 @@ bus_reply entry(int revision, const std::string& base64) {
 
 const auto no_message = bus_reply{
   R"({"error":{"code":404,"err_code":10037,"description":"no message found"}})"};
+
+const auto no_stream = bus_reply{
+  R"({"error":{"code":404,"err_code":10059,"description":"stream not found"}})"};
 
 using updates = std::shared_ptr<std::vector<kv_entry>>;
 
@@ -39,6 +43,11 @@ struct fixture : deterministic {
   ~fixture() {
     for (auto& [subject, sink] : bus_script->sinks)
       sink = nullptr;
+  }
+
+  void bucket_exists() {
+    bus_script->on(info_subject).answer({R"({"config":{"name":"KV_b"}})"});
+    bus_script->on(create_subject);
   }
 
   auto put(std::string value, std::optional<uint64_t> expected = {}) {
@@ -84,8 +93,7 @@ TEST_CASE_FIXTURE(fixture, "a value is read from the stream's leader") {
 TEST_CASE_FIXTURE(fixture, "no key and no bucket are no error when reading") {
   bus_script->on(get_subject).answer(no_message);
   CHECK(get()->value->revision == 0);
-  bus_script->on(get_subject)
-    .answer({R"({"error":{"code":404,"err_code":10059}})"});
+  bus_script->on(get_subject).answer(no_stream);
   CHECK(get()->value->revision == 0);
 }
 
@@ -103,6 +111,7 @@ TEST_CASE_FIXTURE(fixture, "errors while reading are told apart") {
 }
 
 TEST_CASE_FIXTURE(fixture, "a write answers the revision") {
+  bucket_exists();
   bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":3})"});
   CHECK(put("x")->value == 3);
   auto& plain = std::get<0>(bus_script->on(key_subject).last());
@@ -112,36 +121,63 @@ TEST_CASE_FIXTURE(fixture, "a write answers the revision") {
   auto& guarded = std::get<0>(bus_script->on(key_subject).last());
   CHECK(guarded.headers
         == bus_headers{{"Nats-Expected-Last-Subject-Sequence", "3"}});
+  // One look at the bucket is enough.
+  CHECK(bus_script->on(info_subject).calls() == 1);
 }
 
 TEST_CASE_FIXTURE(fixture, "a write against a newer revision is a conflict") {
+  bucket_exists();
   bus_script->on(key_subject)
     .answer({R"({"error":{"code":400,"err_code":10071,)"
              R"("description":"wrong last sequence: 4"}})"});
   CHECK(put("x", 3)->code() == ec::conflict);
 }
 
-TEST_CASE_FIXTURE(fixture, "a missing bucket is made, once, and never changed") {
+TEST_CASE_FIXTURE(fixture, "a missing bucket is made") {
+  bus_script->on(info_subject).answer(no_stream);
   bus_script->on(create_subject).answer({R"({"config":{"name":"KV_b"}})"});
-  // Nobody listens on the key yet, nor after the bucket was made.
-  CHECK(put("x")->code() == ec::disconnected);
+  bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
+  CHECK(put("x")->value == 1);
+  CHECK(put("y")->value == 1);
   CHECK(bus_script->on(create_subject).calls() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "an existing bucket is never changed") {
+  bucket_exists();
+  bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
+  CHECK(put("x")->value == 1);
+  CHECK(bus_script->on(create_subject).calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "a bucket that was removed is made again") {
+  bucket_exists();
+  bus_script->on(key_subject).fail(ec::timeout);
+  CHECK(put("x")->code() == ec::timeout);
+  bus_script->on(info_subject).answer(no_stream);
+  bus_script->on(create_subject).answer({"{}"});
   bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
   CHECK(put("x")->value == 1);
   CHECK(bus_script->on(create_subject).calls() == 1);
 }
 
 TEST_CASE_FIXTURE(fixture, "a bucket that somebody else just made will do") {
-  bus_script->on(create_subject)
-    .answer({R"({"error":{"code":400,"err_code":10058}})"});
-  CHECK(put("x")->code() == ec::disconnected);
+  bus_script->on(info_subject).answer(no_stream);
+  bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
   bus_script->on(create_subject)
     .answer({R"({"error":{"code":500,"err_code":10023,)"
              R"("description":"insufficient resources"}})"});
   CHECK(put("x")->code() == ec::refused);
+  bus_script->on(create_subject)
+    .answer({R"({"error":{"code":400,"err_code":10058}})"});
+  CHECK(put("x")->value == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a listener learns the value at once and its changes") {
+TEST_CASE_FIXTURE(fixture, "writing without JetStream is refused at once") {
+  CHECK(put("x")->code() == ec::disconnected);
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "a listener learns the value at once and its changes") {
   bus_script->on(get_subject).answer(no_message);
   auto seen = follow();
   REQUIRE(seen->size() == 1);

@@ -249,9 +249,9 @@ TEST_CASE("a bucket that an operator made is used and left as it is") {
                 5s});
   REQUIRE(made);
   CHECK(s.put("one"));
-  auto info = s.ask<bus_reply>(s.bus_handle, request_atom_v,
-                               bus_request{"$JS.API.STREAM.INFO.KV_bucket", "",
-                                           {}, 5s});
+  auto info = s.ask<bus_reply>(
+    s.bus_handle, request_atom_v,
+    bus_request{"$JS.API.STREAM.INFO.KV_bucket", "", {}, 5s});
   REQUIRE(info);
   CHECK(info->payload.find("\"description\":\"mine\"") != std::string::npos);
   CHECK(info->payload.find("\"max_msgs_per_subject\":5") != std::string::npos);
@@ -309,8 +309,9 @@ TEST_CASE("user and password, also after the password changed") {
   nats.user = "u";
   nats.password_file = text_file(server, "password", "wrong\n");
   stack s{nats};
-  REQUIRE(eventually(
-    [&] { return s.status().reason.find("uthorization") != std::string::npos; }));
+  REQUIRE(eventually([&] {
+    return s.status().reason.find("uthorization") != std::string::npos;
+  }));
   text_file(server, "password", "secret\n");
   CHECK(s.connects());
   CHECK(s.status().server.find("secret") == std::string::npos);

@@ -16,8 +16,8 @@ namespace {
 /// client, in a directory of their own.
 struct certificates {
   certificates() {
-    auto pattern = (std::filesystem::temp_directory_path() / "tls-XXXXXX")
-                     .string();
+    auto pattern
+      = (std::filesystem::temp_directory_path() / "tls-XXXXXX").string();
     dir = ::mkdtemp(pattern.data());
     run("openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=ca "
         "-keyout ca.key -out ca.pem");
@@ -98,7 +98,7 @@ TEST_CASE("TLS with a private authority and a client certificate") {
   SUBCASE("verifies the server's authority") {
     nats.ca_file.clear();
     client c{nats};
-    CHECK(c.failure().find("verif") != std::string::npos);
+    CHECK(c.failure().find("certificate") != std::string::npos);
   }
   SUBCASE("verifies the server's name") {
     nats.urls = {"tls://127.0.0.1:" + std::to_string(server.port())};

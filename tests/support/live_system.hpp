@@ -43,9 +43,13 @@ public:
   caf::expected<R> ask(const Handle& to, Ts... xs) {
     caf::scoped_actor self{system_};
     caf::expected<R> result{caf::sec::runtime_error};
-    self->request(to, std::chrono::seconds{30}, std::move(xs)...)
-      .receive([&](R& x) { result = std::move(x); },
-               [&](caf::error& err) { result = std::move(err); });
+    auto on_error = [&](caf::error& err) { result = std::move(err); };
+    auto pending = self->request(to, std::chrono::seconds{30},
+                                 std::move(xs)...);
+    if constexpr (std::is_same_v<R, caf::unit_t>)
+      pending.receive([&] { result = caf::unit; }, on_error);
+    else
+      pending.receive([&](R& x) { result = std::move(x); }, on_error);
     return result;
   }
 
