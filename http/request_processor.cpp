@@ -168,8 +168,9 @@ void request_processor::log_access(
   std::string_view method, std::string_view path, const peer_address& peer,
   std::chrono::steady_clock::time_point start) const {
   auto changes = method == "POST" || method == "PUT";
-  // 501 and 505 are the client's fault.
-  auto fault = status_ == 500 || (status_ >= 502 && status_ <= 504);
+  // 501 and 505 are the client's fault. An outage has its own words: a line
+  // for each 503 would drown them.
+  auto fault = status_ == 500 || status_ == 502 || status_ == 504;
   auto lvl = fault     ? log::level::warning
              : changes ? log::level::info
                        : log::level::debug;
