@@ -21,10 +21,9 @@ namespace {
 constexpr milliseconds margin{100};
 
 template <class Handle>
-child_spec child(std::string name, Handle gateway_actors::*member,
-                 std::function<Handle(caf::actor_system&,
-                                      const gateway_actors&)>
-                   spawn) {
+child_spec
+child(std::string name, Handle gateway_actors::*member,
+      std::function<Handle(caf::actor_system&, const gateway_actors&)> spawn) {
   auto start = [member, spawn](caf::actor_system& sys, gateway_actors& known) {
     known.*member = spawn(sys, known);
     return caf::actor_cast<caf::actor>(known.*member);
@@ -43,13 +42,13 @@ std::vector<child_spec> edges(const gateway_config& config,
       cfg.give_up = give_up;
       return sys.template spawn<caf::detached>(bus, std::move(cfg));
     }));
-  result.push_back(child<kv_store_actor>(
-    "kv-store", &gateway_actors::kv_store,
-    [=](auto& sys, auto& known) -> kv_store_actor {
-      kv_store_config cfg;
-      cfg.request_timeout = request;
-      return sys.spawn(kv_store, known.bus, cfg);
-    }));
+  result.push_back(
+    child<kv_store_actor>("kv-store", &gateway_actors::kv_store,
+                          [=](auto& sys, auto& known) -> kv_store_actor {
+                            kv_store_config cfg;
+                            cfg.request_timeout = request;
+                            return sys.spawn(kv_store, known.bus, cfg);
+                          }));
   result.push_back(child<store_actor>(
     "store", &gateway_actors::store,
     [=](auto& sys, auto& known) -> store_actor {
@@ -81,18 +80,19 @@ std::vector<child_spec> edges(const gateway_config& config,
 std::vector<child_spec> domain(const gateway_config& config) {
   auto request = config.deadlines.request + margin;
   std::vector<child_spec> result;
-  result.push_back(child<training_actor>(
-    "training", &gateway_actors::training, [=](auto& sys, auto& known) {
-      training_config cfg;
-      cfg.request_timeout = request;
-      cfg.train_timeout = config.deadlines.train;
-      return sys.spawn(training, known.backend, known.store, cfg);
-    }));
   result.push_back(child<training_status_actor>(
     "training-status", &gateway_actors::training_status,
     [=](auto& sys, auto& known) {
       return sys.spawn(training_status, known.backend, known.store,
                        training_status_config{request});
+    }));
+  result.push_back(child<training_actor>(
+    "training", &gateway_actors::training, [=](auto& sys, auto& known) {
+      training_config cfg;
+      cfg.request_timeout = request;
+      cfg.train_timeout = config.deadlines.train;
+      return sys.spawn(training, known.backend, known.store,
+                       known.training_status, cfg);
     }));
   result.push_back(child<watchlist_actor>(
     "watchlist", &gateway_actors::watchlist, [=](auto& sys, auto& known) {
@@ -109,6 +109,8 @@ std::vector<child_spec> domain(const gateway_config& config) {
       cfg.interval = config.aggregation.interval;
       cfg.source = std::string{to_string(config.aggregation.source)};
       cfg.request_timeout = request;
+      // Each holds a worker of the front end until the counts are loaded.
+      cfg.max_waiting = std::max<size_t>(1, config.http.workers / 5);
       return sys.spawn(log_aggregation, known.log_source, known.store, cfg);
     }));
   return result;

@@ -15,15 +15,20 @@ namespace aiops {
 /// TRAINING submits watchlists to the training backend, one after another.
 using training_actor = typed_actor<
   // Submits the whole watchlist and answers the backend's words. An empty
-  // list resets the model.
+  // list resets the model. The first statistics of a training are on their
+  // way to TRAINING STATUS before the answer leaves.
   caf::result<training_result>(train_atom, workload_list)>;
 
 /// TRAINING STATUS knows how far the training is.
 using training_status_actor = typed_actor<
-  // Asks backend and store; concurrent callers share one request in flight.
+  // Asks backend and store, after the end of every put that came before;
+  // concurrent callers share one request in flight.
   caf::result<snapshot_ptr<model_status>>(get_atom),
   // Stores progress. The answer means that it is stored.
   caf::result<void>(put_atom, training_statistics),
+  // Stores progress if the revision still is the given one; a conflict means
+  // that newer progress is there: fine.
+  caf::result<void>(put_atom, training_statistics, uint64_t),
   // Stores the progress that comes with a status, if any.
   caf::result<void>(put_atom, model_status_update)>;
 

@@ -3,8 +3,11 @@
 #include "actors/actors.hpp"
 #include "actors/config.hpp"
 
+#include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,22 +35,37 @@ public:
 
 private:
   using answer = snapshot_ptr<model_status>;
-  using promises = std::vector<caf::typed_response_promise<answer>>;
+  using read_promise = caf::typed_response_promise<answer>;
 
   /// One read in flight.
   struct read {
+    std::vector<read_promise> callers;
     std::optional<std::string> status;
     std::optional<training_statistics> statistics;
   };
 
   using read_ptr = std::shared_ptr<read>;
 
-  caf::result<answer> get();
+  /// Whoever must not get the answer of the read in flight.
+  struct waiting_caller {
+    read_promise caller;
+    /// The last put before the question: the read has to start after the end
+    /// of this one and all before it. Later ones do not matter, or a steady
+    /// stream of them would starve the caller.
+    uint64_t put;
+  };
 
-  caf::result<void> put(const training_statistics& statistics);
+  caf::result<answer> get();
 
   caf::result<void> put(const model_status_update& update);
 
+  /// Has the store put something.
+  template <class... Ts>
+  caf::result<void> write(const Ts&... xs);
+
+  void ended(uint64_t put);
+
+  /// Starts a read for those that wait, unless there is one in flight.
   void start();
 
   /// Answers once both parts are there.
@@ -55,8 +73,9 @@ private:
 
   void fail(const read_ptr& source, const caf::error& err);
 
-  /// Ends the read in flight and starts the one that callers wait for.
-  promises finish();
+  /// Answers the callers of the read in flight and starts the next one.
+  template <class T>
+  void finish(const T& result);
 
   training_status_actor::pointer self_;
   backend_actor backend_;
@@ -67,10 +86,11 @@ private:
   /// Whether something was stored since the read in flight began: whoever
   /// asks now must not get its answer.
   bool outdated_ = false;
-  /// Answered by the read in flight.
-  promises waiting_;
-  /// Answered by the read after it.
-  promises next_;
+  /// In order of arrival.
+  std::deque<waiting_caller> waiting_;
+  /// Puts are numbered as they come.
+  uint64_t last_put_ = 0;
+  std::set<uint64_t> puts_in_flight_;
   /// The last answer, handed out again while nothing changes so that its
   /// bytes stay.
   answer last_;

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+
 using namespace aiops;
 using namespace aiops::test;
 
@@ -184,15 +186,125 @@ TEST_CASE_FIXTURE(fixture, "after a put that failed, too, nobody rides on an "
   CHECK(late->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "a read that began before a put was sent is fine "
-                           "for who asks before its acknowledgement") {
+TEST_CASE_FIXTURE(fixture, "a read does not start before the end of a put "
+                           "that was there first") {
+  std::function<void()> end;
+  SUBCASE("stored") {
+    store->put.hold();
+    ask(aut, put_atom_v, half);
+    end = [&] { store->put.release(1); };
+  }
+  SUBCASE("not stored") {
+    store->put.hold();
+    ask(aut, put_atom_v, half);
+    end = [&] { store->put.release_error(ec::disconnected); };
+  }
+  SUBCASE("with a status") {
+    store->put.hold();
+    ask(aut, put_atom_v, model_status_update{"training", half});
+    end = [&] { store->put.release(1); };
+  }
+  SUBCASE("guarded") {
+    store->put_if.hold();
+    ask(aut, put_atom_v, half, uint64_t{7});
+    end = [&] { store->put_if.release(8); };
+  }
+  SUBCASE("guarded, and late") {
+    store->put_if.hold();
+    ask(aut, put_atom_v, half, uint64_t{7});
+    end = [&] { store->put_if.release_error(ec::conflict); };
+  }
+  SUBCASE("no answer") {
+    store->put.hold();
+    ask(aut, put_atom_v, half);
+    end = [&] { advance(5s); };
+  }
+  store->get.answer({half, 8});
+  auto x = ask(aut, get_atom_v);
+  auto y = ask(aut, get_atom_v);
+  CHECK(store->get.calls() == 0);
+  CHECK(backend->status.calls() == 0);
+  end();
+  run();
+  CHECK(store->get.calls() == 1);
+  REQUIRE(x->value);
+  REQUIRE(y->value);
+  CHECK((*x->value)->value().statistics == half);
+}
+
+TEST_CASE_FIXTURE(fixture, "a read in flight does not answer who asks while a "
+                           "put is in flight") {
   store->get.hold();
   store->put.hold();
-  ask(aut, get_atom_v);
+  auto early = ask(aut, get_atom_v);
   ask(aut, put_atom_v, half);
-  auto x = ask(aut, get_atom_v);
+  auto late = ask(aut, get_atom_v);
   store->get.release({{}, 0});
   run();
-  CHECK(x->value);
+  CHECK(early->value);
+  CHECK_FALSE(late->done());
   CHECK(store->get.calls() == 1);
+  store->put.release(1);
+  run();
+  store->get.release({half, 1});
+  run();
+  REQUIRE(late->value);
+  CHECK((*late->value)->value().statistics == half);
+}
+
+TEST_CASE_FIXTURE(fixture, "a reader waits for the puts that were there first, "
+                           "and for no later ones") {
+  store->put.hold();
+  ask(aut, put_atom_v, half);
+  ask(aut, put_atom_v, half);
+  auto x = ask(aut, get_atom_v);
+  ask(aut, put_atom_v, half);
+  auto y = ask(aut, get_atom_v);
+  store->put.release(1);
+  run();
+  CHECK(store->get.calls() == 0);
+  store->put.release(2);
+  run();
+  CHECK(store->get.calls() == 1);
+  CHECK(x->value);
+  CHECK_FALSE(y->done());
+  store->put.release(3);
+  run();
+  CHECK(store->get.calls() == 2);
+  CHECK(y->value);
+}
+
+TEST_CASE_FIXTURE(fixture, "a steady stream of puts starves nobody") {
+  store->put.hold();
+  ask(aut, put_atom_v, half);
+  for (auto i = 0; i < 100; ++i) {
+    auto x = ask(aut, get_atom_v);
+    ask(aut, put_atom_v, half);
+    CHECK_FALSE(x->done());
+    store->put.release(1);
+    run();
+    CHECK(x->value);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "guarded progress names its revision") {
+  SUBCASE("stored") {
+    CHECK(ask(aut, put_atom_v, half, uint64_t{7})->value);
+  }
+  SUBCASE("newer progress is fine") {
+    store->put_if.fail(ec::conflict);
+    CHECK(ask(aut, put_atom_v, half, uint64_t{7})->value);
+  }
+  SUBCASE("not stored") {
+    store->put_if.fail(ec::disconnected);
+    CHECK(ask(aut, put_atom_v, half, uint64_t{7})->code() == ec::disconnected);
+  }
+  SUBCASE("no answer") {
+    store->put_if.hold();
+    auto x = ask(aut, put_atom_v, half, uint64_t{7});
+    advance(5s);
+    CHECK(x->code() == ec::timeout);
+  }
+  CHECK(store->put_if.last() == std::tuple{half, uint64_t{7}});
+  CHECK(store->put.calls() == 0);
 }

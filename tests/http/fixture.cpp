@@ -50,6 +50,7 @@ fake_status(training_status_actor::pointer self, script_ptr shared) {
         return script.put;
       });
     },
+    [](put_atom, const training_statistics&, uint64_t) { /* nop */ },
     [=](put_atom, model_status_update& x) {
       return play<void>(self, shared, [&](actor_script& script) {
         script.updated.push_back(std::move(x));

@@ -11,10 +11,17 @@ backend_actor::behavior_type fake_backend(backend_actor::pointer self,
                                           backend_script_ptr script) {
   return {
     [=](train_atom, const workload_list& xs, caf::timespan timeout) {
+      script->asked.push_back("train");
       return script->train(self, xs, timeout);
     },
-    [=](status_atom) { return script->status(self); },
-    [=](watchlist_atom) { return script->watchlist(self); },
+    [=](status_atom) {
+      script->asked.push_back("status");
+      return script->status(self);
+    },
+    [=](watchlist_atom) {
+      script->asked.push_back("watchlist");
+      return script->watchlist(self);
+    },
   };
 }
 

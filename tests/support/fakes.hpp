@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -117,6 +118,8 @@ struct backend_script {
     "training job submitted"};
   script<std::string> status{"not started"};
   script<workload_list> watchlist{workload_list{}};
+  /// What was asked, in order.
+  std::vector<std::string> asked;
 };
 
 /// The store: empty, every write becomes revision 1.
