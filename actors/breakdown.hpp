@@ -20,8 +20,8 @@ struct deployment_count {
   /// Number of log messages, 0 or more.
   int64_t log_count = 0;
 
-  friend bool operator==(const deployment_count&,
-                         const deployment_count&) = default;
+  friend bool operator==(const deployment_count&, const deployment_count&)
+    = default;
 };
 
 /// The log messages of one cluster, by namespace and deployment (sorted so).
@@ -29,8 +29,8 @@ struct cluster_counts {
   std::string cluster_id;
   std::vector<deployment_count> deployments;
 
-  friend bool operator==(const cluster_counts&,
-                         const cluster_counts&) = default;
+  friend bool operator==(const cluster_counts&, const cluster_counts&)
+    = default;
 };
 
 /// The log messages of all clusters, as one aggregation found them. Immutable
@@ -59,8 +59,8 @@ struct cluster_summary {
   int64_t deployments = 0;
   int64_t log_count = 0;
 
-  friend bool operator==(const cluster_summary&,
-                         const cluster_summary&) = default;
+  friend bool operator==(const cluster_summary&, const cluster_summary&)
+    = default;
 };
 
 /// The clusters seen in the logs, and how far the counts can be trusted.

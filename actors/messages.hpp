@@ -33,8 +33,8 @@ struct training_statistics {
   /// Free text; in the field `fetching data` and `train`.
   std::string stage;
 
-  friend bool operator==(const training_statistics&,
-                         const training_statistics&) = default;
+  friend bool operator==(const training_statistics&, const training_statistics&)
+    = default;
 };
 
 /// What the dashboard shows of the model.

@@ -51,8 +51,8 @@ http_response put_statistics(const http_request& req, route_env& env) {
   auto statistics = read_statistics(req.body);
   if (!statistics)
     return failed(statistics.error());
-  return answer(env.ask(env.alive()->training_status, put_atom_v,
-                        std::move(*statistics)));
+  return answer(
+    env.ask(env.alive()->training_status, put_atom_v, std::move(*statistics)));
 }
 
 http_response put_current_status(const http_request& req, route_env& env) {

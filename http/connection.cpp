@@ -74,8 +74,8 @@ connection::wish connection::proceed(request_processor& processor,
 }
 
 void connection::turn_away(request_processor& processor) {
-  refuse(processor, {503, 14, "too many connections, try again in a moment",
-                     {}});
+  refuse(processor,
+         {503, 14, "too many connections, try again in a moment", {}});
 }
 
 void connection::cut() {

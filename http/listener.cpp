@@ -65,8 +65,7 @@ listener::~listener() {
     ::close(fd_);
 }
 
-caf::expected<uint16_t> listener::open(const std::string& host,
-                                       uint16_t port) {
+caf::expected<uint16_t> listener::open(const std::string& host, uint16_t port) {
   auto fail = [&](const char* reason) {
     return make_error(ec::invalid_configuration,
                       "cannot listen on " + host + " port "

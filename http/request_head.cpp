@@ -80,17 +80,17 @@ bool list_has(std::string_view list, std::string_view element) {
 }
 
 /// Methods that httplib knows.
-constexpr std::array known_methods = {"GET"sv,    "HEAD"sv,    "POST"sv,
-                                      "PUT"sv,    "DELETE"sv,  "PATCH"sv,
+constexpr std::array known_methods = {"GET"sv,     "HEAD"sv,    "POST"sv,
+                                      "PUT"sv,     "DELETE"sv,  "PATCH"sv,
                                       "CONNECT"sv, "OPTIONS"sv, "TRACE"sv};
 
 /// Headers that httplib would act on although the matter is settled, or that
 /// it sets itself and would let a client override.
-constexpr std::array withheld
-  = {"Accept-Encoding"sv, "Connection"sv,        "Content-Length"sv,
-     "Expect"sv,          "LOCAL_ADDR"sv,        "LOCAL_PORT"sv,
-     "Range"sv,           "REMOTE_ADDR"sv,       "REMOTE_PORT"sv,
-     "Transfer-Encoding"sv};
+constexpr std::array withheld = {"Accept-Encoding"sv, "Connection"sv,
+                                 "Content-Length"sv,  "Expect"sv,
+                                 "LOCAL_ADDR"sv,      "LOCAL_PORT"sv,
+                                 "Range"sv,           "REMOTE_ADDR"sv,
+                                 "REMOTE_PORT"sv,     "Transfer-Encoding"sv};
 
 /// Reads a head line by line.
 class head_parser {

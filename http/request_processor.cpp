@@ -56,9 +56,7 @@ private:
 request_processor::request_processor(const http_context& context,
                                      const http_config& config, admission& gate,
                                      dispatcher answer)
-  : asker_(*context.system),
-    env_{context, asker_},
-    gate_(gate),
+  : asker_(*context.system), env_{context, asker_}, gate_(gate),
     answer_(answer) {
   using std::chrono::duration_cast;
   using std::chrono::seconds;
@@ -177,9 +175,9 @@ void request_processor::log_access(
   if (!log::enabled(lvl))
     return;
   auto took = std::chrono::steady_clock::now() - start;
-  log::fields more{{"method", method},         {"path", path},
-                   {"status", status_},        {"ms", took / milliseconds{1}},
-                   {"request", request_id_},   {"client", peer.ip}};
+  log::fields more{{"method", method},       {"path", path},
+                   {"status", status_},      {"ms", took / milliseconds{1}},
+                   {"request", request_id_}, {"client", peer.ip}};
   if (!detail_.empty())
     more.emplace_back("reason", detail_);
   log::write(lvl, "http", "answered a request", more);

@@ -133,9 +133,9 @@ http_response dispatch(http_request req, route_env& env, admission& gate) {
     if (!id.empty()) {
       auto decoded = decode_segment(id);
       if (!decoded || !valid_name(*decoded))
-        return error_response(dialect_of(req.path),
-                              make_error(ec::invalid_argument,
-                                         "the cluster's id is malformed"));
+        return error_response(
+          dialect_of(req.path),
+          make_error(ec::invalid_argument, "the cluster's id is malformed"));
       req.id = std::move(*decoded);
     }
     return run(candidate, req, env, gate);

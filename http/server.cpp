@@ -40,10 +40,8 @@ size_t seats(size_t workers) {
 class http_server::impl {
 public:
   impl(http_config config, http_context context)
-    : config_(std::move(config)),
-      context_(context),
-      gate_(seats(config_.workers)),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+    : config_(std::move(config)), context_(context),
+      gate_(seats(config_.workers)), epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       bell_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     // nop
   }

@@ -11,8 +11,8 @@ http_response get_clusters(const http_request&, route_env& env) {
   if (!got)
     return error_response(dialect::problem, got.error());
   http_response result;
-  result.body
-    = (*got)->bytes([](const cluster_overview& x) { return to_json(x); });
+  result.body = (*got)->bytes(
+    [](const cluster_overview& x) { return to_json(x); });
   return result;
 }
 

@@ -57,8 +57,8 @@ struct world {
 TEST_CASE("an answer comes back with its type") {
   world w;
   auto got = w.bridge.ask(w.actor, 10s, get_atom_v, "now"s);
-  static_assert(std::is_same_v<decltype(got),
-                               caf::expected<snapshot_ptr<cluster_counts>>>);
+  static_assert(
+    std::is_same_v<decltype(got), caf::expected<snapshot_ptr<cluster_counts>>>);
   REQUIRE(got);
   CHECK((*got)->value().cluster_id == "now");
 }
@@ -102,7 +102,7 @@ TEST_CASE("an actor that dies with the request in hand ends the wait") {
   std::thread killer{[&] {
     asker other{w.system};
     // Comes behind the request that waits, hence it is in hand by now.
-    (void) other.ask(w.actor, 1s, tick_atom_v);
+    (void)other.ask(w.actor, 1s, tick_atom_v);
     caf::anon_send_exit(w.actor, caf::exit_reason::kill);
   }};
   auto got = w.bridge.ask(w.actor, 500ms, get_atom_v, "never"s);

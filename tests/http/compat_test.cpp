@@ -11,8 +11,8 @@ using namespace std::literals;
 
 namespace {
 
-constexpr std::string_view prefixes[]
-  = {"/ModelTraining", "/opni-api/ModelTraining"};
+constexpr std::string_view prefixes[] = {"/ModelTraining",
+                                         "/opni-api/ModelTraining"};
 
 constexpr std::string_view train_body
   = R"({"items":[{"clusterId":"c","namespace":"n","deployment":"d"}]})";
@@ -122,9 +122,9 @@ TEST_CASE("a cluster's id is decoded after the path is split") {
         == std::vector<std::string>{"a/b", "\xc3\xa4", "a+b", "a b", "x"});
   for (auto id : {"%", "%zz", "a%00b", "%0a", "%ff"})
     check_error(gw.get("/ModelTraining/workload_aggregation/"s + id), 400, 3);
-  check_error(gw.get("/ModelTraining/workload_aggregation/"
-                     + std::string(254, 'x')),
-              400, 3);
+  check_error(
+    gw.get("/ModelTraining/workload_aggregation/" + std::string(254, 'x')), 400,
+    3);
 }
 
 TEST_CASE("the body is read whatever its type is said to be") {
@@ -147,26 +147,25 @@ TEST_CASE("the body is read whatever its type is said to be") {
   auto got = gw.ask("POST", "/ModelTraining/model/train", body + "]}",
                     "Content-Type: application/x-www-form-urlencoded\r\n");
   CHECK(got.status == 200);
-  CHECK(gw.script([](auto& x) { return x.trained.back(); })
-        == normalize(many));
+  CHECK(gw.script([](auto& x) { return x.trained.back(); }) == normalize(many));
 }
 
 // -- the error table, row by row ----------------------------------------------
 
 TEST_CASE("a bad body is 400 and asks nobody") {
   gateway gw;
-  for (auto body : {"nonsense", "[]", R"({"items":1})",
-                    R"({"items":[{"clusterId":"c"}]})",
-                    R"({"items":[{"clusterId":"","namespace":"n",
+  for (auto body :
+       {"nonsense", "[]", R"({"items":1})", R"({"items":[{"clusterId":"c"}]})",
+        R"({"items":[{"clusterId":"","namespace":"n",
                         "deployment":"d"}]})"})
     for (auto prefix : prefixes)
       check_error(gw.ask("POST", at(prefix, "/model/train"), body), 400, 3);
   check_error(gw.ask("PUT", "/ModelTraining/model/statistics",
                      R"({"percentageCompleted":101})"),
               400, 3);
-  check_error(gw.ask("PUT", "/ModelTraining/model/current_status",
-                     R"({"statistics":7})"),
-              400, 3);
+  check_error(
+    gw.ask("PUT", "/ModelTraining/model/current_status", R"({"statistics":7})"),
+    400, 3);
   auto empty = gw.ask("POST", "/ModelTraining/model/train", "",
                       "Content-Length: 0\r\n");
   check_error(empty, 400, 3);
@@ -175,12 +174,12 @@ TEST_CASE("a bad body is 400 and asks nobody") {
 
 TEST_CASE("an unknown path is 404") {
   gateway gw;
-  for (auto path : {"/", "/nothing", "/ModelTraining", "/ModelTraining/",
-                    "/ModelTraining/model/status/",
-                    "/ModelTraining//model/status",
-                    "/ModelTraining/workload_aggregation/",
-                    "/ModelTraining/workload_aggregation/a/b",
-                    "/modeltraining/model/status"})
+  for (auto path :
+       {"/", "/nothing", "/ModelTraining", "/ModelTraining/",
+        "/ModelTraining/model/status/", "/ModelTraining//model/status",
+        "/ModelTraining/workload_aggregation/",
+        "/ModelTraining/workload_aggregation/a/b",
+        "/modeltraining/model/status"})
     check_error(gw.get(path), 404, 5);
 }
 

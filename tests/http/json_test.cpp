@@ -69,10 +69,9 @@ TEST_CASE("a body that is no JSON object is refused") {
 
 TEST_CASE("wrong types name the field") {
   CHECK(mentions(problem_of(read_workloads(R"({"items":{}})")), "items"));
-  CHECK(mentions(problem_of(read_workloads(R"({"items":[null]})")),
-                 "items[0]"));
-  CHECK(mentions(problem_of(read_workloads(
-                   R"({"items":[{"clusterId":1}]})")),
+  CHECK(
+    mentions(problem_of(read_workloads(R"({"items":[null]})")), "items[0]"));
+  CHECK(mentions(problem_of(read_workloads(R"({"items":[{"clusterId":1}]})")),
                  "items[0].clusterId"));
   CHECK(mentions(problem_of(read_workloads(
                    R"({"items":[{"clusterId":"c","namespace":"n",
@@ -84,13 +83,12 @@ TEST_CASE("wrong types name the field") {
   CHECK(mentions(problem_of(read_statistics(R"({"stage":7})")), "stage"));
   CHECK(mentions(problem_of(read_statistics(R"({"modelAccuracy":true})")),
                  "modelAccuracy"));
-  CHECK(mentions(problem_of(read_status_update(R"({"status":{}})")),
-                 "status"));
+  CHECK(mentions(problem_of(read_status_update(R"({"status":{}})")), "status"));
   CHECK(mentions(problem_of(read_status_update(R"({"statistics":[]})")),
                  "statistics"));
-  CHECK(mentions(problem_of(read_status_update(
-                   R"({"statistics":{"stage":1}})")),
-                 "statistics.stage"));
+  CHECK(
+    mentions(problem_of(read_status_update(R"({"statistics":{"stage":1}})")),
+             "statistics.stage"));
 }
 
 TEST_CASE("names are validated") {

@@ -43,11 +43,10 @@ TEST_CASE("the clusters are listed with real integers") {
   CHECK(got.status == 200);
   CHECK(got.header("content-type").starts_with("application/json"));
   auto body = json::parse(got.body);
-  CHECK(body["clusters"][0]
-        == json({{"id", "c"},
-                 {"namespaces", 1},
-                 {"deployments", 2},
-                 {"logCount", 3}}));
+  CHECK(
+    body["clusters"][0]
+    == json(
+      {{"id", "c"}, {"namespaces", 1}, {"deployments", 2}, {"logCount", 3}}));
   CHECK(body["aggregatedAt"] == "1970-01-01T00:00:01.000Z");
   CHECK(body["stale"] == true);
   CHECK(body["reason"] == "the source is away");

@@ -32,9 +32,9 @@ TEST_CASE("an exception is 500 and tells nothing") {
     request_processor processor{context, {}, gate, fun};
     for (auto path : {"/livez", "/api/v1/clusters"}) {
       std::string out;
-      processor.process(head_of(std::string{"GET "} + path
-                                + " HTTP/1.1\r\n\r\n"),
-                        {}, {"127.0.0.1", 1}, false, out);
+      processor.process(
+        head_of(std::string{"GET "} + path + " HTTP/1.1\r\n\r\n"), {},
+        {"127.0.0.1", 1}, false, out);
       CHECK(out.starts_with("HTTP/1.1 500 "));
       CHECK(out.find("internal error") != std::string::npos);
       CHECK(out.find("secret") == std::string::npos);

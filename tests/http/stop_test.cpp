@@ -79,10 +79,10 @@ TEST_CASE("a stop under load is prompt") {
   for (auto i = 0; i < 4; ++i)
     load.emplace_back([&] {
       auto client = gw.connect();
-      while (!done
-             && client.ask("GET /ModelTraining/gpu_info HTTP/1.1\r\n\r\n")
-                    .status
-                  == 200)
+      while (
+        !done
+        && client.ask("GET /ModelTraining/gpu_info HTTP/1.1\r\n\r\n").status
+             == 200)
         ++served;
     });
   CHECK(eventually([&] { return served > 100; }));
