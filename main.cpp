@@ -24,8 +24,10 @@ constexpr auto drain_time = 700ms;
 /// After so long we leave whether everything has stopped or not.
 constexpr auto stop_time = 1'800ms;
 
-/// Workers of the actor scheduler. No actor on it blocks.
-constexpr size_t scheduler_workers = 2;
+/// Workers of the actor scheduler. No actor on it blocks, and a message between
+/// two actors on one thread costs a microsecond: waking a second one costs a
+/// hundred times as much (docs/decisions/0004-submission-latency.md).
+constexpr size_t scheduler_workers = 1;
 
 /// Signals that end the program; blocked everywhere and waited for in `main`.
 sigset_t termination_signals() {

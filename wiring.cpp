@@ -35,13 +35,13 @@ std::vector<child_spec> edges(const gateway_config& config,
                               std::function<void(std::string)> give_up) {
   auto request = config.deadlines.request;
   std::vector<child_spec> result;
-  result.push_back(child<bus_actor>(
-    "bus", &gateway_actors::bus, [=](auto& sys, auto&) -> bus_actor {
-      bus_config cfg;
-      cfg.nats = config.nats;
-      cfg.give_up = give_up;
-      return sys.template spawn<caf::detached>(bus, std::move(cfg));
-    }));
+  result.push_back(child<bus_actor>("bus", &gateway_actors::bus,
+                                    [=](auto& sys, auto&) -> bus_actor {
+                                      bus_config cfg;
+                                      cfg.nats = config.nats;
+                                      cfg.give_up = give_up;
+                                      return sys.spawn(bus, std::move(cfg));
+                                    }));
   result.push_back(
     child<kv_store_actor>("kv-store", &gateway_actors::kv_store,
                           [=](auto& sys, auto& known) -> kv_store_actor {

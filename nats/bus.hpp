@@ -147,7 +147,9 @@ private:
   std::map<uint64_t, subscription> subscriptions_;
 };
 
-/// Spawn it detached: the library may block for moments when a peer stalls.
+/// Sending waits for nothing but a full socket, and for that a second at most
+/// (`write_deadline` in `nats/options.cpp`), after which the peer counts as
+/// dead; so it can share a scheduler thread.
 internal_bus_actor::behavior_type
 bus(internal_bus_actor::stateful_pointer<bus_state> self, bus_config config);
 

@@ -23,7 +23,7 @@ constexpr int64_t connect_timeout = 2'000;
 constexpr int64_t ping_interval = 10'000;
 
 /// A peer that takes nothing for so long is dead, in ms.
-constexpr int64_t write_deadline = 5'000;
+constexpr int64_t write_deadline = 1'000;
 
 std::optional<std::string> read_file(const std::filesystem::path& path) {
   std::ifstream in{path, std::ios::binary};
