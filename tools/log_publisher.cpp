@@ -60,8 +60,12 @@ log_publisher::log_publisher(broker_options options, const stop_signal& stop)
 }
 
 log_publisher::~log_publisher() {
-  // The library may be calling still; its threads end here.
+  // The library may be calling still, and messages that it hands out while it
+  // closes are lost to its own clean-up.
   link_.close();
+  std::unique_lock lock{mutex_};
+  acknowledged_.wait_for(lock, 2s, [&] { return open_subscriptions_ == 0; });
+  lock.unlock();
   natsSubscription_Destroy(acks_);
   nats_CloseAndWait(1'000);
 }
@@ -87,6 +91,13 @@ void log_publisher::on_ack(natsConnection*, natsSubscription*, natsMsg* msg,
                            void* self) {
   static_cast<log_publisher*>(self)->acknowledge(msg);
   natsMsg_Destroy(msg);
+}
+
+void log_publisher::on_complete(void* self) {
+  auto& publisher = *static_cast<log_publisher*>(self);
+  std::lock_guard guard{publisher.mutex_};
+  --publisher.open_subscriptions_;
+  publisher.acknowledged_.notify_all();
 }
 
 void log_publisher::acknowledge(natsMsg* msg) {
@@ -116,7 +127,12 @@ bool log_publisher::connect() {
   if (link_.connect()
       && natsConnection_Subscribe(&acks_, link_.get(), (inbox_ + '*').c_str(),
                                   on_ack, this)
+           == NATS_OK
+      && natsSubscription_SetOnCompleteCB(acks_, on_complete, this)
            == NATS_OK) {
+    std::unique_lock lock{mutex_};
+    ++open_subscriptions_;
+    lock.unlock();
     send_all();
     return true;
   }

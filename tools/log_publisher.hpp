@@ -51,6 +51,9 @@ private:
   static void on_ack(natsConnection*, natsSubscription*, natsMsg* msg,
                      void* self);
 
+  /// The library calls `on_ack` no more for one of the subscriptions.
+  static void on_complete(void* self);
+
   void acknowledge(natsMsg* msg);
 
   /// Connects when need be, sends again what is overdue, and waits a moment
@@ -78,6 +81,8 @@ private:
   uint64_t stored_ = 0;
   uint64_t refused_ = 0;
   std::string last_problem_;
+  /// Subscriptions for which the library may still call.
+  int open_subscriptions_ = 0;
 };
 
 } // namespace aiops::tools
