@@ -136,7 +136,9 @@ class Program:
         self.process.wait()
 
 
-class Gateway(Program):
+class WebServer(Program):
+    """A program that says where it listens for HTTP."""
+
     def ready(self):
         """Waits until it listens."""
         host, port = self.wait_for(LISTENING).groups()
@@ -157,6 +159,8 @@ class Gateway(Program):
     def get(self, path):
         return self.request("GET", path)
 
+
+class Gateway(WebServer):
     def status(self):
         return self.get("/ModelTraining/model/status")
 
@@ -227,27 +231,41 @@ class E2eTest(unittest.TestCase):
         self.programs.append(program)
         return program
 
-    def gateway(self, *options, listen="127.0.0.1:0", nats=None, state="state",
-                interval="1s"):
-        """Starts a gateway and waits until it listens."""
+    def launch_gateway(self, *options, listen="127.0.0.1:0", nats=None,
+                       state="state", interval="1s"):
+        """Starts a gateway."""
         command = [BUILD / "aiops-gateway", "--listen", listen, "--state-dir",
                    self.directory / state, "--aggregation-interval", interval]
         if nats:
             command += ["--nats-url", nats]
         return self.start(Gateway(self.directory, "aiops-gateway",
-                                  command + list(options))).ready()
+                                  command + list(options)))
 
-    def broker(self, port=None):
-        """Starts a NATS server of our own and waits until it accepts."""
+    def gateway(self, *options, **how):
+        """Starts a gateway and waits until it listens."""
+        return self.launch_gateway(*options, **how).ready()
+
+    def broker(self, port=None, settings=""):
+        """Starts a NATS server of our own and waits until it accepts. Settings
+        are lines of its configuration file."""
         port = port or free_port()
+        file = self.directory / f"broker-{port}.conf"
+        file.write_text(settings)
         broker = self.start(Program(
             self.directory, "nats-server",
             [NATS_SERVER, "-a", "127.0.0.1", "-p", port, "-js", "-sd",
-             self.directory / f"jetstream-{port}"]))
+             self.directory / f"jetstream-{port}", "-c", file]))
         broker.port = port
         broker.url = f"nats://127.0.0.1:{port}"
         eventually(lambda: accepts(port), "the broker accepts connections")
         return broker
+
+    def opensearch(self, *options):
+        """Starts a server of made-up workloads and waits until it listens."""
+        server = self.start(WebServer(
+            self.directory, "bench_composite_server",
+            [BUILD / "bench_composite_server", *options]))
+        return server.ready()
 
     def where(self, nats, state):
         return (["--nats-url", nats] if nats

@@ -1,0 +1,93 @@
+"""A NATS client of its own, to see what the gateways write from outside."""
+
+import json
+import queue
+import socket
+import threading
+
+
+class NatsClient:
+    """Sends requests and hears subscriptions, on a thread of its own."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        # Only connecting has a limit: nothing may happen for a long time.
+        self.socket.settimeout(None)
+        self.stream = self.socket.makefile("rb")
+        self.sending = threading.Lock()
+        self.handlers = {}
+        self.stream.readline()
+        self.send(b'CONNECT {"verbose":false,"headers":true,'
+                  b'"no_responders":true}\r\n')
+        self.thread = threading.Thread(target=self.hear, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.thread.join()
+        self.stream.close()
+        self.socket.close()
+
+    def send(self, data):
+        with self.sending:
+            self.socket.sendall(data)
+
+    def hear(self):
+        try:
+            while line := self.stream.readline():
+                what, *words = line.split()
+                if what == b"PING":
+                    self.send(b"PONG\r\n")
+                elif what in (b"MSG", b"HMSG"):
+                    self.take(what == b"HMSG", [x.decode() for x in words])
+        except OSError:
+            pass
+
+    def take(self, with_headers, words):
+        head = int(words[-2]) if with_headers else 0
+        size = int(words[-1])
+        data = self.stream.read(size + 2)[:size]
+        reply = words[2] if len(words) > (4 if with_headers else 3) else ""
+        self.handlers[words[1]](words[0], reply, data[:head].decode(),
+                                data[head:])
+
+    def subscribe(self, subject, handler):
+        """Calls handler(subject, reply, headers, data), on our thread."""
+        number = str(len(self.handlers) + 1)
+        self.handlers[number] = handler
+        self.send(f"SUB {subject} {number}\r\n".encode())
+
+    def request(self, subject, payload=None, timeout=10):
+        """Answers the JSON of the reply; None when nobody listens."""
+        answers = queue.Queue()
+        inbox = f"_INBOX.test.{len(self.handlers)}"
+        self.subscribe(inbox, lambda *message: answers.put(message))
+        data = json.dumps(payload or {}).encode()
+        self.send(b"PUB %s %s %d\r\n%s\r\n" % (subject.encode(), inbox.encode(),
+                                               len(data), data))
+        _, _, headers, data = answers.get(timeout=timeout)
+        return None if headers else json.loads(data)
+
+    # -- JetStream ------------------------------------------------------------
+
+    def follow(self, stream, handler):
+        """Calls handler(subject, sequence, headers, data) for all that a stream
+        stores, once it is there. Unlike a subscription to its subjects this
+        shows nothing that the stream refused. False when it is not there."""
+        inbox = f"_INBOX.follow.{len(self.handlers)}"
+        self.subscribe(inbox, lambda subject, reply, headers, data: handler(
+            subject, int(reply.split(".")[5]), headers, data))
+        answer = self.request(f"$JS.API.CONSUMER.CREATE.{stream}", {
+            "stream_name": stream,
+            "config": {"deliver_subject": inbox, "deliver_policy": "all",
+                       "ack_policy": "none", "replay_policy": "instant"}})
+        return answer is not None and "error" not in answer
+
+    def subjects(self, stream, pattern):
+        """The subjects of a stream's messages that match the pattern."""
+        answer = self.request(f"$JS.API.STREAM.INFO.{stream}",
+                              {"subjects_filter": pattern})
+        return set(answer["state"].get("subjects") or {})
