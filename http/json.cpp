@@ -7,12 +7,14 @@
 #include <charconv>
 #include <cmath>
 #include <ctime>
+#include <span>
 
 namespace aiops {
 
 namespace {
 
 using nlohmann::json;
+using namespace std::chrono_literals;
 
 // -- reading ------------------------------------------------------------------
 
@@ -243,6 +245,14 @@ public:
     append_number(field(key), value);
   }
 
+  void flag(std::string_view key, bool value) {
+    field(key) += value ? "true" : "false";
+  }
+
+  void null(std::string_view key) {
+    field(key) += "null";
+  }
+
   /// A 64-bit integer, as the proto3 mapping has it.
   void int64_text(std::string_view key, int64_t value) {
     field(key) += '"';
@@ -260,7 +270,7 @@ template <class Ts, class Write>
 void append_array(std::string& out, const Ts& xs, Write write) {
   out += '[';
   auto first = true;
-  for (auto& x : xs) {
+  for (auto&& x : xs) {
     if (!first)
       out += ',';
     first = false;
@@ -371,8 +381,8 @@ std::string to_json(const workload_list& xs) {
 }
 
 std::string to_json(const cluster_counts& x) {
-  return items_json(x.deployments, 140, [&x](auto& obj, auto& count) {
-    obj.text("clusterId", x.cluster_id);
+  return items_json(x, 140, [&x](auto& obj, auto& count) {
+    obj.text("clusterId", x.cluster_id());
     obj.text("namespace", count.namespace_name);
     obj.text("deployment", count.deployment);
     obj.int64_text("logCount", count.log_count);
@@ -401,10 +411,75 @@ std::string to_json(const cluster_overview& x) {
     if (x.aggregated_at)
       obj.text("aggregatedAt", to_rfc3339(*x.aggregated_at));
     else
-      obj.field("aggregatedAt") += "null";
-    obj.field("stale") += x.stale ? "true" : "false";
+      obj.null("aggregatedAt");
+    obj.flag("stale", x.stale);
     obj.text("reason", x.reason);
     obj.text("source", x.source);
+    obj.flag("aggregating", x.aggregating);
+  }
+  return out;
+}
+
+std::string with_age(std::string_view bytes, const cluster_overview& x,
+                     std::chrono::system_clock::time_point now) {
+  std::string out;
+  out.reserve(bytes.size() + 40);
+  // All but the closing brace.
+  out += bytes.substr(0, bytes.size() - 1);
+  out += R"(,"ageSeconds":)";
+  if (x.aggregated_at)
+    // Another clock stamped the counts: it may be ahead of ours.
+    append_number(out, std::max(int64_t{0}, (now - *x.aggregated_at) / 1s));
+  else
+    out += "null";
+  out += '}';
+  return out;
+}
+
+std::string to_json(std::string_view cluster_id, const workload_query& query,
+                    const workload_page& page) {
+  std::string out;
+  out.reserve(100 + page.rows.size() * 100);
+  {
+    object_writer obj{out};
+    obj.text("clusterId", cluster_id);
+    obj.number("total", static_cast<int64_t>(page.total));
+    auto write = [](auto& row_obj, auto& row) {
+      row_obj.text("namespace", row.namespace_name);
+      row_obj.text("deployment", row.deployment);
+      row_obj.number("logCount", row.log_count);
+    };
+    append_array(obj.field("items"), page.rows, write);
+    if (page.last)
+      obj.text("nextCursor", encode_cursor(query.order, *page.last));
+    else
+      obj.null("nextCursor");
+  }
+  return out;
+}
+
+std::string to_json(const cluster_history& x,
+                    std::chrono::system_clock::time_point since) {
+  std::string out;
+  out.reserve(100 + x.points.size() * 80);
+  {
+    object_writer obj{out};
+    obj.text("clusterId", x.cluster_id);
+    obj.number("intervalSeconds", int64_t{history_interval / 1s});
+    auto& points = x.points;
+    auto begin = std::find_if(points.begin(), points.end(),
+                              [&](auto& point) { return point.at > since; });
+    auto write = [&](auto& point_obj, auto& point) {
+      point_obj.text("at", to_rfc3339(point.at));
+      point_obj.number("logCount", point.log_count);
+      auto before = &point == points.data() ? nullptr : &point - 1;
+      if (before && before->at + history_interval == point.at
+          && before->log_count <= point.log_count)
+        point_obj.number("added", point.log_count - before->log_count);
+      else
+        point_obj.null("added");
+    };
+    append_array(obj.field("items"), std::span{begin, points.end()}, write);
   }
   return out;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/messages.hpp"
+#include "http/workload_page.hpp"
 
 #include <string>
 #include <string_view>
@@ -35,8 +36,20 @@ std::string to_json(const cluster_counts& x);
 
 std::string to_json(const gpu_list& xs);
 
-/// As our own surface has it, with real integers.
+// As our own surface has it, with real integers.
+
 std::string to_json(const cluster_overview& x);
+
+/// The bytes made of an overview, and how old its counts are at this time.
+std::string with_age(std::string_view bytes, const cluster_overview& x,
+                     std::chrono::system_clock::time_point now);
+
+std::string to_json(std::string_view cluster_id, const workload_query& query,
+                    const workload_page& page);
+
+/// The intervals that begin after `since`.
+std::string to_json(const cluster_history& x,
+                    std::chrono::system_clock::time_point since);
 
 /// An error of the compatibility surface.
 std::string error_json(int grpc, std::string_view message);

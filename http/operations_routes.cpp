@@ -8,16 +8,13 @@ namespace aiops {
 
 namespace {
 
-/// Health checks come often and must not wait for anybody.
-constexpr milliseconds check_deadline{500};
-
 std::string flag(bool x) {
   return x ? "true" : "false";
 }
 
 bool all_started(const gateway_actors& xs) {
   return xs.training && xs.training_status && xs.watchlist && xs.gpu_info
-         && xs.log_aggregation;
+         && xs.log_aggregation && xs.log_history;
 }
 
 struct check {
@@ -31,7 +28,7 @@ check check_actors(const gateway_actors& actors) {
 }
 
 check check_nats(const gateway_actors& actors, route_env& env) {
-  auto got = env.actors.ask(actors.bus, check_deadline, status_atom_v);
+  auto got = env.check(actors.bus, status_atom_v);
   auto ok = got && got->connected;
   auto server = got ? got->server : std::string{};
   auto reason = got ? got->reason : text_of(got.error());
@@ -41,7 +38,7 @@ check check_nats(const gateway_actors& actors, route_env& env) {
 
 /// Old counts are served with their age, so they do not make us unready.
 check check_counts(const gateway_actors& actors, route_env& env) {
-  auto got = env.actors.ask(actors.log_aggregation, check_deadline, get_atom_v);
+  auto got = env.check(actors.log_aggregation, get_atom_v);
   if (!got)
     return {false, R"({"ok":false,"reason":)"
                      + json_string(text_of(got.error())) + "}"};

@@ -67,6 +67,13 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
+/// Appends a header's value to those of the same name that came before.
+void join(std::string& list, std::string_view value) {
+  if (!list.empty())
+    list += ", ";
+  list += value;
+}
+
 /// Whether a comma separated list has the element.
 bool list_has(std::string_view list, std::string_view element) {
   for (;;) {
@@ -86,11 +93,10 @@ constexpr std::array known_methods = {"GET"sv,     "HEAD"sv,    "POST"sv,
 
 /// Headers that httplib would act on although the matter is settled, or that
 /// it sets itself and would let a client override.
-constexpr std::array withheld = {"Accept-Encoding"sv, "Connection"sv,
-                                 "Content-Length"sv,  "Expect"sv,
-                                 "LOCAL_ADDR"sv,      "LOCAL_PORT"sv,
-                                 "Range"sv,           "REMOTE_ADDR"sv,
-                                 "REMOTE_PORT"sv,     "Transfer-Encoding"sv};
+constexpr std::array withheld = {
+  "Accept-Encoding"sv, "Connection"sv,  "Content-Length"sv,   "Expect"sv,
+  "If-None-Match"sv,   "LOCAL_ADDR"sv,  "LOCAL_PORT"sv,       "Range"sv,
+  "REMOTE_ADDR"sv,     "REMOTE_PORT"sv, "Transfer-Encoding"sv};
 
 /// Reads a head line by line.
 class head_parser {
@@ -190,6 +196,10 @@ private:
       return false;
     if (is("Connection") && list_has(value, "close"))
       head_.keep_alive = false;
+    if (is("Accept-Encoding"))
+      join(head_.accept_encoding, value);
+    if (is("If-None-Match"))
+      join(head_.if_none_match, value);
     if (is("X-Request-Id") && is_request_id(value))
       head_.request_id = value;
     if (std::none_of(withheld.begin(), withheld.end(), is)) {
@@ -258,6 +268,13 @@ private:
 std::string_view request_head::path() const {
   std::string_view result{target};
   return result.substr(0, result.find('?'));
+}
+
+std::string_view request_head::query() const {
+  std::string_view result{target};
+  auto mark = result.find('?');
+  return mark == std::string_view::npos ? std::string_view{}
+                                        : result.substr(mark + 1);
 }
 
 std::optional<size_t> find_head_end(std::string_view bytes, size_t from) {

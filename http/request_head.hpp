@@ -35,12 +35,19 @@ struct request_head {
   bool keep_alive = true;
   /// `X-Request-Id` of the client, empty if it has none that we would repeat.
   std::string request_id;
+  /// `Accept-Encoding` and `If-None-Match` as they came (httplib would decode
+  /// percent signs in them); several of a kind are joined by commas.
+  std::string accept_encoding;
+  std::string if_none_match;
   /// What httplib gets to read: without the query, and without the headers
   /// that are settled here or that we do not want it to act on.
   std::string filtered;
 
   /// The target up to the query.
   std::string_view path() const;
+
+  /// The target behind the first question mark.
+  std::string_view query() const;
 };
 
 /// Why a request is not served; the connection closes after the answer.

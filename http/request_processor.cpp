@@ -2,6 +2,7 @@
 
 #include "actors/log.hpp"
 #include "http/error_response.hpp"
+#include "http/negotiation.hpp"
 
 #include <cstring>
 
@@ -72,7 +73,7 @@ request_processor::request_processor(const http_context& context,
   set_post_routing_handler([](auto&, httplib::Response& res) {
     // Ranges are not served, whatever httplib says.
     res.headers.erase("Accept-Ranges");
-    if (res.status == 204)
+    if (res.status == 204 || res.status == 304)
       res.headers.erase("Content-Length");
   });
 }
@@ -119,6 +120,9 @@ request_processor::handle(httplib::Response& res) {
   req.method = head_->method;
   req.path = head_->path();
   req.body = body_;
+  req.query = head_->query();
+  req.if_none_match = head_->if_none_match;
+  req.accepts_gzip = accepts_gzip(head_->accept_encoding);
   fill(res, answer_(std::move(req), env_, gate_));
   return HandlerResponse::Handled;
 }
@@ -148,6 +152,8 @@ void request_processor::fill(httplib::Response& res, http_response answer) {
     res.headers.emplace("Allow", std::move(answer.allow));
   if (answer.status == 503)
     res.headers.emplace("Retry-After", "1");
+  for (auto& [key, value] : answer.headers)
+    res.headers.emplace(key, std::move(value));
   detail_ = std::move(answer.detail);
 }
 

@@ -1,8 +1,9 @@
 #include "http/routes.hpp"
 
 #include "actors/workload.hpp"
+#include "http/negotiation.hpp"
 
-#include <array>
+#include <algorithm>
 
 namespace aiops {
 
@@ -28,9 +29,16 @@ constexpr std::array table = {
                false),
   AIOPS_COMPAT("GET", "/gpu_info", get_gpu_info, true),
   route{"GET", "/api/v1/clusters", get_clusters, false},
+  route{"GET",
+        "/api/v1/clusters/{id}/workloads",
+        get_workloads,
+        false,
+        {"namespace", "sort", "limit", "cursor"}},
+  route{"GET", "/api/v1/clusters/{id}/history", get_history, false, {"hours"}},
   route{"GET", "/livez", get_livez, false},
   route{"GET", "/readyz", get_readyz, false},
   route{"GET", "/version", get_version, false},
+  route{"GET", "/metrics", get_metrics, false},
 };
 
 #undef AIOPS_COMPAT
@@ -78,6 +86,27 @@ http_response run(const route& found, const http_request& req, route_env& env,
   return found.handler(req, env);
 }
 
+/// Reads the path's id and the query; the error is for the client.
+caf::error read_target(const route& found, std::string_view id,
+                       http_request& req) {
+  if (!id.empty()) {
+    auto decoded = decode_segment(id);
+    if (!decoded || !valid_name(*decoded))
+      return make_error(ec::invalid_argument, "the cluster's id is malformed");
+    req.id = std::move(*decoded);
+  }
+  if (dialect_of(found.pattern) == dialect::problem) {
+    std::span<const std::string_view> known{found.parameters};
+    known = known.first(static_cast<size_t>(
+      std::find(known.begin(), known.end(), "") - known.begin()));
+    auto parameters = read_query(req.query, known);
+    if (!parameters)
+      return std::move(parameters.error());
+    req.parameters = std::move(*parameters);
+  }
+  return {};
+}
+
 http_response not_allowed(const http_request& req, std::string allow) {
   http_response result;
   if (req.method == "OPTIONS")
@@ -118,6 +147,37 @@ std::optional<std::string> decode_segment(std::string_view text) {
   return result;
 }
 
+caf::expected<std::vector<std::pair<std::string, std::string>>>
+read_query(std::string_view query, std::span<const std::string_view> known) {
+  std::vector<std::pair<std::string, std::string>> result;
+  auto decode = [](std::string_view text) {
+    std::string plain{text};
+    std::replace(plain.begin(), plain.end(), '+', ' ');
+    return decode_segment(plain);
+  };
+  while (!query.empty()) {
+    auto part = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(part.size() + 1, query.size()));
+    if (part.empty())
+      continue;
+    auto equals = std::min(part.find('='), part.size());
+    auto key = decode(part.substr(0, equals));
+    auto value = decode(part.substr(std::min(equals + 1, part.size())));
+    if (!key || !value)
+      return make_error(ec::invalid_argument,
+                        "the query has a malformed percent-encoding");
+    if (std::find(known.begin(), known.end(), *key) == known.end())
+      return make_error(ec::invalid_argument,
+                        "the query parameter " + *key + " is not known here");
+    for (auto& [other, ignored] : result)
+      if (other == *key)
+        return make_error(ec::invalid_argument,
+                          "the query parameter " + *key + " stands twice");
+    result.emplace_back(std::move(*key), std::move(*value));
+  }
+  return result;
+}
+
 http_response dispatch(http_request req, route_env& env, admission& gate) {
   auto method = req.method == "HEAD" ? "GET"sv : req.method;
   std::string allow;
@@ -130,15 +190,11 @@ http_response dispatch(http_request req, route_env& env, admission& gate) {
       allow += candidate.method;
       continue;
     }
-    if (!id.empty()) {
-      auto decoded = decode_segment(id);
-      if (!decoded || !valid_name(*decoded))
-        return error_response(
-          dialect_of(req.path),
-          make_error(ec::invalid_argument, "the cluster's id is malformed"));
-      req.id = std::move(*decoded);
-    }
-    return run(candidate, req, env, gate);
+    if (auto err = read_target(candidate, id, req))
+      return error_response(dialect_of(candidate.pattern), err);
+    auto result = run(candidate, req, env, gate);
+    negotiate(req, result);
+    return result;
   }
   if (allow.empty())
     return error_response(dialect_of(req.path), 404, 5,

@@ -5,6 +5,7 @@
 #include "http/error_response.hpp"
 #include "http/message.hpp"
 
+#include <array>
 #include <atomic>
 #include <span>
 
@@ -50,6 +51,13 @@ struct route_env {
                       std::forward<Ts>(xs)...);
   }
 
+  /// Asks an actor how things stand. Health checks and metrics are asked for
+  /// often and must not wait for anybody.
+  template <class Handle, class... Ts>
+  auto check(const Handle& dest, Ts&&... xs) {
+    return actors.ask(dest, milliseconds{500}, std::forward<Ts>(xs)...);
+  }
+
   /// The actors' own deadlines have to come first: their errors say more.
   static constexpr milliseconds margin{250};
 };
@@ -63,6 +71,9 @@ struct route {
   route_handler handler;
   /// Whether the handler waits for somebody outside of this process.
   bool waits;
+  /// The query's parameters that the route takes. Our own surface refuses
+  /// others, all other routes ignore the query.
+  std::array<std::string_view, 4> parameters = {};
 };
 
 /// Every route there is.
@@ -73,6 +84,11 @@ http_response dispatch(http_request req, route_env& env, admission& gate);
 
 /// Decodes a percent-encoded path segment; nothing when it is malformed.
 std::optional<std::string> decode_segment(std::string_view text);
+
+/// Reads a query such as `a=b&c=d` (a plus sign is a space). Refuses what is
+/// malformed, and parameters that are not in `known` or stand twice.
+caf::expected<std::vector<std::pair<std::string, std::string>>>
+read_query(std::string_view query, std::span<const std::string_view> known);
 
 // -- handlers -----------------------------------------------------------------
 
@@ -85,9 +101,12 @@ http_response get_workload_aggregation(const http_request&, route_env&);
 http_response get_gpu_info(const http_request&, route_env&);
 
 http_response get_clusters(const http_request&, route_env&);
+http_response get_workloads(const http_request&, route_env&);
+http_response get_history(const http_request&, route_env&);
 
 http_response get_livez(const http_request&, route_env&);
 http_response get_readyz(const http_request&, route_env&);
 http_response get_version(const http_request&, route_env&);
+http_response get_metrics(const http_request&, route_env&);
 
 } // namespace aiops

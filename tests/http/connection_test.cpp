@@ -14,10 +14,10 @@ const auto alive = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"s;
 
 /// A cluster whose counts take megabytes.
 snapshot_ptr<cluster_counts> large_counts() {
-  cluster_counts result{"c", {}};
+  breakdown_builder builder;
   for (auto i = 0; i < 150'000; ++i)
-    result.deployments.push_back({"n", "deployment-" + std::to_string(i), i});
-  return make_snapshot(std::move(result));
+    builder.add("c", "n", "deployment-" + std::to_string(1'000'000 + i), i);
+  return builder.finish()->clusters.at("c");
 }
 
 } // namespace

@@ -90,7 +90,23 @@ fake_aggregation(log_aggregation_actor::pointer self, script_ptr shared) {
       return play<snapshot_ptr<cluster_overview>>(
         self, shared, [](actor_script& script) {
           return caf::expected<snapshot_ptr<cluster_overview>>{
-            make_snapshot(script.overview)};
+            script.prepared ? script.prepared : make_snapshot(script.overview)};
+        });
+    },
+    [](update_atom, const stored_breakdown&) { /* nop */ },
+    [](update_atom, const lease_status&) { /* nop */ },
+    [](tick_atom) { /* nop */ },
+  };
+}
+
+log_history_actor::behavior_type fake_history(log_history_actor::pointer self,
+                                              script_ptr shared) {
+  return {
+    [=](get_atom, std::string& id) {
+      return play<snapshot_ptr<cluster_history>>(
+        self, shared, [&](actor_script& script) {
+          script.clusters_asked.push_back(std::move(id));
+          return script.history;
         });
     },
     [](update_atom, const stored_breakdown&) { /* nop */ },
@@ -151,6 +167,7 @@ gateway::~gateway() {
   end(actors->watchlist);
   end(actors->gpu_info);
   end(actors->log_aggregation);
+  end(actors->log_history);
   end(actors->bus);
 }
 
@@ -178,6 +195,7 @@ void gateway::spawn_actors() {
   actors.watchlist = system_->spawn(fake_watchlist, shared_);
   actors.gpu_info = system_->spawn(fake_gpus, shared_);
   actors.log_aggregation = system_->spawn(fake_aggregation, shared_);
+  actors.log_history = system_->spawn(fake_history, shared_);
   actors.bus = system_->spawn(fake_bus, shared_);
   directory_.set(std::move(actors));
 }

@@ -25,6 +25,10 @@ struct actor_script {
   caf::expected<snapshot_ptr<cluster_counts>> counts{
     make_snapshot(cluster_counts{"c", {{"n", "d", 123}}})};
   cluster_overview overview;
+  /// If set, this is answered instead.
+  snapshot_ptr<cluster_overview> prepared;
+  caf::expected<snapshot_ptr<cluster_history>> history{
+    make_snapshot(cluster_history{"c", {}})};
   bus_status bus{true, "nats://127.0.0.1:4222", 1'048'576, "", 1};
   /// Whether the actors leave all requests without an answer.
   bool mute = false;

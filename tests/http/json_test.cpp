@@ -213,16 +213,66 @@ TEST_CASE("the overview has real integers") {
   cluster_overview x;
   CHECK(to_json(x)
         == R"({"clusters":[],"aggregatedAt":null,"stale":false,)"
-           R"("reason":"","source":""})");
+           R"("reason":"","source":"","aggregating":false})");
   x.clusters.push_back({"c", 1, 2, 3});
   x.aggregated_at = std::chrono::system_clock::time_point{1'769'860'800'250ms};
   x.stale = true;
   x.reason = "why";
   x.source = "jetstream";
+  x.aggregating = true;
   CHECK(to_json(x)
         == R"({"clusters":[{"id":"c","namespaces":1,"deployments":2,)"
            R"("logCount":3}],"aggregatedAt":"2026-01-31T12:00:00.250Z",)"
-           R"("stale":true,"reason":"why","source":"jetstream"})");
+           R"("stale":true,"reason":"why","source":"jetstream",)"
+           R"("aggregating":true})");
+}
+
+TEST_CASE("the age of the counts is put behind what is prepared") {
+  cluster_overview x;
+  auto now = std::chrono::system_clock::time_point{1'000s};
+  CHECK(with_age(R"({"a":1})", x, now) == R"({"a":1,"ageSeconds":null})");
+  x.aggregated_at = now - 61'999ms;
+  CHECK(with_age(R"({"a":1})", x, now) == R"({"a":1,"ageSeconds":61})");
+  x.aggregated_at = now + 10s;
+  CHECK(with_age(R"({"a":1})", x, now) == R"({"a":1,"ageSeconds":0})");
+}
+
+TEST_CASE("a page of workloads has real integers") {
+  workload_page page;
+  CHECK(to_json("c", {}, page)
+        == R"({"clusterId":"c","total":0,"items":[],"nextCursor":null})");
+  page.total = 2;
+  page.rows.push_back({"n\"", "d", 9'007'199'254'740'993});
+  page.last = workload_position{"n\"", "d", 0};
+  CHECK(to_json("c", {}, page)
+        == R"({"clusterId":"c","total":2,"items":[{"namespace":"n\"",)"
+           R"("deployment":"d","logCount":9007199254740993}],"nextCursor":")"
+             + encode_cursor(workload_order::name, *page.last) + "\"}");
+}
+
+TEST_CASE("the history says what was added since the interval before") {
+  auto at = [](int i) {
+    return std::chrono::system_clock::time_point{history_interval * i};
+  };
+  auto point = [](const char* when, int64_t count, const std::string& added) {
+    return R"({"at":"1970-01-01T00:)" + std::string{when}
+           + R"(:00.000Z","logCount":)" + std::to_string(count) + R"(,"added":)"
+           + added + "}";
+  };
+  // One interval is missing, and later the count falls.
+  cluster_history x{
+    "c",
+    {{at(0), 5}, {at(1), 7}, {at(3), 9}, {at(4), 9}, {at(5), 2}, {at(6), 4}}};
+  auto head = R"({"clusterId":"c","intervalSeconds":300,"items":[)"s;
+  auto later = point("25", 2, "null") + "," + point("30", 4, "2") + "]}";
+  CHECK(to_json(x, at(-1))
+        == head + point("00", 5, "null") + "," + point("05", 7, "2") + ","
+             + point("15", 9, "null") + "," + point("20", 9, "0") + ","
+             + later);
+  // What lies before the first one that is asked for still counts.
+  CHECK(to_json(x, at(3) + 1s) == head + point("20", 9, "0") + "," + later);
+  CHECK(to_json(x, at(6)) == head + "]}");
+  CHECK(to_json({"c", {}}, at(0)) == head + "]}");
 }
 
 TEST_CASE("whatever a string holds, the answer is valid JSON") {

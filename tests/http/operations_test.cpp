@@ -1,6 +1,7 @@
 #include "fixture.hpp"
 
 #include "actors/error.hpp"
+#include "http/json.hpp"
 
 #include <doctest/doctest.h>
 #include <httplib.h>
@@ -38,9 +39,11 @@ TEST_CASE("the clusters are listed with real integers") {
     x.overview.stale = true;
     x.overview.reason = "the source is away";
     x.overview.source = "jetstream";
+    x.overview.aggregating = true;
   });
   auto got = gw.get("/api/v1/clusters");
   CHECK(got.status == 200);
+  CHECK(got.header("cache-control") == "no-store");
   CHECK(got.header("content-type").starts_with("application/json"));
   auto body = json::parse(got.body);
   CHECK(
@@ -51,6 +54,27 @@ TEST_CASE("the clusters are listed with real integers") {
   CHECK(body["stale"] == true);
   CHECK(body["reason"] == "the source is away");
   CHECK(body["source"] == "jetstream");
+  CHECK(body["aggregating"] == true);
+}
+
+TEST_CASE("the clusters' age is that at the time of the answer") {
+  gateway gw;
+  auto age = [&] {
+    return json::parse(gw.get("/api/v1/clusters").body)["ageSeconds"];
+  };
+  CHECK(age().is_null());
+  auto written = std::chrono::system_clock::now() - 100s;
+  // One snapshot for both requests.
+  auto overview = gw.script([&](auto& x) {
+    x.overview.aggregated_at = written;
+    return x.prepared = make_snapshot(x.overview);
+  });
+  auto first = age().template get<int>();
+  CHECK(first >= 100);
+  CHECK(first < 110);
+  CHECK(eventually([&] { return age().template get<int>() > first; }));
+  CHECK(overview->bytes([](auto&) { return "rendered again"s; })
+        == to_json(overview->value()));
 }
 
 TEST_CASE("our own surface tells errors as problems") {

@@ -46,6 +46,7 @@ TEST_CASE("a plain request is read") {
   CHECK(head.method == "GET");
   CHECK(head.target == "/a%20b?c=d");
   CHECK(head.path() == "/a%20b");
+  CHECK(head.query() == "c=d");
   CHECK(head.content_length == 0);
   CHECK(head.keep_alive);
   CHECK(!head.expects_continue);
@@ -63,6 +64,26 @@ TEST_CASE("headers that are settled are withheld") {
                                 "Content-Length: 3\r\n"));
   CHECK(head.filtered == "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\n");
   CHECK(head.content_length == 3);
+}
+
+TEST_CASE("a query begins behind the first question mark") {
+  auto query_of = [](const std::string& target) {
+    auto head = accepted("GET " + target + " HTTP/1.1\r\n\r\n");
+    return std::string{head.query()};
+  };
+  CHECK(query_of("/a") == "");
+  CHECK(query_of("/a?") == "");
+  CHECK(query_of("/a?b?c=%3f") == "b?c=%3f");
+}
+
+TEST_CASE("what is negotiated is kept as it came") {
+  auto head = accepted(get_with("If-None-Match: W/\"%41\"\r\n"
+                                "Accept-Encoding: br\r\n"
+                                "accept-encoding:  gzip;q=0.5 \r\n"
+                                "if-none-match: \"b\"\r\n"));
+  CHECK(head.if_none_match == R"(W/"%41", "b")");
+  CHECK(head.accept_encoding == "br, gzip;q=0.5");
+  CHECK(head.filtered == "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 }
 
 TEST_CASE("who wants to close is heard") {

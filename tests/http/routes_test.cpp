@@ -1,10 +1,36 @@
 #include "http/routes.hpp"
 
+#include "actors/error.hpp"
+
 #include <doctest/doctest.h>
 
 #include <set>
 
 using namespace aiops;
+using namespace std::literals;
+
+namespace {
+
+using parameters = std::vector<std::pair<std::string, std::string>>;
+
+constexpr std::array known = {"a"sv, "b c"sv};
+
+parameters read(std::string_view query) {
+  CAPTURE(query);
+  auto got = read_query(query, known);
+  REQUIRE(got);
+  return *got;
+}
+
+std::string refusal_of(std::string_view query) {
+  CAPTURE(query);
+  auto got = read_query(query, known);
+  REQUIRE(!got);
+  CHECK(code_of(got.error()) == ec::invalid_argument);
+  return text_of(got.error());
+}
+
+} // namespace
 
 TEST_CASE("segments are decoded once") {
   CHECK(decode_segment("plain") == "plain");
@@ -15,6 +41,39 @@ TEST_CASE("segments are decoded once") {
   CHECK(decode_segment("") == "");
   for (auto text : {"%", "%2", "%2G", "%G2", "a%", "%%20"})
     CHECK(!decode_segment(text));
+}
+
+TEST_CASE("queries are decoded") {
+  CHECK(read("") == parameters{});
+  CHECK(read("&&") == parameters{});
+  CHECK(read("a=b") == parameters{{"a", "b"}});
+  CHECK(read("a") == parameters{{"a", ""}});
+  CHECK(read("a=") == parameters{{"a", ""}});
+  CHECK(read("a=b=c") == parameters{{"a", "b=c"}});
+  CHECK(read("b+c=%2B+%26&%61=1&") == parameters{{"b c", "+ &"}, {"a", "1"}});
+  CHECK(read("a=%C3%A4") == parameters{{"a", "\xc3\xa4"}});
+}
+
+TEST_CASE("queries that are malformed or unknown are refused") {
+  for (auto text : {"a=%", "a=%2", "a=%zz", "%=1"})
+    CHECK(refusal_of(text).find("percent-encoding") != std::string::npos);
+  for (auto text : {"x=1", "a=1&A=2", "=1", "a%00=1"})
+    CHECK(refusal_of(text).find("not known") != std::string::npos);
+  for (auto text : {"a=1&a=1", "a=1&%61=2", "a&a"})
+    CHECK(refusal_of(text).find("twice") != std::string::npos);
+  CHECK(!read_query("a=1", {}));
+}
+
+TEST_CASE("only our own surface takes parameters") {
+  size_t n = 0;
+  for (auto& x : routes()) {
+    CAPTURE(x.pattern);
+    if (x.parameters.front().empty())
+      continue;
+    CHECK(x.pattern.starts_with("/api/v1/"));
+    ++n;
+  }
+  CHECK(n == 2);
 }
 
 TEST_CASE("no route stands twice in the table") {
