@@ -10,8 +10,11 @@
 #include "logs/jetstream.hpp"
 #include "nats/backend.hpp"
 #include "nats/bus.hpp"
+#include "nats/counts_store.hpp"
 #include "nats/kv_store.hpp"
+#include "nats/lease.hpp"
 #include "nats/store.hpp"
+#include "nats/subjects.hpp"
 
 namespace aiops {
 
@@ -29,6 +32,54 @@ child(std::string name, Handle gateway_actors::*member,
     return caf::actor_cast<caf::actor>(known.*member);
   };
   return {std::move(name), std::move(start)};
+}
+
+/// What counts the logs and keeps the counts.
+std::vector<child_spec> counts(const gateway_config& config) {
+  auto request = config.deadlines.request;
+  auto counting = config.aggregation.source != log_source::none;
+  // Nobody else can hold a lease in a broker of our own, so the one of an
+  // earlier run is ours.
+  auto owner = config.nats.token.empty() ? replica_id() : "embedded";
+  kv_store_config kv;
+  kv.request_timeout = request;
+  std::vector<child_spec> result;
+  result.push_back(child<lease_actor>(
+    "lease", &gateway_actors::lease,
+    [=](auto& sys, auto& known) -> lease_actor {
+      if (!counting)
+        return {};
+      return sys.spawn(
+        lease, known.kv_store,
+        lease_config{std::string{subjects::gateway_bucket},
+                     std::string{subjects::aggregation_lease_key}, owner,
+                     config.aggregation.lease});
+    }));
+  // A million counts take a while to read, write and count: detached.
+  result.push_back(child<kv_store_actor>(
+    "counts-kv-store", &gateway_actors::counts_kv_store,
+    [=](auto& sys, auto& known) -> kv_store_actor {
+      return sys.template spawn<caf::detached>(kv_store, known.bus, kv);
+    }));
+  result.push_back(child<counts_store_actor>(
+    "counts-store", &gateway_actors::counts_store,
+    [=](auto& sys, auto& known) -> counts_store_actor {
+      counts_store_config cfg;
+      cfg.owner = owner;
+      cfg.request_timeout = request;
+      return sys.template spawn<caf::detached>(
+        counts_store, known.bus, known.counts_kv_store, known.lease, cfg);
+    }));
+  result.push_back(child<log_source_actor>(
+    "log-source", &gateway_actors::log_source,
+    [=](auto& sys, auto& known) -> log_source_actor {
+      if (!counting)
+        return {};
+      return sys.template spawn<caf::detached>(
+        jetstream_log_source, known.bus,
+        jetstream_log_source_config{config.aggregation, request});
+    }));
+  return result;
 }
 
 std::vector<child_spec> edges(const gateway_config& config,
@@ -54,20 +105,13 @@ std::vector<child_spec> edges(const gateway_config& config,
     [=](auto& sys, auto& known) -> store_actor {
       return sys.spawn(store, known.kv_store, store_config{request});
     }));
+  for (auto& spec : counts(config))
+    result.push_back(std::move(spec));
   result.push_back(child<backend_actor>(
     "backend", &gateway_actors::backend, [=](auto& sys, auto& known) {
       return sys.spawn(backend, known.bus, backend_config{request});
     }));
-  // Counting a large stream and reading files take a while: detached.
-  result.push_back(child<log_source_actor>(
-    "log-source", &gateway_actors::log_source,
-    [=](auto& sys, auto& known) -> log_source_actor {
-      if (config.aggregation.source == log_source::none)
-        return {};
-      return sys.template spawn<caf::detached>(
-        jetstream_log_source, known.bus,
-        jetstream_log_source_config{config.aggregation, request});
-    }));
+  // Reading files takes a while: detached.
   result.push_back(child<gpu_probe_actor>(
     "gpu-probe", &gateway_actors::gpu_probe, [=](auto& sys, auto&) {
       if (config.gpu.source == gpu_config::kind::file)
@@ -111,7 +155,8 @@ std::vector<child_spec> domain(const gateway_config& config) {
       cfg.request_timeout = request;
       // Each holds a worker of the front end until the counts are loaded.
       cfg.max_waiting = std::max<size_t>(1, config.http.workers / 5);
-      return sys.spawn(log_aggregation, known.log_source, known.store, cfg);
+      return sys.spawn(log_aggregation, known.log_source, known.counts_store,
+                       known.lease, cfg);
     }));
   return result;
 }

@@ -51,13 +51,36 @@ using log_aggregation_actor = typed_actor<
   caf::result<snapshot_ptr<cluster_overview>>(get_atom),
   // The store's counts changed.
   caf::result<void>(update_atom, stored_breakdown),
+  // The lease on counting changed hands or was renewed.
+  caf::result<void>(update_atom, lease_status),
   // INTERNAL: time for the next aggregation.
+  caf::result<void>(tick_atom)>;
+
+/// LOG HISTORY keeps the counts of the last day by cluster and interval.
+using log_history_actor = typed_actor<
+  // Answers the history of one cluster; empty for an unknown one.
+  caf::result<snapshot_ptr<cluster_history>>(get_atom, std::string),
+  // The store's counts changed.
+  caf::result<void>(update_atom, stored_breakdown),
+  // INTERNAL: time to read the store's history again.
   caf::result<void>(tick_atom)>;
 
 /// Whoever follows the counts in the store.
 using breakdown_listener_actor = typed_actor<
   // The counts as they stand now; sent at once, then after every change.
   caf::result<void>(update_atom, stored_breakdown)>;
+
+/// Whoever acts only while it holds a lease.
+using lease_listener_actor = typed_actor<
+  // How the lease stands; sent at once, after every change and renewal.
+  caf::result<void>(update_atom, lease_status)>;
+
+/// LEASE competes with other replicas for a task that one does at a time.
+using lease_actor = typed_actor<
+  // Keeps the listener informed until it goes down.
+  caf::result<void>(subscribe_atom, lease_listener_actor),
+  // INTERNAL: time to renew the lease, or to look whether it is free.
+  caf::result<void>(tick_atom)>;
 
 /// SUPERVISOR starts all others in order, and again when they die.
 using supervisor_actor = typed_actor<
@@ -82,9 +105,17 @@ using store_actor = typed_actor<
   // Stores progress and answers its revision.
   caf::result<uint64_t>(put_atom, training_statistics),
   // Stores progress if the revision still is the given one, else `conflict`.
-  caf::result<uint64_t>(put_atom, training_statistics, uint64_t),
-  // Stores counts and answers their revision.
-  caf::result<uint64_t>(put_atom, breakdown_ptr),
+  caf::result<uint64_t>(put_atom, training_statistics, uint64_t)>;
+
+/// COUNTS STORE keeps the counts of log messages that all replicas share.
+using counts_store_actor = typed_actor<
+  // Stores counts of any size, and their sums as the latest history; answers
+  // how they stand in the store. `conflict` unless we hold the lease.
+  caf::result<stored_breakdown>(put_atom, breakdown_ptr),
+  // Tells all replicas why the counts cannot be renewed (empty: they can).
+  caf::result<void>(put_atom, std::string),
+  // Answers the history, in any order.
+  caf::result<std::vector<history_point>>(get_atom),
   // Keeps the listener informed of the counts until it goes down.
   caf::result<void>(subscribe_atom, breakdown_listener_actor)>;
 
@@ -127,6 +158,11 @@ using kv_store_actor = typed_actor<
   caf::result<kv_entry>(get_atom, std::string, std::string),
   // Writes a key and answers its new revision.
   caf::result<uint64_t>(put_atom, kv_write),
+  // Removes all keys of a bucket whose names match (`*` one token, `>` the
+  // rest); answers how many there were.
+  caf::result<uint64_t>(delete_atom, std::string, std::string),
+  // Answers the keys of a bucket whose names match, at most 100,000.
+  caf::result<std::vector<std::string>>(list_atom, std::string, std::string),
   // Sends the listener the value of bucket and key now and after every
   // change, until it goes down.
   caf::result<void>(subscribe_atom, std::string, std::string,
@@ -137,3 +173,4 @@ using kv_store_actor = typed_actor<
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::breakdown_listener_actor)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::bus_sink_actor)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::kv_listener_actor)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::lease_listener_actor)

@@ -23,6 +23,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(aiops_gateway, first_custom_type_id)
   // Counts the log messages.
   CAF_ADD_ATOM(aiops_gateway, aiops, count_atom, "count")
 
+  // Asks for names.
+  CAF_ADD_ATOM(aiops_gateway, aiops, list_atom, "list")
+
   // Brings a child that died back to life.
   CAF_ADD_ATOM(aiops_gateway, aiops, restart_atom, "restart")
 

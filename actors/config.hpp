@@ -69,10 +69,41 @@ enum class log_source { jetstream, opensearch, none };
 
 std::string_view to_string(log_source source);
 
+/// Where and how log messages are counted by OpenSearch.
+struct opensearch_config {
+  /// Nodes, `http://` or `https://`; the next one is asked when one fails.
+  std::vector<std::string> urls;
+  std::string user;
+  std::filesystem::path password_file;
+  /// CA certificates (PEM) instead of the system's.
+  std::filesystem::path ca_file;
+  std::string index = "logs";
+  std::string log_type_field = "log_type";
+  /// Only documents with this value are counted; empty: all.
+  std::string log_type = "workload";
+  std::string cluster_field = "cluster_id";
+  std::string namespace_field = "namespace_name.keyword";
+  std::string deployment_field = "deployment.keyword";
+  std::string time_field = "time";
+  /// Only documents of the last so long are counted; 0: all.
+  milliseconds since{0};
+  /// Workloads a page. OpenSearch refuses more than 65,535.
+  size_t page_size = 10'000;
+  /// Shards that a node searches at the same time for one page.
+  size_t concurrency = 5;
+  /// Caps on one aggregation: pages, and bytes of all their bodies.
+  size_t max_pages = 10'000;
+  int64_t max_bytes = int64_t{4} * 1024 * 1024 * 1024;
+};
+
 struct aggregation_config {
   log_source source = log_source::jetstream;
   /// How often to count.
   milliseconds interval{30'000};
+  /// Without word from the replica that counts for so long, another one takes
+  /// over.
+  milliseconds lease{10'000};
+  opensearch_config opensearch;
   /// Stream and first subject token of the log messages (source `jetstream`).
   std::string stream = "logs";
   /// Limits given to the stream when it has to be made; an existing stream is

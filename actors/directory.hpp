@@ -13,6 +13,10 @@ struct gateway_actors {
   bus_actor bus;
   kv_store_actor kv_store;
   store_actor store;
+  lease_actor lease;
+  /// Only for the counts, since those take long.
+  kv_store_actor counts_kv_store;
+  counts_store_actor counts_store;
   backend_actor backend;
   log_source_actor log_source;
   gpu_probe_actor gpu_probe;
@@ -21,6 +25,7 @@ struct gateway_actors {
   watchlist_actor watchlist;
   gpu_info_actor gpu_info;
   log_aggregation_actor log_aggregation;
+  log_history_actor log_history;
 };
 
 /// Where threads outside of the actor system find the actors that are alive

@@ -17,11 +17,12 @@ constexpr int noteworthy_first_failures = 4;
 
 } // namespace
 
-log_aggregation_actor::behavior_type
-log_aggregation_state::make_behavior(log_source_actor source, store_actor store,
-                                     const log_aggregation_config& cfg) {
+log_aggregation_actor::behavior_type log_aggregation_state::make_behavior(
+  log_source_actor source, counts_store_actor store, lease_actor lease,
+  const log_aggregation_config& cfg) {
   source_ = std::move(source);
   store_ = std::move(store);
+  lease_edge_ = std::move(lease);
   cfg_ = cfg;
   next_subscribe_ = self_->clock().now();
   if (source_)
@@ -31,6 +32,7 @@ log_aggregation_state::make_behavior(log_source_actor source, store_actor store,
     [this](get_atom, const std::string& id) { return get(id); },
     [this](get_atom) { return get_overview(); },
     [this](update_atom, const stored_breakdown& x) { return update(x); },
+    [this](update_atom, const lease_status& x) { return handle_lease(x); },
     [this](tick_atom) { return tick(); },
   };
 }
@@ -93,8 +95,10 @@ log_aggregation_state::counts_of(const std::string& cluster_id) const {
 }
 
 std::string log_aggregation_state::stale_reason() const {
-  if (!failure_.empty() || !counts_.value)
+  if (!failure_.empty())
     return failure_;
+  if (!counts_.failure.empty() || !counts_.value)
+    return counts_.failure;
   auto age = cfg_.wall_clock() - counts_.created;
   if (age <= cfg_.interval * stale_after_intervals)
     return {};
@@ -104,7 +108,9 @@ std::string log_aggregation_state::stale_reason() const {
 
 log_aggregation_state::overview_answer log_aggregation_state::overview() {
   auto reason = stale_reason();
-  if (!overview_ || overview_->value().reason != reason) {
+  auto aggregating = holds_lease();
+  if (!overview_ || overview_->value().reason != reason
+      || overview_->value().aggregating != aggregating) {
     cluster_overview result;
     if (counts_.value) {
       result.clusters = summarize(*counts_.value);
@@ -113,6 +119,10 @@ log_aggregation_state::overview_answer log_aggregation_state::overview() {
     result.stale = !reason.empty();
     result.reason = std::move(reason);
     result.source = cfg_.source;
+    result.aggregating = aggregating;
+    result.aggregations = aggregations_;
+    result.failures = all_failures_;
+    result.took = took_;
     overview_ = make_snapshot(std::move(result));
   }
   return overview_;
@@ -122,31 +132,26 @@ log_aggregation_state::overview_answer log_aggregation_state::overview() {
 
 void log_aggregation_state::subscribe() {
   next_subscribe_.reset();
+  auto retry = [this](const caf::error& err) {
+    log::warning(name, "cannot follow the counts", {{"reason", text_of(err)}});
+    next_subscribe_ = self_->clock().now() + cfg_.request_timeout;
+    wake_at(*next_subscribe_);
+  };
   self_
     ->request(store_, cfg_.request_timeout, subscribe_atom_v,
               breakdown_listener_actor{self_})
-    .then([] {},
-          [this](const caf::error& err) {
-            log::warning(name, "cannot follow the counts",
-                         {{"reason", text_of(err)}});
-            next_subscribe_ = self_->clock().now() + cfg_.request_timeout;
-            wake_at(*next_subscribe_);
-          });
+    .then([] {}, retry);
+  if (lease_edge_)
+    self_
+      ->request(lease_edge_, cfg_.request_timeout, subscribe_atom_v,
+                lease_listener_actor{self_})
+      .then([] {}, retry);
 }
 
 void log_aggregation_state::update(stored_breakdown counts) {
   if (loaded_ && !supersedes(counts))
     return;
-  // Of the echo of our own write only the time is news; the counts and the
-  // bytes made of them stay.
-  if (own_ && counts.value && counts.revision == counts_.revision)
-    counts.value = counts_.value;
-  replace(std::move(counts), false);
-}
-
-void log_aggregation_state::replace(stored_breakdown counts, bool own) {
   counts_ = std::move(counts);
-  own_ = own;
   loaded_ = true;
   overview_ = nullptr;
   serve_waiting();
@@ -167,45 +172,75 @@ void log_aggregation_state::tick() {
   expire_waiting();
   if (next_subscribe_ && *next_subscribe_ <= now)
     subscribe();
-  if (next_aggregation_ && *next_aggregation_ <= now)
+  if (next_aggregation_ && *next_aggregation_ <= now && holds_lease())
     aggregate();
+}
+
+void log_aggregation_state::handle_lease(const lease_status& lease) {
+  if (lease.term != lease_.term) {
+    // What went wrong before is another's to tell now, or to try again.
+    failure_.clear();
+    failures_ = 0;
+    log::info(name,
+              lease.held ? "counts the logs from now on"
+                         : "leaves counting to another replica",
+              {{"term", lease.term}});
+  }
+  lease_ = lease;
+  tick();
+}
+
+bool log_aggregation_state::holds_lease() const {
+  return lease_.held && self_->clock().now() < lease_.until;
 }
 
 void log_aggregation_state::aggregate() {
   next_aggregation_.reset();
   started_ = self_->clock().now();
+  term_ = lease_.term;
+  ++aggregations_;
   self_->request(source_, cfg_.interval * 3 / 4, count_atom_v)
     .then([this](const breakdown_ptr& counts) { store(counts); },
           [this](const caf::error& err) { failed(err); });
 }
 
 void log_aggregation_state::store(const breakdown_ptr& counts) {
-  auto timeout = std::min(cfg_.request_timeout, cfg_.interval / 5);
+  auto left = started_ + cfg_.interval * 19 / 20 - self_->clock().now();
+  auto timeout = std::max<caf::timespan>(left, cfg_.interval / 5);
   self_->request(store_, timeout, put_atom_v, counts)
-    .then([this, counts](uint64_t revision) { succeeded(counts, revision); },
+    .then([this](stored_breakdown& stored) { succeeded(std::move(stored)); },
           [this](const caf::error& err) { failed(err); });
 }
 
-void log_aggregation_state::succeeded(const breakdown_ptr& counts,
-                                      uint64_t revision) {
+void log_aggregation_state::succeeded(stored_breakdown counts) {
+  took_ = std::chrono::duration_cast<milliseconds>(self_->clock().now()
+                                                   - started_);
   if (failures_ > 0)
     log::info(name, "counts the logs again");
   failures_ = 0;
   failure_.clear();
   succeeded_once_ = true;
-  stored_breakdown stored{counts, revision, cfg_.wall_clock()};
-  if (!loaded_ || supersedes(stored))
-    replace(std::move(stored), true);
+  update(std::move(counts));
+  share_failure();
   next_aggregation_ = started_ + cfg_.interval;
   wake_at(*next_aggregation_);
 }
 
 void log_aggregation_state::failed(const caf::error& err) {
+  overview_ = nullptr;
+  ++all_failures_;
+  if (term_ != lease_.term || !holds_lease()) {
+    // Not ours any more: whoever holds the lease counts.
+    next_aggregation_ = self_->clock().now() + min_backoff;
+    wake_at(*next_aggregation_);
+    return;
+  }
   // At the start the source may just be starting too.
   auto noteworthy = succeeded_once_ ? 1 : noteworthy_first_failures;
   if (++failures_ == noteworthy)
     log::warning(name, "cannot count the logs", {{"reason", text_of(err)}});
   failure_ = text_of(err);
+  share_failure();
   if (succeeded_once_) {
     next_aggregation_ = started_ + cfg_.interval;
   } else {
@@ -215,15 +250,21 @@ void log_aggregation_state::failed(const caf::error& err) {
   wake_at(*next_aggregation_);
 }
 
+void log_aggregation_state::share_failure() {
+  if (failure_ != counts_.failure)
+    caf::anon_send(store_, put_atom_v, failure_);
+}
+
 void log_aggregation_state::wake_at(clock::time_point when) {
   self_->scheduled_send(self_, when, tick_atom_v);
 }
 
 log_aggregation_actor::behavior_type log_aggregation(
   log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
-  log_source_actor source, store_actor store,
+  log_source_actor source, counts_store_actor store, lease_actor lease,
   const log_aggregation_config& cfg) {
-  return self->state.make_behavior(std::move(source), std::move(store), cfg);
+  return self->state.make_behavior(std::move(source), std::move(store),
+                                   std::move(lease), cfg);
 }
 
 } // namespace aiops

@@ -13,7 +13,7 @@ namespace aiops {
 
 struct log_aggregation_config {
   /// From the start of one aggregation to the start of the next. A count gets
-  /// three quarters of it, storing the result a fifth.
+  /// three quarters of it, storing the result what remains, a fifth at least.
   milliseconds interval{30'000};
   /// The log source of this replica, as in `--log-source`.
   std::string source = "none";
@@ -30,8 +30,8 @@ struct log_aggregation_config {
 /// Counts are stale when nobody wrote new ones for so many intervals.
 inline constexpr int stale_after_intervals = 3;
 
-/// Counts the logs periodically (without a source: never) and serves the
-/// counts from memory, which follows the store.
+/// Counts the logs periodically while this replica holds the lease (without a
+/// source: never) and serves the counts from memory, which follows the store.
 class log_aggregation_state {
 public:
   static inline const char* name = "log-aggregation";
@@ -42,8 +42,8 @@ public:
   }
 
   log_aggregation_actor::behavior_type
-  make_behavior(log_source_actor source, store_actor store,
-                const log_aggregation_config& cfg);
+  make_behavior(log_source_actor source, counts_store_actor store,
+                lease_actor lease, const log_aggregation_config& cfg);
 
 private:
   using clock = caf::actor_clock;
@@ -85,8 +85,6 @@ private:
 
   void update(stored_breakdown counts);
 
-  void replace(stored_breakdown counts, bool own);
-
   /// Whether `counts` are not older than those in memory.
   bool supersedes(const stored_breakdown& counts) const;
 
@@ -94,25 +92,33 @@ private:
 
   void tick();
 
+  void handle_lease(const lease_status& lease);
+
+  /// Whether this replica is the one that counts.
+  bool holds_lease() const;
+
   void aggregate();
 
   void store(const breakdown_ptr& counts);
 
-  void succeeded(const breakdown_ptr& counts, uint64_t revision);
+  void succeeded(stored_breakdown counts);
 
   void failed(const caf::error& err);
+
+  /// Tells the other replicas why the counts cannot be renewed.
+  void share_failure();
 
   /// Sees to it that `tick` looks at the clock again then.
   void wake_at(clock::time_point when);
 
   log_aggregation_actor::pointer self_;
   log_source_actor source_;
-  store_actor store_;
+  counts_store_actor store_;
+  lease_actor lease_edge_;
   log_aggregation_config cfg_;
   /// What the store has, as far as we know.
   stored_breakdown counts_;
-  /// Whether `counts_` is what we wrote and the store did not send yet.
-  bool own_ = false;
+  lease_status lease_;
   /// Made of `counts_`; null when it has to be made anew.
   overview_answer overview_;
   /// Whether `counts_` says anything yet.
@@ -123,19 +129,26 @@ private:
   /// When to aggregate again; nothing while an aggregation runs.
   std::optional<clock::time_point> next_aggregation_;
   clock::time_point started_;
+  /// The term in which it started.
+  uint64_t term_ = 0;
   /// Pause after a failure before the first success.
   milliseconds backoff_{0};
   bool succeeded_once_ = false;
-  /// Why the last aggregation failed; empty when it did not.
+  /// Why the last aggregation of ours failed; empty when it did not.
   std::string failure_;
   /// Aggregations in a row that failed.
   int failures_ = 0;
+  /// Totals, for the overview.
+  int64_t aggregations_ = 0;
+  int64_t all_failures_ = 0;
+  milliseconds took_{0};
 };
 
 /// @param source may be null: then others write the counts.
+/// @param lease may be null when the source is.
 log_aggregation_actor::behavior_type log_aggregation(
   log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
-  log_source_actor source, store_actor store,
+  log_source_actor source, counts_store_actor store, lease_actor lease,
   const log_aggregation_config& cfg);
 
 } // namespace aiops

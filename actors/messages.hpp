@@ -119,6 +119,8 @@ struct kv_entry {
   uint64_t revision = 0;
   /// When the server stored it.
   std::chrono::system_clock::time_point created;
+  /// Set when the value is sent to a listener, who may follow several keys.
+  std::string key = {};
 };
 
 /// A write to a key-value bucket.
@@ -146,6 +148,20 @@ struct stored_breakdown {
   breakdown_ptr value;
   uint64_t revision = 0;
   std::chrono::system_clock::time_point created;
+  /// Why the replica that counts could not renew them since; empty when it
+  /// could.
+  std::string failure = {};
+};
+
+/// Who does a task that one replica does at a time.
+struct lease_status {
+  /// Whether it is us.
+  bool held = false;
+  /// Number of our term (higher than that of all before us): the revision at
+  /// which we came to hold the lease. 0 when we do not.
+  uint64_t term = 0;
+  /// Until when we may act without further word.
+  caf::actor_clock::time_point until;
 };
 
 } // namespace aiops
@@ -166,9 +182,13 @@ AIOPS_LOCAL_MESSAGE_TYPE(aiops::kv_entry)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::kv_write)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::stored_statistics)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::stored_breakdown)
+AIOPS_LOCAL_MESSAGE_TYPE(std::vector<std::string>)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::lease_status)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::breakdown_ptr)
+AIOPS_LOCAL_MESSAGE_TYPE(std::vector<aiops::history_point>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::model_status>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::workload_list>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::gpu_list>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::cluster_counts>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::cluster_overview>)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::cluster_history>)

@@ -17,12 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-/// Writes without throwing; names are valid UTF-8 when they come from us, and
-/// what came from elsewhere is repaired.
-std::string dump(const json& x) {
-  return x.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
 /// A number or a string of one.
 template <class T>
 bool read_number(const json& object, const char* key, T& out) {
@@ -62,7 +56,16 @@ std::optional<std::string> base64_decode(const std::string& text) {
   return result;
 }
 
-/// RFC 3339 with any number of fractional digits, in UTC.
+} // namespace
+
+json parse_json(std::string_view text) {
+  return json::parse(text, nullptr, false);
+}
+
+std::string dump_json(const json& x) {
+  return x.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 std::chrono::system_clock::time_point decode_time(const std::string& text) {
   std::tm tm{};
   auto rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &tm);
@@ -75,10 +78,17 @@ std::chrono::system_clock::time_point decode_time(const std::string& text) {
   return result;
 }
 
-} // namespace
-
-json parse_json(std::string_view text) {
-  return json::parse(text, nullptr, false);
+std::string encode_time(std::chrono::system_clock::time_point when) {
+  using namespace std::chrono;
+  auto since = floor<milliseconds>(when.time_since_epoch());
+  auto whole = floor<seconds>(since);
+  auto time = static_cast<time_t>(whole.count());
+  tm parts{};
+  gmtime_r(&time, &parts);
+  char date[32];
+  auto length = strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
+  auto fraction = std::to_string(1000 + (since - whole).count());
+  return std::string(date, length) + '.' + fraction.substr(1) + 'Z';
 }
 
 int64_t integer_at(const json& object, const char* key) {
@@ -94,7 +104,7 @@ std::string encode_workloads(const workload_list& xs) {
   auto result = json::object();
   for (auto& x : xs)
     result[x.cluster_id][x.namespace_name].push_back(x.deployment);
-  return dump(result);
+  return dump_json(result);
 }
 
 std::optional<workload_list> decode_workloads(std::string_view text) {
@@ -132,12 +142,13 @@ bool readable(std::string_view text) {
 // -- key-value buckets --------------------------------------------------------
 
 std::string encode_statistics(const training_statistics& x) {
-  return dump({{"timeElapsed", std::to_string(x.time_elapsed)},
-               {"percentageCompleted", std::to_string(x.percentage_completed)},
-               {"remainingTime", std::to_string(x.remaining_time)},
-               {"currentEpoch", std::to_string(x.current_epoch)},
-               {"modelAccuracy", x.model_accuracy},
-               {"stage", x.stage}});
+  return dump_json(
+    {{"timeElapsed", std::to_string(x.time_elapsed)},
+     {"percentageCompleted", std::to_string(x.percentage_completed)},
+     {"remainingTime", std::to_string(x.remaining_time)},
+     {"currentEpoch", std::to_string(x.current_epoch)},
+     {"modelAccuracy", x.model_accuracy},
+     {"stage", x.stage}});
 }
 
 std::optional<training_statistics> decode_statistics(std::string_view text) {
@@ -155,40 +166,6 @@ std::optional<training_statistics> decode_statistics(std::string_view text) {
     x.stage = stage->get<std::string>();
   }
   return x;
-}
-
-std::string encode_breakdown(const breakdown& x) {
-  auto by_cluster = json::object();
-  for (auto& [id, cluster] : x.clusters) {
-    auto& by_namespace = by_cluster[id]["ByNamespace"];
-    for (auto& row : cluster->value().deployments)
-      by_namespace[row.namespace_name]["ByDeployment"][row.deployment] = {
-        {"deployment_name", row.deployment}, {"doc_count", row.log_count}};
-  }
-  return dump({{"ByCluster", std::move(by_cluster)}});
-}
-
-breakdown_ptr decode_breakdown(std::string_view text) {
-  auto root = parse_json(text);
-  auto member = [](const json& object, const char* key) -> const json& {
-    static const json nothing;
-    auto i = object.is_object() ? object.find(key) : object.end();
-    return object.is_object() && i != object.end() ? *i : nothing;
-  };
-  auto& by_cluster = member(root, "ByCluster");
-  if (!by_cluster.is_object())
-    return nullptr;
-  breakdown_builder builder;
-  for (auto& [cluster, namespaces] : by_cluster.items())
-    for (auto& [name, deployments] : member(namespaces, "ByNamespace").items())
-      for (auto& [deployment, row] :
-           member(deployments, "ByDeployment").items()) {
-        int64_t count = 0;
-        if (!row.is_object() || !read_number(row, "doc_count", count))
-          return nullptr;
-        builder.add({cluster, name, deployment}, count);
-      }
-  return builder.finish();
 }
 
 // -- JetStream API ------------------------------------------------------------
@@ -211,7 +188,7 @@ jetstream_result jetstream_error_of(const json& answer) {
 }
 
 std::string encode_get(std::string_view bucket, std::string_view key) {
-  return dump({{"last_by_subj", subjects::kv_subject(bucket, key)}});
+  return dump_json({{"last_by_subj", subjects::kv_subject(bucket, key)}});
 }
 
 std::optional<kv_entry> decode_entry(const json& answer) {
@@ -235,21 +212,30 @@ std::optional<kv_entry> decode_entry(const json& answer) {
   return result;
 }
 
+std::string encode_purge(std::string_view bucket, std::string_view pattern) {
+  return dump_json({{"filter", subjects::kv_subject(bucket, pattern)}});
+}
+
+std::string encode_list(std::string_view bucket, std::string_view pattern) {
+  return dump_json(
+    {{"subjects_filter", subjects::kv_subject(bucket, pattern)}});
+}
+
 std::string encode_bucket(std::string_view bucket) {
-  return dump({{"name", subjects::kv_stream(bucket)},
-               {"subjects", {subjects::kv_subject(bucket, ">")}},
-               {"retention", "limits"},
-               {"storage", "file"},
-               {"discard", "new"},
-               {"max_msgs_per_subject", 1},
-               {"max_consumers", -1},
-               {"max_msgs", -1},
-               {"max_bytes", -1},
-               {"max_msg_size", -1},
-               {"num_replicas", 1},
-               {"allow_rollup_hdrs", true},
-               {"deny_delete", true},
-               {"allow_direct", true}});
+  return dump_json({{"name", subjects::kv_stream(bucket)},
+                    {"subjects", {subjects::kv_subject(bucket, ">")}},
+                    {"retention", "limits"},
+                    {"storage", "file"},
+                    {"discard", "new"},
+                    {"max_msgs_per_subject", 1},
+                    {"max_consumers", -1},
+                    {"max_msgs", -1},
+                    {"max_bytes", -1},
+                    {"max_msg_size", -1},
+                    {"num_replicas", 1},
+                    {"allow_rollup_hdrs", true},
+                    {"deny_delete", true},
+                    {"allow_direct", true}});
 }
 
 } // namespace aiops

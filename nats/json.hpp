@@ -17,6 +17,16 @@ namespace aiops {
 /// Parses without throwing; a discarded value when `text` is not JSON.
 nlohmann::json parse_json(std::string_view text);
 
+/// Writes without throwing: what is not UTF-8 is replaced.
+std::string dump_json(const nlohmann::json& x);
+
+/// RFC 3339 with any number of fractional digits, in UTC; the epoch when it
+/// cannot be read.
+std::chrono::system_clock::time_point decode_time(const std::string& text);
+
+/// RFC 3339 with milliseconds, in UTC.
+std::string encode_time(std::chrono::system_clock::time_point when);
+
 /// The integer that a member of an object holds; 0 when there is none.
 int64_t integer_at(const nlohmann::json& object, const char* key);
 
@@ -38,11 +48,6 @@ std::string encode_statistics(const training_statistics& x);
 
 /// Takes numbers and strings; a missing field is 0 or empty.
 std::optional<training_statistics> decode_statistics(std::string_view text);
-
-/// `{"ByCluster":{...}}`, see `docs/nats.md`.
-std::string encode_breakdown(const breakdown& x);
-
-breakdown_ptr decode_breakdown(std::string_view text);
 
 // -- JetStream API ------------------------------------------------------------
 
@@ -69,6 +74,12 @@ jetstream_result jetstream_error_of(const nlohmann::json& answer);
 std::string encode_get(std::string_view bucket, std::string_view key);
 
 std::optional<kv_entry> decode_entry(const nlohmann::json& answer);
+
+/// Request to remove the keys of a bucket whose names match.
+std::string encode_purge(std::string_view bucket, std::string_view pattern);
+
+/// Request to list them.
+std::string encode_list(std::string_view bucket, std::string_view pattern);
 
 /// Request to make a bucket: one value a key, on disk, one replica.
 std::string encode_bucket(std::string_view bucket);

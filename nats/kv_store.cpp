@@ -56,6 +56,12 @@ internal_kv_store_actor::behavior_type kv_store_state::make_behavior() {
       return get(bucket, key);
     },
     [this](put_atom, kv_write& what) { return put(what); },
+    [this](delete_atom, const std::string& bucket, const std::string& pattern) {
+      return remove(bucket, pattern);
+    },
+    [this](list_atom, const std::string& bucket, const std::string& pattern) {
+      return list(bucket, pattern);
+    },
     [this](subscribe_atom, std::string& bucket, std::string& key,
            kv_listener_actor& listener) { follow(bucket, key, listener); },
     [this](bus_message& msg) { handle_message(msg); },
@@ -139,6 +145,59 @@ void kv_store_state::write(kv_write what,
         buckets_.erase(bucket);
         promise.deliver(explain(err));
       });
+}
+
+template <class T, class OnAnswer>
+caf::result<T> kv_store_state::manage(std::string_view verb,
+                                      const std::string& bucket,
+                                      std::string payload, OnAnswer on_answer) {
+  auto promise = self_->make_response_promise<T>();
+  auto deed = std::string{verb} + " of the bucket " + bucket;
+  auto ask = request(subjects::jetstream_api(verb, subjects::kv_stream(bucket)),
+                     std::move(payload));
+  self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
+    .then(
+      [promise, deed, on_answer](const bus_reply& reply) mutable {
+        auto answer = parse_json(reply.payload);
+        auto result = jetstream_error_of(answer);
+        if (result.error == jetstream_error::stream_not_found)
+          promise.deliver(T{});
+        else if (result.error != 0)
+          promise.deliver(failure(result, deed));
+        else
+          promise.deliver(on_answer(answer));
+      },
+      [promise](const caf::error& err) mutable {
+        promise.deliver(explain(err));
+      });
+  return promise;
+}
+
+caf::result<uint64_t> kv_store_state::remove(const std::string& bucket,
+                                             const std::string& pattern) {
+  return manage<uint64_t>("STREAM.PURGE", bucket, encode_purge(bucket, pattern),
+                          [](const nlohmann::json& answer) {
+                            return static_cast<uint64_t>(
+                              integer_at(answer, "purged"));
+                          });
+}
+
+caf::result<std::vector<std::string>>
+kv_store_state::list(const std::string& bucket, const std::string& pattern) {
+  return manage<std::vector<std::string>>(
+    "STREAM.INFO", bucket, encode_list(bucket, pattern),
+    [skip = subjects::kv_subject(bucket, "").size()](
+      const nlohmann::json& answer) {
+      std::vector<std::string> keys;
+      auto state = answer.find("state");
+      if (state == answer.end() || !state->is_object())
+        return keys;
+      // Absent when nothing matches.
+      if (auto i = state->find("subjects"); i != state->end())
+        for (auto& [subject, count] : i->items())
+          keys.push_back(subject.substr(std::min(skip, subject.size())));
+      return keys;
+    });
 }
 
 void kv_store_state::find_bucket(
@@ -248,6 +307,7 @@ void kv_store_state::handle_entry(const std::string& subject, int tries,
     target.announced.reset();
   if (changed) {
     target.entry = std::move(entry);
+    target.entry->key = target.key;
     for (auto& listener : target.listeners)
       self_->send(listener, update_atom_v, *target.entry);
   }

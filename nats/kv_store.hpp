@@ -68,6 +68,18 @@ private:
 
   void write(kv_write what, caf::typed_response_promise<uint64_t> promise);
 
+  caf::result<uint64_t> remove(const std::string& bucket,
+                               const std::string& pattern);
+
+  caf::result<std::vector<std::string>> list(const std::string& bucket,
+                                             const std::string& pattern);
+
+  /// Asks JetStream about the stream behind a bucket. A stream that is not
+  /// there has nothing, which is `T{}`.
+  template <class T, class OnAnswer>
+  caf::result<T> manage(std::string_view verb, const std::string& bucket,
+                        std::string payload, OnAnswer on_answer);
+
   void find_bucket(kv_write next,
                    caf::typed_response_promise<uint64_t> promise);
 

@@ -9,20 +9,17 @@ struct store_config {
   caf::timespan request_timeout = std::chrono::seconds{5};
 };
 
-/// INTERNAL: also listens to the counts in the key-value store.
-using internal_store_actor = store_actor::extend_with<kv_listener_actor>;
-
-/// Knows in which bucket and under which key each piece of state lives, and as
-/// what JSON.
+/// Knows in which bucket and under which key the progress of the training
+/// lives, and as what JSON.
 class store_state {
 public:
   static inline const char* name = "store";
 
-  explicit store_state(internal_store_actor::pointer self);
+  explicit store_state(store_actor::pointer self);
 
   void init(kv_store_actor kv_store, store_config config);
 
-  internal_store_actor::behavior_type make_behavior();
+  store_actor::behavior_type make_behavior();
 
 private:
   caf::result<stored_statistics> get_statistics();
@@ -30,22 +27,13 @@ private:
   caf::result<uint64_t> put_statistics(const training_statistics& x,
                                        std::optional<uint64_t> expected);
 
-  caf::result<uint64_t> put_breakdown(const breakdown_ptr& x);
-
-  void add_listener(breakdown_listener_actor& listener);
-
-  void handle_entry(const kv_entry& entry);
-
-  internal_store_actor::pointer self_;
+  store_actor::pointer self_;
   kv_store_actor kv_store_;
   store_config config_;
-  std::vector<breakdown_listener_actor> listeners_;
-  /// The counts as last read; nothing before the first read.
-  std::optional<stored_breakdown> breakdown_;
 };
 
-internal_store_actor::behavior_type
-store(internal_store_actor::stateful_pointer<store_state> self,
-      kv_store_actor kv_store, store_config config);
+store_actor::behavior_type
+store(store_actor::stateful_pointer<store_state> self, kv_store_actor kv_store,
+      store_config config);
 
 } // namespace aiops

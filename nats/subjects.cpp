@@ -11,9 +11,7 @@ bool plain(char c) {
          || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
-} // namespace
-
-std::string encode_token(std::string_view name) {
+std::string encode(std::string_view name, char escape) {
   constexpr std::string_view digits = "0123456789ABCDEF";
   std::string result;
   result.reserve(name.size());
@@ -22,12 +20,40 @@ std::string encode_token(std::string_view name) {
       result += c;
     } else {
       auto byte = static_cast<unsigned char>(c);
-      result += '%';
+      result += escape;
       result += digits[byte >> 4];
       result += digits[byte & 15];
     }
   }
   return result;
+}
+
+} // namespace
+
+std::string generation_prefix(uint64_t term, uint64_t number) {
+  return "counts." + std::to_string(term) + '.' + std::to_string(number) + '.';
+}
+
+std::string index_key(std::string_view prefix, size_t number) {
+  return std::string{prefix} + "index." + std::to_string(number);
+}
+
+std::string shard_key(std::string_view prefix, std::string_view cluster,
+                      size_t part) {
+  return std::string{prefix} + "shard." + encode_key_token(cluster) + '.'
+         + std::to_string(part);
+}
+
+std::string history_key(size_t slot, size_t part) {
+  return "history." + std::to_string(slot) + '.' + std::to_string(part);
+}
+
+std::string encode_token(std::string_view name) {
+  return encode(name, '%');
+}
+
+std::string encode_key_token(std::string_view name) {
+  return encode(name, '=');
 }
 
 std::optional<std::string> decode_token(std::string_view token) {

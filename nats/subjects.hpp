@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +30,31 @@ inline constexpr std::string_view aggregation_bucket
 inline constexpr std::string_view aggregation_key = "aggregation";
 inline constexpr std::string_view statistics_key = "modelTrainingStatus";
 
+/// What only gateways read and write.
+inline constexpr std::string_view gateway_bucket = "aiops-gateway";
+inline constexpr std::string_view aggregation_lease_key = "lease.aggregation";
+/// Why the counts cannot be renewed.
+inline constexpr std::string_view failure_key = "counts.failure";
+
+/// Counts that are too large for one value: everything of one generation, the
+/// `number`-th of the lease's `term`, is below this prefix (which ends in a
+/// dot) and never changes.
+std::string generation_prefix(uint64_t term, uint64_t number);
+
+// What is below the prefix: `begin` says who writes it, `manifest` is written
+// last, `index.<n>` lists the shards, `shard.<cluster>.<part>` holds counts.
+inline constexpr std::string_view generation_begin = "begin";
+inline constexpr std::string_view generation_manifest = "manifest";
+
+std::string index_key(std::string_view prefix, size_t number);
+
+std::string shard_key(std::string_view prefix, std::string_view cluster,
+                      size_t part);
+
+/// One part of one interval of the history, of which `slot` is the place in
+/// the ring.
+std::string history_key(size_t slot, size_t part);
+
 /// The JetStream stream behind a bucket.
 inline std::string kv_stream(std::string_view bucket) {
   return "KV_" + std::string{bucket};
@@ -49,6 +76,10 @@ inline std::string jetstream_api(std::string_view verb,
 /// Writes any name as one subject token: bytes outside `[A-Za-z0-9_-]` become
 /// `%XX`, so dots, spaces and Unicode survive.
 std::string encode_token(std::string_view name);
+
+/// Likewise as one token of a key, in which a percent sign cannot stand: the
+/// others become `=XX`.
+std::string encode_key_token(std::string_view name);
 
 /// The name that `encode_token` wrote; nothing for a malformed token.
 std::optional<std::string> decode_token(std::string_view token);

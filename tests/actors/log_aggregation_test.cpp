@@ -19,9 +19,11 @@ breakdown_ptr counts(int64_t n) {
 
 struct fixture : deterministic {
   log_source_script_ptr source = std::make_shared<log_source_script>();
-  store_script_ptr store = std::make_shared<store_script>();
+  counts_store_script_ptr store = std::make_shared<counts_store_script>();
+  lease_script_ptr leases = std::make_shared<lease_script>();
   log_source_actor source_edge = spawn(fake_log_source, source);
-  store_actor store_edge = spawn(fake_store, store);
+  counts_store_actor store_edge = spawn(fake_counts_store, store);
+  lease_actor lease_edge = spawn(fake_lease, leases);
   log_aggregation_actor aut;
 
   log_aggregation_actor start(log_source_actor from,
@@ -30,9 +32,25 @@ struct fixture : deterministic {
     cfg.interval = interval;
     cfg.source = "jetstream";
     cfg.wall_clock = [this] { return wall_now(); };
-    aut = spawn(log_aggregation, from, store_edge, cfg);
+    aut = spawn(log_aggregation, from, store_edge,
+                from ? lease_edge : lease_actor{}, cfg);
     run();
     return aut;
+  }
+
+  /// The lease is ours for a year, or until the next word.
+  void give_lease(uint64_t term = 1) {
+    give_lease(term, now() + 24h * 365);
+  }
+
+  void give_lease(uint64_t term, caf::actor_clock::time_point until) {
+    leases->publish({true, term, until});
+    run();
+  }
+
+  void take_lease() {
+    leases->publish({});
+    run();
   }
 
   /// A replica that only follows.
@@ -42,6 +60,12 @@ struct fixture : deterministic {
 
   void start_counting() {
     start(source_edge);
+    give_lease();
+  }
+
+  static stored_breakdown stored(breakdown_ptr value, uint64_t revision,
+                                 std::chrono::system_clock::time_point when) {
+    return {std::move(value), revision, when};
   }
 
   void publish(breakdown_ptr value, uint64_t revision,
@@ -58,8 +82,8 @@ struct fixture : deterministic {
   int64_t served() {
     auto x = get("c");
     REQUIRE(x->value);
-    auto& rows = (*x->value)->value().deployments;
-    return rows.empty() ? -1 : rows.front().log_count;
+    auto& rows = (*x->value)->value();
+    return rows.empty() ? -1 : rows[0].log_count;
   }
 
   cluster_overview overview() {
@@ -133,7 +157,7 @@ TEST_CASE_FIXTURE(fixture, "callers wait until the counts are loaded") {
   CHECK_FALSE(y->done());
   publish(counts(5), 1, wall_now());
   REQUIRE(x->value);
-  CHECK((*x->value)->value().deployments.front().log_count == 5);
+  CHECK((*x->value)->value()[0].log_count == 5);
   REQUIRE(y->value);
   CHECK((*y->value)->value().clusters.size() == 1);
   advance(10s);
@@ -156,7 +180,8 @@ TEST_CASE_FIXTURE(fixture, "callers wait no longer than their deadline") {
 TEST_CASE_FIXTURE(fixture, "only so many callers may wait") {
   log_aggregation_config cfg;
   cfg.max_waiting = 2;
-  aut = spawn(log_aggregation, log_source_actor{}, store_edge, cfg);
+  aut = spawn(log_aggregation, log_source_actor{}, store_edge, lease_actor{},
+              cfg);
   get("c");
   get("c");
   CHECK(get("c")->code() == ec::overloaded);
@@ -227,7 +252,7 @@ TEST_CASE_FIXTURE(fixture, "the first aggregation comes at once, the others "
     advance(1ms);
     CHECK(source->count.calls() == n);
   }
-  CHECK(store->put_counts.calls() == 4);
+  CHECK(store->put.calls() == 4);
 }
 
 TEST_CASE_FIXTURE(fixture, "the cadence is from start to start") {
@@ -260,12 +285,12 @@ TEST_CASE_FIXTURE(fixture, "aggregations never overlap") {
 
 TEST_CASE_FIXTURE(fixture, "own counts are served as soon as they are stored") {
   source->count.answer(counts(8));
-  store->put_counts.hold();
+  store->put.hold();
   start_counting();
   auto x = get("c");
   CHECK_FALSE(x->done());
-  CHECK(std::get<0>(store->put_counts.last())->clusters.size() == 1);
-  store->put_counts.release(12);
+  CHECK(std::get<0>(store->put.last())->clusters.size() == 1);
+  store->put.release(stored(counts(8), 12, wall_now()));
   run();
   REQUIRE(x->value);
   CHECK(served() == 8);
@@ -275,17 +300,18 @@ TEST_CASE_FIXTURE(fixture, "own counts are served as soon as they are stored") {
   CHECK(served() == 8);
 }
 
-TEST_CASE_FIXTURE(fixture, "the echo of own counts keeps their bytes") {
+TEST_CASE_FIXTURE(fixture, "what the store tells before it answers is the "
+                           "same") {
   source->count.answer(counts(8));
-  store->put_counts.answer(12);
+  store->put.hold();
   start_counting();
-  auto mine = *get("c")->value;
-  publish(counts(8), 12, wall_now() + 1s);
-  CHECK(*get("c")->value == mine);
-  CHECK(overview().aggregated_at == wall_now() + 1s);
-  // The same revision once more is another bucket's.
-  publish(counts(9), 12, wall_now() + 2s);
-  CHECK(served() == 9);
+  auto mine = stored(counts(8), 12, wall_now());
+  store->publish(mine);
+  run();
+  auto bytes = *get("c")->value;
+  store->put.release(mine);
+  run();
+  CHECK(*get("c")->value == bytes);
 }
 
 TEST_CASE_FIXTURE(fixture, "until the first success failures are retried "
@@ -302,6 +328,7 @@ TEST_CASE_FIXTURE(fixture, "until the first success failures are retried "
     CHECK(source->count.calls() == ++n);
   }
   source->count.answer(counts(1));
+  store->put.answer(stored(counts(1), 1, wall_now()));
   advance(30s);
   CHECK(served() == 1);
   source->count.fail(ec::disconnected);
@@ -316,12 +343,13 @@ TEST_CASE_FIXTURE(fixture, "until the first success failures are retried "
 TEST_CASE_FIXTURE(fixture, "a failed aggregation keeps the counts and makes "
                            "them stale") {
   source->count.answer(counts(8));
+  store->put.answer(stored(counts(8), 1, wall_now()));
   start_counting();
   SUBCASE("the source fails") {
     source->count.fail(ec::disconnected, "no connection");
   }
   SUBCASE("the store fails") {
-    store->put_counts.fail(ec::disconnected, "no connection");
+    store->put.fail(ec::disconnected, "no connection");
   }
   advance(30s);
   CHECK(served() == 8);
@@ -330,7 +358,7 @@ TEST_CASE_FIXTURE(fixture, "a failed aggregation keeps the counts and makes "
   CHECK(x.reason == "no connection");
   CHECK(x.clusters.size() == 1);
   source->count.answer(counts(9));
-  store->put_counts.answer(2);
+  store->put.answer(stored(counts(9), 2, wall_now() + 30s));
   advance(30s);
   CHECK_FALSE(overview().stale);
   CHECK(served() == 9);
@@ -349,10 +377,10 @@ TEST_CASE_FIXTURE(fixture, "a first aggregation that failed says so although "
 }
 
 TEST_CASE_FIXTURE(fixture, "a silent store ends the cycle in time") {
-  store->put_counts.hold();
+  store->put.hold();
   start_counting();
   publish(nullptr, 0, {});
-  advance(4'999ms);
+  advance(28'499ms);
   CHECK_FALSE(overview().stale);
   advance(1ms);
   CHECK(overview().stale);
@@ -361,16 +389,109 @@ TEST_CASE_FIXTURE(fixture, "a silent store ends the cycle in time") {
 TEST_CASE_FIXTURE(fixture, "deadlines shrink with the interval") {
   source->count.hold();
   start(source_edge, 1s);
+  give_lease();
   publish(nullptr, 0, {});
   advance(750ms);
   CHECK(overview().stale);
   source->count.answer(counts(1));
-  store->put_counts.hold();
+  store->put.hold();
   advance(250ms);
-  CHECK(store->put_counts.calls() == 1);
+  CHECK(store->put.calls() == 1);
   source->count.answer(counts(2));
-  store->put_counts.answer(1);
-  advance(200ms + 500ms);
+  store->put.answer(stored(counts(2), 1, wall_now() + 1s));
+  advance(950ms + 500ms);
   CHECK_FALSE(overview().stale);
   CHECK(served() == 2);
+}
+
+// -- one of many --------------------------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "only who holds the lease counts") {
+  start(source_edge);
+  REQUIRE(leases->listeners.size() == 1);
+  advance(5min);
+  CHECK(source->count.calls() == 0);
+  CHECK_FALSE(overview().aggregating);
+  give_lease();
+  CHECK(source->count.calls() == 1);
+  CHECK(overview().aggregating);
+  take_lease();
+  CHECK_FALSE(overview().aggregating);
+  advance(5min);
+  CHECK(source->count.calls() == 1);
+  // Whoever takes over counts at once.
+  give_lease(2);
+  CHECK(source->count.calls() == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "a lease that is not renewed is over without word") {
+  start(source_edge);
+  give_lease(1, now() + 40s);
+  advance(30s);
+  CHECK(source->count.calls() == 2);
+  advance(10s);
+  CHECK_FALSE(overview().aggregating);
+  advance(5min);
+  CHECK(source->count.calls() == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "a failure is told to all, and its end") {
+  source->count.answer(counts(8));
+  store->put.answer(stored(counts(8), 1, wall_now()));
+  start_counting();
+  CHECK(store->failures.empty());
+  source->count.fail(ec::disconnected, "no connection");
+  advance(30s);
+  CHECK(store->failures == std::vector<std::string>{"no connection"});
+  auto failing = stored(counts(8), 1, wall_now());
+  failing.failure = "no connection";
+  store->publish(failing);
+  source->count.answer(counts(9));
+  store->put.answer(failing);
+  advance(30s);
+  CHECK(store->failures == std::vector<std::string>{"no connection", ""});
+}
+
+TEST_CASE_FIXTURE(fixture, "a failure of the replica that counts is seen "
+                           "everywhere") {
+  start_following();
+  auto failing = stored(counts(5), 3, wall_now());
+  failing.failure = "no connection";
+  store->publish(failing);
+  run();
+  CHECK(overview().stale);
+  CHECK(overview().reason == "no connection");
+  CHECK(served() == 5);
+  publish(counts(6), 4, wall_now());
+  CHECK_FALSE(overview().stale);
+}
+
+TEST_CASE_FIXTURE(fixture, "a count that outlives the lease is nobody's "
+                           "failure") {
+  source->count.hold();
+  start_counting();
+  publish(counts(5), 3, wall_now());
+  take_lease();
+  source->count.release(counts(9));
+  store->put.fail(ec::conflict, "another replica counts the logs");
+  run();
+  CHECK_FALSE(overview().stale);
+  CHECK(store->failures.empty());
+  CHECK(served() == 5);
+}
+
+TEST_CASE_FIXTURE(fixture, "the overview tells how counting goes") {
+  source->count.hold();
+  store->put.answer(stored(counts(1), 1, wall_now()));
+  start_counting();
+  advance(2s);
+  source->count.release(counts(1));
+  run();
+  CHECK(overview().aggregations == 1);
+  CHECK(overview().failures == 0);
+  CHECK(overview().took == 2s);
+  source->count.fail(ec::disconnected, "no connection");
+  advance(30s);
+  CHECK(overview().aggregations == 2);
+  CHECK(overview().failures == 1);
 }

@@ -62,29 +62,6 @@ TEST_CASE("statistics are written as proto3 JSON and read leniently") {
   }
 }
 
-TEST_CASE("counts keep the shape that other programs know") {
-  breakdown_builder builder;
-  builder.add({"c", "n", "d"}, 123);
-  builder.add({"c.2", "ä", "x"}, 1);
-  auto text = encode_breakdown(*builder.finish());
-  CHECK(text
-        == R"({"ByCluster":{"c":{"ByNamespace":{"n":{"ByDeployment":{"d":)"
-           R"({"deployment_name":"d","doc_count":123}}}}},"c.2":)"
-           R"({"ByNamespace":{"ä":{"ByDeployment":{"x":)"
-           R"({"deployment_name":"x","doc_count":1}}}}}}})");
-  auto counts = decode_breakdown(text);
-  REQUIRE(counts);
-  CHECK(encode_breakdown(*counts) == text);
-  CHECK(decode_breakdown(R"({"ByCluster":{}})")->clusters.empty());
-  CHECK(decode_breakdown(R"({"ByCluster":{"c":{}}})")->clusters.empty());
-  for (auto bad : {"", "{}", "[]", "rubbish", R"({"ByCluster":[]})"}) {
-    CAPTURE(bad);
-    CHECK(!decode_breakdown(bad));
-  }
-  CHECK(!decode_breakdown(
-    R"({"ByCluster":{"c":{"ByNamespace":{"n":{"ByDeployment":{"d":7}}}}}})"));
-}
-
 TEST_CASE("entries of a bucket are read from the stream's answer") {
   auto entry = decode_entry(parse_json(
     R"({"message":{"subject":"$KV.b.k","seq":7,"data":"aGVsbG8=",

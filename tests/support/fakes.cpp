@@ -2,9 +2,14 @@
 
 namespace aiops::test {
 
-void store_script::publish(const stored_breakdown& counts) const {
+void counts_store_script::publish(const stored_breakdown& counts) const {
   for (auto& listener : listeners)
     caf::anon_send(listener, update_atom_v, counts);
+}
+
+void lease_script::publish(const lease_status& status) const {
+  for (auto& listener : listeners)
+    caf::anon_send(listener, update_atom_v, status);
 }
 
 backend_actor::behavior_type fake_backend(backend_actor::pointer self,
@@ -35,12 +40,31 @@ store_actor::behavior_type fake_store(store_actor::pointer self,
     [=](put_atom, const training_statistics& x, uint64_t revision) {
       return script->put_if(self, x, revision);
     },
-    [=](put_atom, const breakdown_ptr& x) {
-      return script->put_counts(self, x);
+  };
+}
+
+counts_store_actor::behavior_type
+fake_counts_store(counts_store_actor::pointer self,
+                  counts_store_script_ptr script) {
+  return {
+    [=](put_atom, const breakdown_ptr& x) { return script->put(self, x); },
+    [=](put_atom, const std::string& failure) {
+      script->failures.push_back(failure);
     },
+    [=](get_atom) { return script->history(self); },
     [=](subscribe_atom, const breakdown_listener_actor& listener) {
       script->listeners.push_back(listener);
     },
+  };
+}
+
+lease_actor::behavior_type fake_lease(lease_actor::pointer,
+                                      lease_script_ptr script) {
+  return {
+    [=](subscribe_atom, const lease_listener_actor& listener) {
+      script->listeners.push_back(listener);
+    },
+    [](tick_atom) { /* nop */ },
   };
 }
 

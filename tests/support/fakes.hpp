@@ -127,11 +127,25 @@ struct store_script {
   script<stored_statistics> get{stored_statistics{}};
   script<uint64_t, training_statistics> put{1};
   script<uint64_t, training_statistics, uint64_t> put_if{1};
-  script<uint64_t, breakdown_ptr> put_counts{1};
+};
+
+/// The counts store: takes everything.
+struct counts_store_script {
+  script<stored_breakdown, breakdown_ptr> put{stored_breakdown{}};
+  script<std::vector<history_point>> history{std::vector<history_point>{}};
+  /// What all replicas were told to be wrong, in order.
+  std::vector<std::string> failures;
   std::vector<breakdown_listener_actor> listeners;
 
   /// Tells everyone who subscribed.
   void publish(const stored_breakdown& counts) const;
+};
+
+struct lease_script {
+  std::vector<lease_listener_actor> listeners;
+
+  /// Tells everyone who subscribed.
+  void publish(const lease_status& status) const;
 };
 
 struct log_source_script {
@@ -144,6 +158,8 @@ struct gpu_probe_script {
 
 using backend_script_ptr = std::shared_ptr<backend_script>;
 using store_script_ptr = std::shared_ptr<store_script>;
+using counts_store_script_ptr = std::shared_ptr<counts_store_script>;
+using lease_script_ptr = std::shared_ptr<lease_script>;
 using log_source_script_ptr = std::shared_ptr<log_source_script>;
 using gpu_probe_script_ptr = std::shared_ptr<gpu_probe_script>;
 
@@ -152,6 +168,13 @@ backend_actor::behavior_type fake_backend(backend_actor::pointer self,
 
 store_actor::behavior_type fake_store(store_actor::pointer self,
                                       store_script_ptr script);
+
+counts_store_actor::behavior_type
+fake_counts_store(counts_store_actor::pointer self,
+                  counts_store_script_ptr script);
+
+lease_actor::behavior_type fake_lease(lease_actor::pointer self,
+                                      lease_script_ptr script);
 
 log_source_actor::behavior_type fake_log_source(log_source_actor::pointer self,
                                                 log_source_script_ptr script);

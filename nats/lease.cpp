@@ -1,0 +1,197 @@
+#include "nats/lease.hpp"
+
+#include "actors/error.hpp"
+#include "actors/log.hpp"
+#include "nats/json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <random>
+
+#include <unistd.h>
+
+namespace aiops {
+
+namespace {
+
+/// In one lease duration: how often it is renewed or looked at.
+constexpr int looks = 4;
+
+std::string encode_lease(const std::string& owner, bool released) {
+  nlohmann::json result{{"owner", owner}};
+  if (released)
+    result["released"] = true;
+  return dump_json(result);
+}
+
+} // namespace
+
+std::string replica_id() {
+  char host[256] = {};
+  gethostname(host, sizeof(host) - 1);
+  std::random_device random;
+  return std::string{host} + '-' + std::to_string(getpid()) + '-'
+         + std::to_string(random());
+}
+
+lease_actor::behavior_type lease_state::make_behavior(kv_store_actor kv_store,
+                                                      const lease_config& cfg) {
+  kv_store_ = std::move(kv_store);
+  cfg_ = cfg;
+  self_->set_down_handler([this](const caf::down_msg& msg) {
+    std::erase_if(listeners_,
+                  [&](auto& known) { return known.address() == msg.source; });
+  });
+  self_->set_exit_handler(
+    [this](const caf::exit_msg& msg) { release(msg.reason); });
+  timer_ = self_->clock().now();
+  caf::anon_send(self_, tick_atom_v);
+  return {
+    [this](subscribe_atom, const lease_listener_actor& listener) {
+      add_listener(listener);
+    },
+    [this](tick_atom) { tick(); },
+  };
+}
+
+void lease_state::add_listener(const lease_listener_actor& listener) {
+  self_->monitor(listener);
+  listeners_.push_back(listener);
+  caf::anon_send(listener, update_atom_v, status_);
+}
+
+void lease_state::tick() {
+  auto now = self_->clock().now();
+  if (!timer_ || now < *timer_)
+    return;
+  timer_.reset();
+  if (held() && now >= status_.until)
+    lose("it could not be renewed in time");
+  if (busy_)
+    wake_at(now + cfg_.duration / looks);
+  else if (held())
+    write(revision_);
+  else
+    look();
+}
+
+void lease_state::look() {
+  if (leaving_)
+    return;
+  busy_ = true;
+  self_
+    ->request(kv_store_, cfg_.duration / 2, get_atom_v, cfg_.bucket, cfg_.key)
+    .then([this](const kv_entry& entry) { handle_entry(entry); },
+          [this](const caf::error&) {
+            // The bus tells about outages.
+            busy_ = false;
+            wake_at(self_->clock().now() + cfg_.duration / looks);
+          });
+}
+
+void lease_state::handle_entry(const kv_entry& entry) {
+  busy_ = false;
+  auto now = self_->clock().now();
+  if (revision_ != entry.revision) {
+    revision_ = entry.revision;
+    seen_ = now;
+  }
+  auto value = parse_json(entry.value);
+  auto says = [&](const char* key, const nlohmann::json& what) {
+    return value.is_object() && value.contains(key) && value[key] == what;
+  };
+  // Ours: of a write of which we do not know that it succeeded.
+  auto free = entry.revision == 0 || says("released", true)
+              || says("owner", cfg_.owner) || now - seen_ >= cfg_.duration;
+  if (free)
+    return write(entry.revision);
+  if (held())
+    lose("another replica has taken it");
+  wake_at(std::min(now + cfg_.duration / looks, seen_ + cfg_.duration));
+}
+
+void lease_state::write(uint64_t expected) {
+  if (leaving_)
+    return;
+  busy_ = true;
+  auto sent = self_->clock().now();
+  self_
+    ->request(kv_store_, cfg_.duration / 2, put_atom_v,
+              kv_write{cfg_.bucket, cfg_.key, encode_lease(cfg_.owner, false),
+                       expected})
+    .then([this, sent](uint64_t revision) { written(sent, revision); },
+          [this](const caf::error& err) {
+            busy_ = false;
+            // Another was faster, or an earlier write of ours was stored of
+            // which we did not hear: the key says which.
+            if (code_of(err) == ec::conflict)
+              look();
+            else
+              wake_at(self_->clock().now() + cfg_.duration / (2 * looks));
+          });
+}
+
+void lease_state::written(clock::time_point sent, uint64_t revision) {
+  busy_ = false;
+  if (leaving_)
+    return;
+  revision_ = revision;
+  auto until = sent + cfg_.duration * 3 / 4;
+  auto now = self_->clock().now();
+  if (now >= until) {
+    // The answer came too late; the next write is a term of its own.
+    if (held())
+      lose("a renewal took too long");
+    return look();
+  }
+  if (!held()) {
+    status_.held = true;
+    status_.term = revision;
+    log::info(name, "took the lease", {{"key", cfg_.key}, {"term", revision}});
+  }
+  status_.until = until;
+  tell();
+  wake_at(sent + cfg_.duration / looks);
+}
+
+void lease_state::lose(const std::string& why) {
+  log::warning(name, "lost the lease", {{"key", cfg_.key}, {"reason", why}});
+  status_ = {};
+  tell();
+}
+
+void lease_state::tell() {
+  for (auto& listener : listeners_)
+    caf::anon_send(listener, update_atom_v, status_);
+}
+
+void lease_state::release(const caf::error& reason) {
+  if (!held() || reason == caf::exit_reason::kill) {
+    self_->quit(reason);
+    return;
+  }
+  status_ = {};
+  leaving_ = true;
+  timer_.reset();
+  tell();
+  self_
+    ->request(kv_store_, cfg_.duration / looks, put_atom_v,
+              kv_write{cfg_.bucket, cfg_.key, encode_lease(cfg_.owner, true),
+                       revision_})
+    .then([this, reason](uint64_t) { self_->quit(reason); },
+          [this, reason](const caf::error&) { self_->quit(reason); });
+}
+
+void lease_state::wake_at(clock::time_point when) {
+  timer_ = when;
+  self_->scheduled_send(self_, when, tick_atom_v);
+}
+
+lease_actor::behavior_type
+lease(lease_actor::stateful_pointer<lease_state> self, kv_store_actor kv_store,
+      const lease_config& cfg) {
+  return self->state.make_behavior(std::move(kv_store), cfg);
+}
+
+} // namespace aiops

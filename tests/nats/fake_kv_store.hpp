@@ -1,0 +1,132 @@
+#pragma once
+
+#include "tests/support/fakes.hpp"
+
+#include <map>
+#include <set>
+
+namespace aiops::test {
+
+/// A key-value store in memory, and what can go wrong with it.
+struct kv_memory {
+  using place = std::pair<std::string, std::string>;
+
+  std::map<place, kv_entry> entries;
+  std::multimap<place, kv_listener_actor> listeners;
+  uint64_t sequence = 0;
+  /// Every write that was stored, in order.
+  std::vector<kv_write> writes;
+  /// What each write meets: nothing, or an error that leaves it undone.
+  std::function<caf::error(const kv_write&)> refuse;
+  /// Likewise, but the write is done all the same.
+  std::function<caf::error(const kv_write&)> lose_answer;
+  /// Fails everything while it is set.
+  caf::error down;
+  /// Whether listeners are left without word.
+  bool quiet = false;
+  /// The wall clock.
+  std::function<std::chrono::system_clock::time_point()> clock = [] {
+    return std::chrono::system_clock::time_point{};
+  };
+
+  const std::string* value(const std::string& bucket,
+                           const std::string& key) const {
+    auto i = entries.find({bucket, key});
+    return i == entries.end() ? nullptr : &i->second.value;
+  }
+
+  std::vector<std::string> keys(const std::string& bucket) const {
+    std::vector<std::string> result;
+    for (auto& [where, entry] : entries)
+      if (where.first == bucket)
+        result.push_back(where.second);
+    return result;
+  }
+
+  uint64_t store(const kv_write& write) {
+    place where{write.bucket, write.key};
+    writes.push_back(write);
+    entries[where] = {write.value, ++sequence, clock(), write.key};
+    if (!quiet)
+      for (auto [i, end] = listeners.equal_range(where); i != end; ++i)
+        caf::anon_send(i->second, update_atom_v, entries[where]);
+    return sequence;
+  }
+
+  /// Whether a key matches a pattern with `*` and `>`.
+  static bool matches(std::string_view pattern, std::string_view key) {
+    auto cut = [](std::string_view& from) {
+      auto token = from.substr(0, from.find('.'));
+      from.remove_prefix(std::min(from.size(), token.size() + 1));
+      return token;
+    };
+    while (!pattern.empty() && !key.empty()) {
+      auto expected = cut(pattern);
+      if (expected == ">")
+        return true;
+      auto token = cut(key);
+      if (expected != "*" && expected != token)
+        return false;
+    }
+    return pattern.empty() && key.empty();
+  }
+};
+
+using kv_memory_ptr = std::shared_ptr<kv_memory>;
+
+inline kv_store_actor::behavior_type fake_kv_store(kv_store_actor::pointer,
+                                                   kv_memory_ptr memory) {
+  return {
+    [=](get_atom, const std::string& bucket,
+        const std::string& key) -> caf::result<kv_entry> {
+      if (memory->down)
+        return memory->down;
+      auto i = memory->entries.find({bucket, key});
+      return i == memory->entries.end() ? kv_entry{} : i->second;
+    },
+    [=](put_atom, const kv_write& write) -> caf::result<uint64_t> {
+      if (memory->down)
+        return memory->down;
+      if (memory->refuse)
+        if (auto err = memory->refuse(write))
+          return err;
+      auto i = memory->entries.find({write.bucket, write.key});
+      auto now = i == memory->entries.end() ? 0 : i->second.revision;
+      if (write.expected && *write.expected != now)
+        return make_error(ec::conflict, "wrong last sequence");
+      auto revision = memory->store(write);
+      if (memory->lose_answer)
+        if (auto err = memory->lose_answer(write))
+          return err;
+      return revision;
+    },
+    [=](delete_atom, const std::string& bucket,
+        const std::string& pattern) -> caf::result<uint64_t> {
+      if (memory->down)
+        return memory->down;
+      return std::erase_if(memory->entries, [&](auto& x) {
+        return x.first.first == bucket
+               && kv_memory::matches(pattern, x.first.second);
+      });
+    },
+    [=](list_atom, const std::string& bucket,
+        const std::string& pattern) -> caf::result<std::vector<std::string>> {
+      if (memory->down)
+        return memory->down;
+      auto keys = memory->keys(bucket);
+      std::erase_if(
+        keys, [&](auto& key) { return !kv_memory::matches(pattern, key); });
+      return keys;
+    },
+    [=](subscribe_atom, const std::string& bucket, const std::string& key,
+        const kv_listener_actor& listener) {
+      memory->listeners.emplace(kv_memory::place{bucket, key}, listener);
+      auto i = memory->entries.find({bucket, key});
+      auto entry = i == memory->entries.end() ? kv_entry{} : i->second;
+      entry.key = key;
+      caf::anon_send(listener, update_atom_v, entry);
+    },
+  };
+}
+
+} // namespace aiops::test
