@@ -2,12 +2,14 @@
 
 #include "actors/gpu_info.hpp"
 #include "actors/log_aggregation.hpp"
+#include "actors/log_history.hpp"
 #include "actors/training.hpp"
 #include "actors/training_status.hpp"
 #include "actors/watchlist.hpp"
 #include "gpu/file.hpp"
 #include "gpu/none.hpp"
 #include "logs/jetstream.hpp"
+#include "logs/opensearch.hpp"
 #include "nats/backend.hpp"
 #include "nats/bus.hpp"
 #include "nats/counts_store.hpp"
@@ -43,7 +45,28 @@ std::vector<child_spec> counts(const gateway_config& config) {
   auto owner = config.nats.token.empty() ? replica_id() : "embedded";
   kv_store_config kv;
   kv.request_timeout = request;
+  // A million counts take a while to count, read and write, so whoever does
+  // that is detached.
   std::vector<child_spec> result;
+  // Before the lease, which then is given back first when all stop: a count
+  // may take its time to end.
+  result.push_back(child<log_source_actor>(
+    "log-source", &gateway_actors::log_source,
+    [=](auto& sys, auto& known) -> log_source_actor {
+      switch (config.aggregation.source) {
+        case log_source::jetstream:
+          return sys.template spawn<caf::detached>(
+            jetstream_log_source, known.bus,
+            jetstream_log_source_config{config.aggregation, request});
+        case log_source::opensearch:
+          return sys.template spawn<caf::detached>(
+            opensearch_log_source,
+            opensearch_log_source_config{config.aggregation.opensearch,
+                                         config.aggregation.interval * 7 / 10});
+        default:
+          return {};
+      }
+    }));
   result.push_back(child<lease_actor>(
     "lease", &gateway_actors::lease,
     [=](auto& sys, auto& known) -> lease_actor {
@@ -55,7 +78,6 @@ std::vector<child_spec> counts(const gateway_config& config) {
                      std::string{subjects::aggregation_lease_key}, owner,
                      config.aggregation.lease});
     }));
-  // A million counts take a while to read, write and count: detached.
   result.push_back(child<kv_store_actor>(
     "counts-kv-store", &gateway_actors::counts_kv_store,
     [=](auto& sys, auto& known) -> kv_store_actor {
@@ -69,15 +91,6 @@ std::vector<child_spec> counts(const gateway_config& config) {
       cfg.request_timeout = request;
       return sys.template spawn<caf::detached>(
         counts_store, known.bus, known.counts_kv_store, known.lease, cfg);
-    }));
-  result.push_back(child<log_source_actor>(
-    "log-source", &gateway_actors::log_source,
-    [=](auto& sys, auto& known) -> log_source_actor {
-      if (!counting)
-        return {};
-      return sys.template spawn<caf::detached>(
-        jetstream_log_source, known.bus,
-        jetstream_log_source_config{config.aggregation, request});
     }));
   return result;
 }
@@ -157,6 +170,12 @@ std::vector<child_spec> domain(const gateway_config& config) {
       cfg.max_waiting = std::max<size_t>(1, config.http.workers / 5);
       return sys.spawn(log_aggregation, known.log_source, known.counts_store,
                        known.lease, cfg);
+    }));
+  result.push_back(child<log_history_actor>(
+    "log-history", &gateway_actors::log_history, [=](auto& sys, auto& known) {
+      log_history_config cfg;
+      cfg.request_timeout = request;
+      return sys.spawn(log_history, known.counts_store, cfg);
     }));
   return result;
 }

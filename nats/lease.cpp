@@ -18,6 +18,8 @@ namespace {
 /// In one lease duration: how often it is renewed or looked at.
 constexpr int looks = 4;
 
+constexpr auto patience_with_outages = std::chrono::milliseconds{250};
+
 std::string encode_lease(const std::string& owner, bool released) {
   nlohmann::json result{{"owner", owner}};
   if (released)
@@ -84,9 +86,11 @@ void lease_state::look() {
     ->request(kv_store_, cfg_.duration / 2, get_atom_v, cfg_.bucket, cfg_.key)
     .then([this](const kv_entry& entry) { handle_entry(entry); },
           [this](const caf::error&) {
-            // The bus tells about outages.
+            // The bus tells about outages, and most are over soon.
             busy_ = false;
-            wake_at(self_->clock().now() + cfg_.duration / looks);
+            wake_at(self_->clock().now()
+                    + std::min<caf::timespan>(cfg_.duration / looks,
+                                              patience_with_outages));
           });
 }
 

@@ -408,6 +408,7 @@ TEST_CASE_FIXTURE(fixture, "deadlines shrink with the interval") {
 
 TEST_CASE_FIXTURE(fixture, "only who holds the lease counts") {
   start(source_edge);
+  publish(nullptr, 0, {});
   REQUIRE(leases->listeners.size() == 1);
   advance(5min);
   CHECK(source->count.calls() == 0);
@@ -426,6 +427,7 @@ TEST_CASE_FIXTURE(fixture, "only who holds the lease counts") {
 
 TEST_CASE_FIXTURE(fixture, "a lease that is not renewed is over without word") {
   start(source_edge);
+  publish(nullptr, 0, {});
   give_lease(1, now() + 40s);
   advance(30s);
   CHECK(source->count.calls() == 2);

@@ -250,3 +250,36 @@ TEST_CASE_FIXTURE(fixture, "a failed read is made up for") {
   advance(20s);
   CHECK(seen->size() == 1);
 }
+
+TEST_CASE_FIXTURE(fixture, "keys are removed by pattern") {
+  auto subject = std::string{"$JS.API.STREAM.PURGE.KV_b"};
+  auto remove = [&] {
+    return ask(store, delete_atom_v, std::string{"b"}, std::string{"old.>"});
+  };
+  bus_script->on(subject).answer({R"({"success":true,"purged":3})"});
+  CHECK(remove()->value == 3);
+  CHECK(std::get<0>(bus_script->on(subject).last()).payload
+        == R"({"filter":"$KV.b.old.>"})");
+  bus_script->on(subject).answer(no_stream);
+  CHECK(remove()->value == 0);
+  bus_script->on(subject).answer(
+    {R"({"error":{"code":500,"err_code":10110,"description":"sealed"}})"});
+  CHECK(remove()->code() == ec::refused);
+}
+
+TEST_CASE_FIXTURE(fixture, "keys are listed by pattern") {
+  auto list = [&] {
+    return ask(store, list_atom_v, std::string{"b"}, std::string{"x.*"});
+  };
+  bus_script->on(info_subject)
+    .answer({R"({"state":{"subjects":{"$KV.b.x.1":1,"$KV.b.x.2":1}}})"});
+  CHECK(list()->value == std::vector<std::string>{"x.1", "x.2"});
+  CHECK(std::get<0>(bus_script->on(info_subject).last()).payload
+        == R"({"subjects_filter":"$KV.b.x.*"})");
+  bus_script->on(info_subject).answer({R"({"state":{}})"});
+  CHECK(list()->value->empty());
+  bus_script->on(info_subject).answer(no_stream);
+  CHECK(list()->value->empty());
+  bus_script->on(info_subject).answer({"rubbish"});
+  CHECK(list()->code() == ec::bad_reply);
+}
