@@ -229,7 +229,7 @@ void log_history_state::read() {
 }
 
 void log_history_state::merge(const std::vector<history_point>& points) {
-  // The latest point of an interval is the one that counts.
+  // Of several points in an interval, the latest one stays.
   std::vector<const history_point*> sorted;
   for (auto& x : points)
     sorted.push_back(&x);
@@ -237,16 +237,13 @@ void log_history_state::merge(const std::vector<history_point>& points) {
                    [](auto x, auto y) { return x->at < y->at; });
   auto now = log_history_points::interval_of(cfg_.wall_clock());
   auto changed = false;
-  for (size_t i = 0; i < sorted.size(); ++i) {
-    auto interval = log_history_points::interval_of(sorted[i]->at);
-    auto last = i + 1 == sorted.size()
-                || log_history_points::interval_of(sorted[i + 1]->at)
-                     != interval;
+  for (auto x : sorted) {
+    auto interval = log_history_points::interval_of(x->at);
     // Checked here as well, lest a flood of old points is kept even for now.
     auto fits = interval > now - static_cast<int64_t>(history_length)
                 && interval <= now + 1;
-    if (last && fits && interval != updated_)
-      changed = points_.set(interval, *sorted[i]) || changed;
+    if (fits && interval != updated_)
+      changed = points_.set(interval, *x) || changed;
   }
   settle(changed);
   loaded_ = true;

@@ -216,8 +216,14 @@ TEST_CASE("a cursor belongs to its order") {
 TEST_CASE("what is no cursor is refused") {
   auto good = cursor_of(workload_order::name);
   REQUIRE(decode_cursor(workload_order::name, good));
+  // Ends with bits that are no part of a byte, and have to be zero.
+  auto padded = encode_cursor(workload_order::name, {"n", "dd", 0});
+  REQUIRE(decode_cursor(workload_order::name, padded));
+  ++padded.back();
+  // "xxxx:1:nd"
+  auto foreign = "eHh4eDoxOm5k"s;
   for (auto& text : {""s, "x"s, "!"s, good + "=", good + "A", good + "%",
-                     " " + good, good.substr(0, 5), "AAAA"s}) {
+                     " " + good, good.substr(0, 5), "AAAA"s, padded, foreign}) {
     CAPTURE(text);
     CHECK(!decode_cursor(workload_order::name, text));
   }
