@@ -283,6 +283,17 @@ std::string check_credentials(const nats_config& nats, bool demo) {
   return {};
 }
 
+std::string check_opensearch(const aggregation_config& aggregation) {
+  auto& config = aggregation.opensearch;
+  if (config.user.empty() != config.password_file.empty())
+    return "--opensearch-user and --opensearch-password-file belong together; "
+           "give both or neither";
+  if (aggregation.source == log_source::opensearch && config.urls.empty())
+    return "--log-source opensearch needs --opensearch-url; give the URL of a "
+           "node, for example https://opensearch.example.org:9200";
+  return {};
+}
+
 } // namespace
 
 std::string_view to_string(log_source source) {
@@ -303,6 +314,8 @@ std::string validate(const gateway_config& config) {
       return "--" + x.name + ": " + problem;
   if (auto problem = check_credentials(config.nats, config.demo);
       !problem.empty())
+    return problem;
+  if (auto problem = check_opensearch(config.aggregation); !problem.empty())
     return problem;
   if (config.state_dir.empty() && (config.nats.embedded() || config.demo))
     return "--state-dir: there is no default, since neither STATE_DIRECTORY "

@@ -46,6 +46,21 @@ std::string get_nats_url(const gateway_config& cfg) {
   return result.empty() ? "embedded" : result;
 }
 
+bool set_opensearch_url(gateway_config& cfg, const std::string& value) {
+  auto urls = read_list(value);
+  cfg.aggregation.opensearch.urls = urls;
+  return value.empty()
+         || (!urls.empty()
+             && std::all_of(urls.begin(), urls.end(), valid_opensearch_url));
+}
+
+std::string get_opensearch_url(const gateway_config& cfg) {
+  std::string result;
+  for (auto& url : cfg.aggregation.opensearch.urls)
+    result += (result.empty() ? "" : ",") + url;
+  return result;
+}
+
 bool set_log_stream(gateway_config& cfg, const std::string& value) {
   auto allowed = [](unsigned char c) {
     return std::isalnum(c) || c == '_' || c == '-';
@@ -197,17 +212,22 @@ void add_domain(std::vector<option>& to) {
              1));
   add(choice({.name = "log-source",
               .placeholder = "SOURCE",
-              .help = "Where log messages are counted: jetstream, or none "
-                      "when another replica or program writes the counts."},
+              .help = "Where log messages are counted: jetstream, opensearch, "
+                      "or none when another replica or program writes the "
+                      "counts."},
              AIOPS_FIELD(aggregation.source),
              choices<log_source>{{"jetstream", log_source::jetstream},
-                                 {"none", log_source::none},
-                                 {"opensearch", log_source::opensearch}},
-             2));
+                                 {"opensearch", log_source::opensearch},
+                                 {"none", log_source::none}},
+             3));
   add(duration({.name = "aggregation-interval",
                 .help = "How often log messages are counted."},
                AIOPS_FIELD(aggregation.interval), milliseconds{100},
                hours{24}));
+  add(duration({.name = "aggregation-lease",
+                .help = "How long the replica that counts may be silent "
+                        "before another one takes over."},
+               AIOPS_FIELD(aggregation.lease), milliseconds{500}, minutes{10}));
   option stream;
   stream.name = "log-stream";
   stream.placeholder = "NAME";
@@ -236,6 +256,93 @@ void add_domain(std::vector<option>& to) {
   add(duration({.name = "train-timeout",
                 .help = "Deadline of a submission, start to end."},
                AIOPS_FIELD(deadlines.train), milliseconds{10}, hours{1}));
+}
+
+void add_opensearch(std::vector<option>& to) {
+  auto add = [&](option x) {
+    x.group = "OpenSearch";
+    to.push_back(std::move(x));
+  };
+  // Part of a query or a path, where nothing means something else.
+  auto name = [](option x, auto field) {
+    x.placeholder = "NAME";
+    x = text(std::move(x), field);
+    x.expected = "a name";
+    x.set = [field](gateway_config& cfg, const std::string& value) {
+      field(cfg) = value;
+      return !value.empty();
+    };
+    return x;
+  };
+  option url;
+  url.name = "opensearch-url";
+  url.placeholder = "URL[,URL…]";
+  url.help = "OpenSearch nodes; the next one is asked when one fails.";
+  url.expected = "URLs such as https://opensearch.example.org:9200, separated "
+                 "by commas and without user and password (--opensearch-user "
+                 "and --opensearch-password-file give those)";
+  url.holds_passwords = true;
+  url.set = set_opensearch_url;
+  url.get = get_opensearch_url;
+  add(std::move(url));
+  add(text({.name = "opensearch-user",
+            .placeholder = "NAME",
+            .help = "User; its password comes from "
+                    "--opensearch-password-file."},
+           AIOPS_FIELD(aggregation.opensearch.user)));
+  add(file({.name = "opensearch-password-file",
+            .help = "File with the user's password; read again when it is "
+                    "refused."},
+           AIOPS_FIELD(aggregation.opensearch.password_file)));
+  add(file({.name = "opensearch-ca",
+            .help = "CA certificates (PEM) that the nodes' are checked "
+                    "against, instead of the system's."},
+           AIOPS_FIELD(aggregation.opensearch.ca_file)));
+  add(name({.name = "opensearch-index",
+            .help = "Index, alias, pattern or list of these with the log "
+                    "messages."},
+           AIOPS_FIELD(aggregation.opensearch.index)));
+  add(text({.name = "opensearch-log-type",
+            .placeholder = "VALUE",
+            .help = "Count only documents of this type; give an empty value "
+                    "on the command line or in a file to count all."},
+           AIOPS_FIELD(aggregation.opensearch.log_type)));
+  add(name({.name = "opensearch-log-type-field", .help = "Field of the type."},
+           AIOPS_FIELD(aggregation.opensearch.log_type_field)));
+  add(name(
+    {.name = "opensearch-cluster-field", .help = "Field of the cluster's id."},
+    AIOPS_FIELD(aggregation.opensearch.cluster_field)));
+  add(name({.name = "opensearch-namespace-field",
+            .help = "Field of the namespace; kubernetes.namespace_name.keyword "
+                    "in indices of Opni 0.8 and before."},
+           AIOPS_FIELD(aggregation.opensearch.namespace_field)));
+  add(name(
+    {.name = "opensearch-deployment-field", .help = "Field of the deployment."},
+    AIOPS_FIELD(aggregation.opensearch.deployment_field)));
+  add(name({.name = "opensearch-time-field",
+            .help = "Field of the time, for --opensearch-since."},
+           AIOPS_FIELD(aggregation.opensearch.time_field)));
+  add(duration({.name = "opensearch-since",
+                .help = "Count only documents of the last so long; 0s counts "
+                        "all.",
+                .default_words = "0s"},
+               AIOPS_FIELD(aggregation.opensearch.since), milliseconds{0},
+               hours{24 * 3660}));
+  add(count({.name = "opensearch-page-size",
+             .help = "Workloads a page; more than search.max_buckets there "
+                     "are refused."},
+            AIOPS_FIELD(aggregation.opensearch.page_size), 1, 65'535));
+  add(count({.name = "opensearch-concurrency",
+             .help = "Shards that a node searches at the same time for a "
+                     "page."},
+            AIOPS_FIELD(aggregation.opensearch.concurrency), 1, 1000));
+  add(count({.name = "opensearch-max-pages",
+             .help = "Most pages of one count; with more it fails."},
+            AIOPS_FIELD(aggregation.opensearch.max_pages), 1, 1'000'000));
+  add(size({.name = "opensearch-max-bytes",
+            .help = "Most bytes of one count's answers; with more it fails."},
+           AIOPS_FIELD(aggregation.opensearch.max_bytes), mebibyte,
+           1024 * gibibyte));
 }
 
 void add_program(std::vector<option>& to) {
@@ -309,7 +416,8 @@ std::string option::default_value() const {
 const std::vector<option>& all_options() {
   static const auto instance = [] {
     std::vector<option> result;
-    for (auto add : {add_http, add_nats, add_domain, add_program})
+    for (auto add :
+         {add_http, add_nats, add_domain, add_opensearch, add_program})
       add(result);
     return result;
   }();

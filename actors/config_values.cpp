@@ -141,6 +141,20 @@ bool valid_nats_url(std::string_view url) {
   return address && address->port != 0;
 }
 
+bool valid_opensearch_url(std::string_view url) {
+  auto tls = url.starts_with("https://");
+  if (!tls && !url.starts_with("http://"))
+    return false;
+  url.remove_prefix(tls ? 8 : 7);
+  if (url.find_first_of("@?# %") != std::string_view::npos)
+    return false;
+  auto authority = std::string{url.substr(0, url.find('/'))};
+  auto has_port = authority.rfind(':') != std::string::npos
+                  && !authority.ends_with(']');
+  auto address = read_endpoint(has_port ? authority : authority + ":443");
+  return address && address->port != 0;
+}
+
 std::string hide_password(std::string_view url) {
   auto scheme = url.find("://");
   auto start = scheme == std::string_view::npos ? 0 : scheme + 3;

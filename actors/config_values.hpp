@@ -44,6 +44,10 @@ std::vector<std::string> read_list(std::string_view text);
 /// Whether `url` can name a NATS server: `[nats://|tls://][…@]HOST[:PORT]`.
 bool valid_nats_url(std::string_view url);
 
+/// Whether `url` can name an OpenSearch node: `http[s]://HOST[:PORT][/PATH]`,
+/// without user and password.
+bool valid_opensearch_url(std::string_view url);
+
 /// The URL with `***` in place of a password or token.
 std::string hide_password(std::string_view url);
 

@@ -232,8 +232,6 @@ TEST_CASE_FIXTURE(config_fixture, "values out of range leave with 78") {
 }
 
 TEST_CASE_FIXTURE(config_fixture, "what is not built yet is an error") {
-  fails(78, {"--log-source", "opensearch"},
-        {"--log-source", "'opensearch'", "not built", "jetstream or none"});
   fails(78, {"--gpu-source", "kubernetes"}, {"--gpu-source", "'kubernetes'"});
   fails(78, {"--gpu-source", "nvml"}, {"not built", "file:PATH"});
   fails(78, {"--backend-protocol", "kv"}, {"'kv'", "request-reply"});
@@ -263,6 +261,43 @@ TEST_CASE_FIXTURE(config_fixture, "credentials have to make sense") {
   fails(78, {url, "--nats-ca", dir}, {"--nats-ca", "directory"});
   CHECK(read({url, "--nats-user=u", "--nats-password-file", secret}).nats.user
         == "u");
+}
+
+TEST_CASE_FIXTURE(config_fixture, "OpenSearch needs a URL without secrets") {
+  auto source = std::string{"--log-source=opensearch"};
+  auto url = std::string{"--opensearch-url=https://a:9200, http://[::1]/os/"};
+  fails(78, {source}, {"--log-source opensearch", "--opensearch-url"});
+  auto config = read({source, url}).aggregation;
+  CHECK(config.source == log_source::opensearch);
+  CHECK(config.opensearch.urls
+        == std::vector<std::string>{"https://a:9200", "http://[::1]/os/"});
+  auto secret = parse({"--opensearch-url=https://u:geheim@h"});
+  CHECK(secret.exit_code == 2);
+  CHECK(secret.problem.find("geheim") == std::string::npos);
+  CHECK(secret.problem.find("without user and password") != std::string::npos);
+  for (auto bad : {"h", "h:9200", "ftp://h", "https://", "https://h:0",
+                   "https://h?x=1", "https://h/a b", "http://h,x", ","})
+    fails(2, {std::string{"--opensearch-url="} + bad}, {"--opensearch-url"});
+}
+
+TEST_CASE_FIXTURE(config_fixture, "options of OpenSearch are checked") {
+  auto password = file("password");
+  fails(78, {"--opensearch-user=u"}, {"--opensearch-password-file"});
+  fails(78, {"--opensearch-password-file", password}, {"--opensearch-user"});
+  fails(78, {"--opensearch-ca=/nowhere"}, {"--opensearch-ca", "/nowhere"});
+  fails(78, {"--opensearch-page-size=0"}, {"1 to 65535"});
+  fails(78, {"--opensearch-page-size=65536"}, {"1 to 65535"});
+  fails(78, {"--opensearch-max-bytes=1"}, {"1MiB"});
+  fails(2, {"--opensearch-index", ""}, {"--opensearch-index", "a name"});
+  fails(78, {"--aggregation-lease=499ms"}, {"500ms to 10m"});
+  auto config = read({"--opensearch-since=36h", "--opensearch-log-type", "",
+                      "--opensearch-user=u", "--opensearch-password-file",
+                      password, "--aggregation-lease=2s"})
+                  .aggregation;
+  CHECK(config.lease == 2s);
+  CHECK(config.opensearch.since == 36h);
+  CHECK(config.opensearch.log_type.empty());
+  CHECK(config.opensearch.password_file == password);
 }
 
 TEST_CASE_FIXTURE(config_fixture, "bare names are systemd credentials") {
