@@ -18,6 +18,9 @@ namespace {
 using namespace aiops;
 using namespace std::chrono_literals;
 
+/// The actors get so long to start before we listen.
+constexpr auto start_time = 1'000ms;
+
 /// Requests in hand get so long when we stop.
 constexpr auto drain_time = 700ms;
 
@@ -94,6 +97,8 @@ int run(gateway_config config) {
   auto give_up = [&](std::string why) { reason.set(std::move(why)); };
   auto root = system.spawn(supervisor, gateway_children(config, give_up),
                            &actors, supervisor_config{}, give_up);
+  // Who asks as soon as we listen shall find the actors.
+  actors.wait(start_time);
   server.start();
   auto where = "listening on http://" + server.address();
   // Whatever the log level: scripts wait for it.

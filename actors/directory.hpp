@@ -2,6 +2,8 @@
 
 #include "actors/actors.hpp"
 
+#include <chrono>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 
@@ -40,12 +42,25 @@ public:
 
   void set(gateway_actors actors) {
     auto next = std::make_shared<const gateway_actors>(std::move(actors));
-    std::lock_guard guard{mutex_};
-    actors_.swap(next);
+    {
+      std::lock_guard guard{mutex_};
+      actors_.swap(next);
+      set_ = true;
+    }
+    changed_.notify_all();
+  }
+
+  /// Waits until the supervisor has set the actors for the first time, but not
+  /// longer than that.
+  void wait(std::chrono::milliseconds timeout) const {
+    std::unique_lock guard{mutex_};
+    changed_.wait_for(guard, timeout, [this] { return set_; });
   }
 
 private:
   mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  bool set_ = false;
   std::shared_ptr<const gateway_actors> actors_
     = std::make_shared<const gateway_actors>();
 };

@@ -124,14 +124,17 @@ std::string opensearch_target(const opensearch_config& config,
     return std::to_string(std::max<int64_t>(1, budget.count() * percent / 100))
            + "ms";
   };
-  return "/" + encode_index(config.index)
-         + "/_search?filter_path=timed_out,_shards,"
-           "aggregations.bucket.after_key,aggregations.bucket.buckets,"
-           "error,status"
-           "&allow_partial_search_results=false"
-           "&max_concurrent_shard_requests="
-         + std::to_string(config.concurrency) + "&timeout=" + part(70)
-         + "&cancel_after_time_interval=" + part(85);
+  auto result = std::string{'/'};
+  result += encode_index(config.index);
+  result += "/_search?filter_path=timed_out,_shards,"
+            "aggregations.bucket.after_key,aggregations.bucket.buckets,"
+            "error,status"
+            "&allow_partial_search_results=false"
+            "&max_concurrent_shard_requests=";
+  result += std::to_string(config.concurrency);
+  result += "&timeout=" + part(70);
+  result += "&cancel_after_time_interval=" + part(85);
+  return result;
 }
 
 std::string opensearch_query(const opensearch_config& config,
