@@ -146,6 +146,10 @@ opensearch_log_source_state::ask(const std::string& query, size_t max_body) {
     // Another attempt would bring as much.
     if (code_of(answer.error()) == ec::too_large)
       return answer.error();
+    // That the last attempt had little time says less than why there was more
+    // than one.
+    if (so_far.problem && clock::now() >= deadline_)
+      return so_far.problem;
     if (auto problem = try_again(std::move(answer.error()), {}, so_far))
       return problem;
   }

@@ -38,7 +38,7 @@ struct reading {
   }
 
   ec code() const {
-    return code_of(page.error());
+    return page ? ec::none : code_of(page.error());
   }
 
   bool complains_of(const std::string& what) const {
