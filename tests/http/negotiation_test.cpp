@@ -75,7 +75,7 @@ TEST_CASE("what is compressed comes out again") {
   for (auto n : {0, 1, 1000, 1'000'000}) {
     std::string text;
     for (auto i = 0; i < n; ++i)
-      text += static_cast<char>('a' + i * i % 23);
+      text += static_cast<char>('a' + i % 23);
     auto compressed = gzip(text);
     REQUIRE(compressed);
     CHECK(gunzip(*compressed) == text);
