@@ -76,7 +76,10 @@ class NatsClient:
     def follow(self, stream, handler):
         """Calls handler(subject, sequence, headers, data) for all that a stream
         stores, once it is there. Unlike a subscription to its subjects this
-        shows nothing that the stream refused. False when it is not there."""
+        shows nothing that the stream refused. False when it is not there, or
+        empty."""
+        if not self.holds_messages(stream):
+            return False
         inbox = f"_INBOX.follow.{len(self.handlers)}"
         self.subscribe(inbox, lambda subject, reply, headers, data: handler(
             subject, int(reply.split(".")[5]), headers, data))
@@ -85,6 +88,10 @@ class NatsClient:
             "config": {"deliver_subject": inbox, "deliver_policy": "all",
                        "ack_policy": "none", "replay_policy": "instant"}})
         return answer is not None and "error" not in answer
+
+    def holds_messages(self, stream):
+        answer = self.request(f"$JS.API.STREAM.INFO.{stream}")
+        return bool(answer and answer.get("state", {}).get("last_seq"))
 
     def subjects(self, stream, pattern):
         """The subjects of a stream's messages that match the pattern."""
