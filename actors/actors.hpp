@@ -39,8 +39,12 @@ using watchlist_actor = typed_actor<
 
 /// GPU INFO knows which GPUs there are.
 using gpu_info_actor = typed_actor<
-  // Asks the probe; concurrent callers share one request in flight.
-  caf::result<snapshot_ptr<gpu_list>>(get_atom)>;
+  // Answers the resources whose names begin `nvidia.com/gpu`, as last seen.
+  caf::result<snapshot_ptr<gpu_list>>(get_atom),
+  // Answers everything, with its age.
+  caf::result<snapshot_ptr<gpu_inventory>>(status_atom),
+  // INTERNAL: time to look again.
+  caf::result<void>(tick_atom)>;
 
 /// LOG AGGREGATION counts the log messages periodically and keeps the counts
 /// of the store in memory, whoever wrote them.

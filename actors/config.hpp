@@ -112,12 +112,28 @@ struct aggregation_config {
   int64_t stream_max_bytes = 1024 * 1024 * 1024;
 };
 
+/// How to reach a Kubernetes API server. All empty: by the service account of
+/// the pod that we run in.
+struct kubernetes_config {
+  /// `https://` (or `http://` for a local proxy).
+  std::string url;
+  std::filesystem::path token_file;
+  std::filesystem::path ca_file;
+  std::filesystem::path client_cert_file;
+  std::filesystem::path client_key_file;
+  /// Its current context; instead of the above.
+  std::filesystem::path kubeconfig;
+};
+
 /// Where GPUs are looked for.
 struct gpu_config {
   enum class kind { automatic, kubernetes, nvml, file, none };
   kind source = kind::automatic;
   /// The file of source `file`.
   std::filesystem::path file;
+  /// How often to look; `file` is read when somebody asks.
+  milliseconds refresh{30'000};
+  kubernetes_config kubernetes;
 };
 
 /// Deadlines of what the gateway asks of others.

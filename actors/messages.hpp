@@ -62,17 +62,85 @@ struct training_result {
 
 // -- GPUs ---------------------------------------------------------------------
 
+/// What one unit of a GPU resource is.
+enum class gpu_kind {
+  /// A whole GPU.
+  full,
+  /// A part of one that nobody else gets (NVIDIA's MIG).
+  mig,
+  /// A GPU that others may get at the same time.
+  shared,
+};
+
+/// A process that uses a GPU.
+struct gpu_process {
+  int64_t pid = 0;
+  /// Empty when it is not known.
+  std::string program;
+  /// In bytes; 0 when it is not known.
+  int64_t memory_used = 0;
+
+  friend bool operator==(const gpu_process&, const gpu_process&) = default;
+};
+
+/// One GPU, or one MIG instance, as the local driver sees it.
+struct gpu_device {
+  std::string uuid;
+  std::string product;
+  /// In bytes; 0 when it is not known.
+  int64_t memory = 0;
+  int64_t memory_used = 0;
+  /// 0 to 100 percent; nothing when it is not known.
+  std::optional<int64_t> utilization;
+  std::vector<gpu_process> processes;
+
+  friend bool operator==(const gpu_device&, const gpu_device&) = default;
+};
+
 /// One GPU resource of one node.
 struct gpu_resource {
   /// The resource's name, for example `nvidia.com/gpu`.
   std::string name;
   int64_t capacity = 0;
   int64_t allocatable = 0;
+  /// The node's name; empty when the source knows of none.
+  std::string node = {};
+  /// `nvidia`, `amd`, `intel`; empty when it is not known.
+  std::string vendor = {};
+  gpu_kind kind = gpu_kind::full;
+  /// For example `NVIDIA-A100-SXM4-80GB`; empty when it is not known.
+  std::string product = {};
+  /// Of one unit, in bytes; 0 when it is not known.
+  int64_t memory = 0;
+  /// Units that running pods (or processes) have; nothing: not known.
+  std::optional<int64_t> allocated = {};
+  /// Whether the node works and takes new pods. What stands on another cannot
+  /// be had.
+  bool ready = true;
+  bool schedulable = true;
+  /// Version of the driver; empty when it is not known.
+  std::string driver = {};
+  /// What the resource consists of; empty when the source does not know.
+  std::vector<gpu_device> devices = {};
 
   friend bool operator==(const gpu_resource&, const gpu_resource&) = default;
 };
 
 using gpu_list = std::vector<gpu_resource>;
+
+/// All GPUs, and how far that can be trusted.
+struct gpu_inventory {
+  /// By node, then by resource.
+  gpu_list gpus;
+  /// When they were looked for; nothing before the first time.
+  std::optional<std::chrono::system_clock::time_point> observed_at;
+  /// Whether the last look failed.
+  bool stale = false;
+  /// Why; empty when it did not.
+  std::string reason;
+  /// As in `--gpu-source`, `auto` resolved.
+  std::string source;
+};
 
 // -- NATS ---------------------------------------------------------------------
 
@@ -189,6 +257,7 @@ AIOPS_LOCAL_MESSAGE_TYPE(std::vector<aiops::history_point>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::model_status>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::workload_list>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::gpu_list>)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::gpu_inventory>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::cluster_counts>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::cluster_overview>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::cluster_history>)
