@@ -11,6 +11,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
+using std::chrono::seconds;
 
 constexpr auto kibibyte = int64_t{1024};
 constexpr auto mebibyte = 1024 * kibibyte;
@@ -71,19 +72,19 @@ bool set_log_stream(gateway_config& cfg, const std::string& value) {
 
 const choices<gpu_config::kind> gpu_kinds = {
   {"auto", gpu_config::kind::automatic},
-  {"none", gpu_config::kind::none},
   {"kubernetes", gpu_config::kind::kubernetes},
   {"nvml", gpu_config::kind::nvml},
+  {"none", gpu_config::kind::none},
 };
 
 option gpu_source(option x) {
   auto field = [](auto& cfg) -> auto& {
     return cfg.gpu.source;
   };
-  auto words = choice(std::move(x), field, gpu_kinds, 2);
+  auto words = choice(std::move(x), field, gpu_kinds, 4);
   auto result = words;
   result.placeholder = "SOURCE";
-  result.expected = "auto, none or file:PATH";
+  result.expected = "auto, kubernetes, nvml, none or file:PATH";
   result.set = [words](gateway_config& cfg, const std::string& value) {
     auto names_file = value.starts_with("file:") && value.size() > 5;
     cfg.gpu.file = names_file ? value.substr(5) : std::string{};
@@ -247,9 +248,36 @@ void add_domain(std::vector<option>& to) {
                     "has to make the stream."},
            AIOPS_FIELD(aggregation.stream_max_bytes), mebibyte,
            1024 * 1024 * gibibyte));
-  add(gpu_source({.name = "gpu-source",
-                  .help = "Where GPUs are looked for: file:PATH or none; auto "
-                          "picks what is there."}));
+  add(
+    gpu_source({.name = "gpu-source",
+                .help = "Where GPUs are looked for: kubernetes, nvml (the "
+                        "local driver), file:PATH or none; auto is kubernetes "
+                        "in a cluster, else nvml where a driver is, else "
+                        "none."}));
+  add(
+    duration({.name = "gpu-refresh", .help = "How often GPUs are looked for."},
+             AIOPS_FIELD(gpu.refresh), seconds{1}, hours{1}));
+  add(text({.name = "kube-url",
+            .placeholder = "URL",
+            .help = "API server, outside of a cluster."},
+           AIOPS_FIELD(gpu.kubernetes.url)));
+  add(file({.name = "kube-token-file",
+            .help = "File with the token for the API server."},
+           AIOPS_FIELD(gpu.kubernetes.token_file)));
+  add(file({.name = "kube-ca-file",
+            .help = "CA certificates (PEM) that the API server's is checked "
+                    "against."},
+           AIOPS_FIELD(gpu.kubernetes.ca_file)));
+  add(file({.name = "kube-client-cert",
+            .help = "Client certificate (PEM) for the API server."},
+           AIOPS_FIELD(gpu.kubernetes.client_cert_file)));
+  add(
+    file({.name = "kube-client-key", .help = "Key of that certificate (PEM)."},
+         AIOPS_FIELD(gpu.kubernetes.client_key_file)));
+  add(file({.name = "kubeconfig",
+            .help = "File whose current context says all that; instead of the "
+                    "options before."},
+           AIOPS_FIELD(gpu.kubernetes.kubeconfig)));
   add(duration({.name = "request-timeout",
                 .help = "Deadline of reads and writes of backend and store."},
                AIOPS_FIELD(deadlines.request), milliseconds{10}, minutes{10}));

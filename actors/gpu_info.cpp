@@ -3,48 +3,136 @@
 #include "actors/error.hpp"
 #include "actors/log.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace aiops {
+
+namespace {
+
+constexpr auto min_backoff = milliseconds{500};
+
+} // namespace
 
 gpu_info_actor::behavior_type
 gpu_info_state::make_behavior(gpu_probe_actor probe,
                               const gpu_info_config& cfg) {
   probe_ = std::move(probe);
   cfg_ = cfg;
+  if (cfg_.refresh.count() > 0) {
+    next_look_ = self_->clock().now();
+    caf::anon_send(self_, tick_atom_v);
+  }
   return {
-    [this](get_atom) { return get(); },
+    [this](get_atom) { return get(list_); },
+    [this](status_atom) { return get(inventory_); },
+    [this](tick_atom) { tick(); },
   };
 }
 
-caf::result<gpu_info_state::answer> gpu_info_state::get() {
-  waiting_.push_back(self_->make_response_promise<answer>());
-  auto promise = waiting_.back();
-  if (waiting_.size() == 1)
-    self_->request(probe_, cfg_.request_timeout, get_atom_v)
-      .then([this](gpu_list& xs) { succeed(std::move(xs)); },
-            [this](const caf::error& err) { fail(err); });
+// -- serving ------------------------------------------------------------------
+
+template <class T>
+caf::result<snapshot_ptr<T>> gpu_info_state::get(const snapshot_ptr<T>& known) {
+  auto in_background = cfg_.refresh.count() > 0;
+  if (in_background && known)
+    return known;
+  // Nothing is known, and nobody looks at the moment.
+  if (in_background && failure_ && !looking_)
+    return failure_;
+  if (waiting_.size() >= cfg_.max_waiting)
+    return make_error(ec::overloaded, "too many callers wait for the GPUs, try "
+                                      "again in a moment");
+  auto promise = self_->make_response_promise<snapshot_ptr<T>>();
+  auto deadline = self_->clock().now() + cfg_.request_timeout;
+  waiting_.push_back({deadline, promise});
+  if (!looking_ && !in_background)
+    look();
+  else
+    wake_at(deadline);
   return promise;
 }
 
+void gpu_info_state::answer_waiting() {
+  auto answer = [this](auto& promise, const auto& known) {
+    if (known)
+      promise.deliver(known);
+    else
+      promise.deliver(failure_);
+  };
+  for (auto& caller : std::exchange(waiting_, {})) {
+    if (auto promise = std::get_if<list_promise>(&caller.promise))
+      answer(*promise, list_);
+    else
+      answer(std::get<inventory_promise>(caller.promise), inventory_);
+  }
+}
+
+// -- looking ------------------------------------------------------------------
+
+void gpu_info_state::tick() {
+  auto now = self_->clock().now();
+  if (next_look_ && *next_look_ <= now)
+    look();
+  for (; !waiting_.empty() && waiting_.front().deadline <= now;
+       waiting_.pop_front())
+    std::visit(
+      [](auto& promise) {
+        promise.deliver(make_error(ec::timeout, "the GPUs were not seen yet: "
+                                                "the source takes its time"));
+      },
+      waiting_.front().promise);
+}
+
+void gpu_info_state::look() {
+  looking_ = true;
+  next_look_.reset();
+  self_->request(probe_, cfg_.look_timeout, get_atom_v)
+    .then([this](gpu_list& xs) { succeed(std::move(xs)); },
+          [this](const caf::error& err) { fail(err); });
+}
+
 void gpu_info_state::succeed(gpu_list gpus) {
-  if (std::exchange(failing_, false))
+  looking_ = false;
+  backoff_ = {};
+  if (std::exchange(failure_, {}))
     log::info(name, "sees the GPUs again");
-  if (!last_ || last_->value() != gpus)
-    last_ = make_snapshot(std::move(gpus));
-  for (auto& promise : std::exchange(waiting_, {}))
-    promise.deliver(last_);
+  gpu_inventory seen;
+  seen.gpus = std::move(gpus);
+  seen.observed_at = cfg_.wall_clock();
+  seen.source = cfg_.source;
+  gpu_list listed;
+  std::copy_if(seen.gpus.begin(), seen.gpus.end(), std::back_inserter(listed),
+               [this](auto& x) { return x.name.starts_with(cfg_.listed); });
+  // The same answer again keeps its bytes.
+  if (!list_ || list_->value() != listed)
+    list_ = make_snapshot(std::move(listed));
+  inventory_ = make_snapshot(std::move(seen));
+  if (cfg_.refresh.count() > 0)
+    wake_at(*(next_look_ = self_->clock().now() + cfg_.refresh));
+  answer_waiting();
 }
 
 void gpu_info_state::fail(const caf::error& err) {
-  if (!std::exchange(failing_, true))
+  looking_ = false;
+  if (!failure_)
     log::warning(name, "cannot see the GPUs", {{"reason", text_of(err)}});
-  for (auto& promise : std::exchange(waiting_, {})) {
-    if (last_)
-      promise.deliver(last_);
-    else
-      promise.deliver(err);
+  failure_ = err;
+  if (inventory_) {
+    auto old = inventory_->value();
+    old.stale = true;
+    old.reason = text_of(err);
+    inventory_ = make_snapshot(std::move(old));
   }
+  if (cfg_.refresh.count() > 0) {
+    backoff_ = std::min(std::max(backoff_ * 2, min_backoff), cfg_.refresh);
+    wake_at(*(next_look_ = self_->clock().now() + backoff_));
+  }
+  answer_waiting();
+}
+
+void gpu_info_state::wake_at(clock::time_point when) {
+  self_->scheduled_send(self_, when, tick_atom_v);
 }
 
 gpu_info_actor::behavior_type

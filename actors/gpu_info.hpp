@@ -3,17 +3,35 @@
 #include "actors/actors.hpp"
 #include "actors/config.hpp"
 
-#include <vector>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
 
 namespace aiops {
 
 struct gpu_info_config {
-  /// How long one look at the GPUs may take.
+  /// How long a caller waits while the GPUs were never seen.
   milliseconds request_timeout{5'000};
+  /// How often to look; 0: whenever somebody asks.
+  milliseconds refresh{0};
+  /// How long one look may take.
+  milliseconds look_timeout{5'000};
+  /// What the names begin with that the compatibility surface lists.
+  std::string listed = "nvidia.com/gpu";
+  /// As in `--gpu-source`, `auto` resolved.
+  std::string source = "none";
+  /// Callers that may wait at the same time.
+  size_t max_waiting = 1024;
+  /// The wall clock.
+  std::function<std::chrono::system_clock::time_point()> wall_clock
+    = std::chrono::system_clock::now;
 };
 
-/// Asks the probe, once for all who wait, and keeps the last good list for
-/// when the probe fails.
+/// Looks for the GPUs in the background or when somebody asks, once for all
+/// who wait, and keeps what was last seen for when a look fails.
 class gpu_info_state {
 public:
   static inline const char* name = "gpu-info";
@@ -26,23 +44,45 @@ public:
                                               const gpu_info_config& cfg);
 
 private:
-  using answer = snapshot_ptr<gpu_list>;
+  using clock = caf::actor_clock;
+  using list_promise = caf::typed_response_promise<snapshot_ptr<gpu_list>>;
+  using inventory_promise
+    = caf::typed_response_promise<snapshot_ptr<gpu_inventory>>;
 
-  caf::result<answer> get();
+  /// A caller that waits for the look in flight.
+  struct waiter {
+    clock::time_point deadline;
+    std::variant<list_promise, inventory_promise> promise;
+  };
+
+  template <class T>
+  caf::result<snapshot_ptr<T>> get(const snapshot_ptr<T>& known);
+
+  void tick();
+
+  void look();
 
   void succeed(gpu_list gpus);
 
   void fail(const caf::error& err);
 
+  void answer_waiting();
+
+  void wake_at(clock::time_point when);
+
   gpu_info_actor::pointer self_;
   gpu_probe_actor probe_;
   gpu_info_config cfg_;
-  /// Callers that wait for the request in flight; empty when there is none.
-  std::vector<caf::typed_response_promise<answer>> waiting_;
-  /// Null until the probe succeeded once.
-  answer last_;
-  /// Whether the last look failed, to log the first failure only.
-  bool failing_ = false;
+  std::deque<waiter> waiting_;
+  bool looking_ = false;
+  /// When to look again; nothing while looking, and when nobody asked.
+  std::optional<clock::time_point> next_look_;
+  milliseconds backoff_{0};
+  /// Null until a look succeeded.
+  snapshot_ptr<gpu_list> list_;
+  snapshot_ptr<gpu_inventory> inventory_;
+  /// Why the last look failed; no error when it did not.
+  caf::error failure_;
 };
 
 gpu_info_actor::behavior_type

@@ -280,6 +280,66 @@ void append_array(std::string& out, const Ts& xs, Write write) {
   out += ']';
 }
 
+using time_point = std::chrono::system_clock::time_point;
+
+void append_time(std::string& out, const std::optional<time_point>& when) {
+  out += when ? '"' + to_rfc3339(*when) + '"' : "null";
+}
+
+/// Seconds since then.
+void append_age(std::string& out, const std::optional<time_point>& since,
+                time_point now) {
+  // Another clock may have told it, and be ahead of ours.
+  if (since)
+    append_number(out, std::max(int64_t{0}, (now - *since) / 1s));
+  else
+    out += "null";
+}
+
+void append_number(std::string& out, const std::optional<int64_t>& x) {
+  if (x)
+    append_number(out, *x);
+  else
+    out += "null";
+}
+
+std::string_view to_text(gpu_kind kind) {
+  switch (kind) {
+    case gpu_kind::full:
+      return "full";
+    case gpu_kind::mig:
+      return "mig";
+    case gpu_kind::shared:
+      break;
+  }
+  return "shared";
+}
+
+/// Units that somebody could get; nothing when it is not known.
+std::optional<int64_t> free_units(const gpu_resource& x) {
+  if (!x.allocated)
+    return std::nullopt;
+  return std::max(int64_t{0}, x.allocatable - *x.allocated);
+}
+
+/// Sums of one resource.
+struct gpu_total {
+  int64_t capacity = 0;
+  int64_t allocatable = 0;
+  std::optional<int64_t> allocated = 0;
+  std::optional<int64_t> free = 0;
+
+  void add(const gpu_resource& x) {
+    auto sum = [](auto& to, const std::optional<int64_t>& units) {
+      to = to && units ? std::optional{*to + *units} : std::nullopt;
+    };
+    capacity += x.capacity;
+    allocatable += x.allocatable;
+    sum(allocated, x.allocated);
+    sum(free, free_units(x));
+  }
+};
+
 template <class Ts, class Write>
 std::string items_json(const Ts& xs, size_t bytes_each, Write write) {
   std::string out;
@@ -427,11 +487,7 @@ std::string with_age(std::string_view bytes, const cluster_overview& x,
   // All but the closing brace.
   out += bytes.substr(0, bytes.size() - 1);
   out += R"(,"ageSeconds":)";
-  if (x.aggregated_at)
-    // Another clock stamped the counts: it may be ahead of ours.
-    append_number(out, std::max(int64_t{0}, (now - *x.aggregated_at) / 1s));
-  else
-    out += "null";
+  append_age(out, x.aggregated_at, now);
   out += '}';
   return out;
 }
@@ -480,6 +536,63 @@ std::string to_json(const cluster_history& x,
         point_obj.null("added");
     };
     append_array(obj.field("items"), std::span{begin, points.end()}, write);
+  }
+  return out;
+}
+
+std::string to_json(const gpu_inventory& x, time_point now) {
+  std::map<std::string_view, gpu_total> totals;
+  for (auto& gpu : x.gpus) {
+    auto& total = totals[gpu.name];
+    if (gpu.ready && gpu.schedulable)
+      total.add(gpu);
+  }
+  auto write_process = [](auto& obj, auto& process) {
+    obj.number("pid", process.pid);
+    obj.text("program", process.program);
+    obj.number("memoryUsedBytes", process.memory_used);
+  };
+  auto write_device = [&](auto& obj, auto& device) {
+    obj.text("uuid", device.uuid);
+    obj.text("product", device.product);
+    obj.number("memoryBytes", device.memory);
+    obj.number("memoryUsedBytes", device.memory_used);
+    append_number(obj.field("utilizationPercent"), device.utilization);
+    append_array(obj.field("processes"), device.processes, write_process);
+  };
+  auto write_gpu = [&](auto& obj, auto& gpu) {
+    obj.text("node", gpu.node);
+    obj.text("resource", gpu.name);
+    obj.text("vendor", gpu.vendor);
+    obj.text("kind", to_text(gpu.kind));
+    obj.text("product", gpu.product);
+    obj.number("memoryBytes", gpu.memory);
+    obj.text("driver", gpu.driver);
+    obj.number("capacity", gpu.capacity);
+    obj.number("allocatable", gpu.allocatable);
+    append_number(obj.field("allocated"), gpu.allocated);
+    append_number(obj.field("free"), free_units(gpu));
+    obj.field("ready") += gpu.ready ? "true" : "false";
+    obj.field("schedulable") += gpu.schedulable ? "true" : "false";
+    append_array(obj.field("devices"), gpu.devices, write_device);
+  };
+  auto write_total = [](auto& obj, auto& total) {
+    obj.text("resource", total.first);
+    obj.number("capacity", total.second.capacity);
+    obj.number("allocatable", total.second.allocatable);
+    append_number(obj.field("allocated"), total.second.allocated);
+    append_number(obj.field("free"), total.second.free);
+  };
+  std::string out;
+  {
+    object_writer obj{out};
+    append_array(obj.field("items"), x.gpus, write_gpu);
+    append_array(obj.field("usable"), totals, write_total);
+    append_time(obj.field("observedAt"), x.observed_at);
+    append_age(obj.field("ageSeconds"), x.observed_at, now);
+    obj.field("stale") += x.stale ? "true" : "false";
+    obj.text("reason", x.reason);
+    obj.text("source", x.source);
   }
   return out;
 }

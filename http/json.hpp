@@ -51,6 +51,11 @@ std::string to_json(std::string_view cluster_id, const workload_query& query,
 std::string to_json(const cluster_history& x,
                     std::chrono::system_clock::time_point since);
 
+/// All GPUs, their sums by resource over the nodes where they can be had, and
+/// how old that is.
+std::string to_json(const gpu_inventory& x,
+                    std::chrono::system_clock::time_point now);
+
 /// An error of the compatibility surface.
 std::string error_json(int grpc, std::string_view message);
 

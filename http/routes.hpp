@@ -104,6 +104,8 @@ http_response get_clusters(const http_request&, route_env&);
 http_response get_workloads(const http_request&, route_env&);
 http_response get_history(const http_request&, route_env&);
 
+http_response get_gpus(const http_request&, route_env&);
+
 http_response get_livez(const http_request&, route_env&);
 http_response get_readyz(const http_request&, route_env&);
 http_response get_version(const http_request&, route_env&);

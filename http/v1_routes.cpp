@@ -80,4 +80,14 @@ http_response get_history(const http_request& req, route_env& env) {
   return result;
 }
 
+http_response get_gpus(const http_request&, route_env& env) {
+  auto got = env.ask(env.alive()->gpu_info, status_atom_v);
+  if (!got)
+    return failed(got.error());
+  http_response result;
+  result.body = to_json((*got)->value(), std::chrono::system_clock::now());
+  result.headers.emplace_back("Cache-Control", "no-store");
+  return result;
+}
+
 } // namespace aiops

@@ -68,3 +68,119 @@ TEST_CASE_FIXTURE(fixture, "a silent probe is a timeout") {
   advance(5s);
   CHECK(x->code() == ec::timeout);
 }
+
+// -- in the background --------------------------------------------------------
+
+namespace {
+
+const gpu_list mixed{{"amd.com/gpu", 1, 1},
+                     {"nvidia.com/gpu", 2, 1},
+                     {"nvidia.com/gpu.shared", 8, 8},
+                     {"nvidia.com/mig-1g.10gb", 7, 7}};
+
+struct background : deterministic {
+  background() {
+    cfg.refresh = 30s;
+    cfg.look_timeout = 20s;
+    cfg.source = "kubernetes";
+    cfg.wall_clock = [this] { return wall_now(); };
+  }
+
+  void start() {
+    aut = spawn(gpu_info, edge, cfg);
+    run();
+  }
+
+  gpu_inventory inventory() {
+    auto x = ask(aut, status_atom_v);
+    REQUIRE(x->value);
+    return (*x->value)->value();
+  }
+
+  gpu_info_config cfg;
+  gpu_probe_script_ptr probe = std::make_shared<gpu_probe_script>();
+  gpu_probe_actor edge = spawn(fake_gpu_probe, probe);
+  gpu_info_actor aut;
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(background, "answers come from what was seen last") {
+  probe->get.answer(mixed);
+  start();
+  CHECK(probe->get.calls() == 1);
+  auto x = *ask(aut, get_atom_v)->value;
+  CHECK(x->value() == gpu_list{mixed[1], mixed[2]});
+  CHECK(inventory().gpus == mixed);
+  CHECK(inventory().observed_at == wall_now());
+  CHECK(inventory().source == "kubernetes");
+  CHECK_FALSE(inventory().stale);
+  advance(29'999ms);
+  CHECK(probe->get.calls() == 1);
+  advance(1ms);
+  CHECK(probe->get.calls() == 2);
+  // Nothing new: the same bytes.
+  CHECK(*ask(aut, get_atom_v)->value == x);
+}
+
+TEST_CASE_FIXTURE(background, "a look that hangs holds up nobody") {
+  probe->get.answer(mixed);
+  start();
+  auto seen = wall_now();
+  probe->get.hold();
+  advance(40s);
+  CHECK((*ask(aut, get_atom_v)->value)->value().size() == 2);
+  CHECK_FALSE(inventory().stale);
+  advance(10s);
+  CHECK((*ask(aut, get_atom_v)->value)->value().size() == 2);
+  CHECK(inventory().stale);
+  CHECK_FALSE(inventory().reason.empty());
+  CHECK(inventory().observed_at == seen);
+  probe->get.answer({});
+  advance(500ms);
+  CHECK_FALSE(inventory().stale);
+  CHECK(inventory().gpus.empty());
+}
+
+TEST_CASE_FIXTURE(background, "before the first look callers wait, but not for "
+                              "ever") {
+  probe->get.hold();
+  start();
+  auto x = ask(aut, get_atom_v);
+  advance(2s);
+  auto y = ask(aut, status_atom_v);
+  advance(3s);
+  CHECK(x->code() == ec::timeout);
+  CHECK_FALSE(y->done());
+  probe->get.release(mixed);
+  run();
+  REQUIRE(y->value);
+  CHECK((*y->value)->value().gpus == mixed);
+  CHECK(probe->get.calls() == 1);
+}
+
+TEST_CASE_FIXTURE(background, "a source that never worked says why at once") {
+  probe->get.fail(ec::disconnected, "no route to the API server");
+  start();
+  auto x = ask(aut, get_atom_v);
+  CHECK(x->code() == ec::disconnected);
+  CHECK(text_of(x->error) == "no route to the API server");
+  // It is tried again, later and later.
+  for (auto pause :
+       {500ms, 1000ms, 2000ms, 4000ms, 8000ms, 16'000ms, 30'000ms, 30'000ms}) {
+    auto before = probe->get.calls();
+    advance(pause - 1ms);
+    CHECK(probe->get.calls() == before);
+    advance(1ms);
+    CHECK(probe->get.calls() == before + 1);
+  }
+}
+
+TEST_CASE_FIXTURE(background, "only so many callers may wait for the GPUs") {
+  cfg.max_waiting = 2;
+  probe->get.hold();
+  start();
+  ask(aut, get_atom_v);
+  ask(aut, status_atom_v);
+  CHECK(ask(aut, get_atom_v)->code() == ec::overloaded);
+}

@@ -70,10 +70,17 @@ watchlist_actor::behavior_type fake_watchlist(watchlist_actor::pointer self,
 
 gpu_info_actor::behavior_type fake_gpus(gpu_info_actor::pointer self,
                                         script_ptr shared) {
-  return {[=](get_atom) {
-    return play<snapshot_ptr<gpu_list>>(
-      self, shared, [](actor_script& script) { return script.gpus; });
-  }};
+  return {
+    [=](get_atom) {
+      return play<snapshot_ptr<gpu_list>>(
+        self, shared, [](actor_script& script) { return script.gpus; });
+    },
+    [=](status_atom) {
+      return play<snapshot_ptr<gpu_inventory>>(
+        self, shared, [](actor_script& script) { return script.inventory; });
+    },
+    [](tick_atom) { /* nop */ },
+  };
 }
 
 log_aggregation_actor::behavior_type

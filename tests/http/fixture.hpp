@@ -22,6 +22,8 @@ struct actor_script {
     make_snapshot(workload_list{{"c", "n", "d"}})};
   caf::expected<snapshot_ptr<gpu_list>> gpus{
     make_snapshot(gpu_list{{"nvidia.com/gpu", 2, 1}})};
+  caf::expected<snapshot_ptr<gpu_inventory>> inventory{
+    make_snapshot(gpu_inventory{})};
   caf::expected<snapshot_ptr<cluster_counts>> counts{
     make_snapshot(cluster_counts{"c", {{"n", "d", 123}}})};
   cluster_overview overview;

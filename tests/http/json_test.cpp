@@ -9,6 +9,7 @@
 
 using namespace aiops;
 using namespace std::literals;
+using nlohmann::json;
 
 namespace {
 
@@ -207,6 +208,78 @@ TEST_CASE("lists are written in their order") {
            R"("allocatable":"1"}]})");
   CHECK(to_json(training_result{"training job submitted", {}})
         == R"({"response":"training job submitted"})");
+}
+
+TEST_CASE("the inventory tells what can be had, and where") {
+  gpu_resource one{"nvidia.com/gpu", 4, 3, "node-a", "nvidia"};
+  one.product = "NVIDIA-A100";
+  one.memory = 85'899'345'920;
+  one.allocated = 2;
+  gpu_resource cordoned{"nvidia.com/gpu", 8, 8, "node-b", "nvidia"};
+  cordoned.schedulable = false;
+  cordoned.allocated = 0;
+  gpu_resource mig{
+    "nvidia.com/mig-1g.10gb", 7, 7, "node-a", "nvidia", gpu_kind::mig};
+  mig.devices.push_back(
+    {"MIG-1", "A100 1g.10gb", 10, 5, 50, {{42, "python", 5}}});
+  gpu_inventory x;
+  x.gpus = {one, mig, cordoned};
+  x.observed_at = std::chrono::system_clock::time_point{1769860800s};
+  x.source = "kubernetes";
+  auto got = json::parse(to_json(x, *x.observed_at + 5s));
+  CHECK(got["items"].size() == 3);
+  CHECK(got["items"][0]
+        == json({{"node", "node-a"},
+                 {"resource", "nvidia.com/gpu"},
+                 {"vendor", "nvidia"},
+                 {"kind", "full"},
+                 {"product", "NVIDIA-A100"},
+                 {"memoryBytes", 85'899'345'920},
+                 {"driver", ""},
+                 {"capacity", 4},
+                 {"allocatable", 3},
+                 {"allocated", 2},
+                 {"free", 1},
+                 {"ready", true},
+                 {"schedulable", true},
+                 {"devices", json::array()}}));
+  CHECK(got["items"][1]["kind"] == "mig");
+  CHECK(got["items"][1]["free"].is_null());
+  CHECK(got["items"][1]["devices"][0]
+        == json(
+          {{"uuid", "MIG-1"},
+           {"product", "A100 1g.10gb"},
+           {"memoryBytes", 10},
+           {"memoryUsedBytes", 5},
+           {"utilizationPercent", 50},
+           {"processes",
+            {{{"pid", 42}, {"program", "python"}, {"memoryUsedBytes", 5}}}}}));
+  // The cordoned node's eight are not to be had.
+  CHECK(got["usable"]
+        == json({{{"resource", "nvidia.com/gpu"},
+                  {"capacity", 4},
+                  {"allocatable", 3},
+                  {"allocated", 2},
+                  {"free", 1}},
+                 {{"resource", "nvidia.com/mig-1g.10gb"},
+                  {"capacity", 7},
+                  {"allocatable", 7},
+                  {"allocated", nullptr},
+                  {"free", nullptr}}}));
+  CHECK(got["observedAt"] == "2026-01-31T12:00:00.000Z");
+  CHECK(got["ageSeconds"] == 5);
+  CHECK(got["stale"] == false);
+  CHECK(got["source"] == "kubernetes");
+}
+
+TEST_CASE("a node that is asked for more than it has left has nothing free") {
+  gpu_inventory x;
+  x.gpus = {{"nvidia.com/gpu", 4, 1}};
+  x.gpus[0].allocated = 3;
+  auto got = json::parse(to_json(x, {}));
+  CHECK(got["items"][0]["free"] == 0);
+  CHECK(got["observedAt"].is_null());
+  CHECK(got["ageSeconds"].is_null());
 }
 
 TEST_CASE("the overview has real integers") {

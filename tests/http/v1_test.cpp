@@ -332,3 +332,34 @@ TEST_CASE("wrong parameters of the history are told by name") {
   }
   problem_of(gw.get(history + "?limit=1"), 400);
 }
+
+// -- GPUs ---------------------------------------------------------------------
+
+TEST_CASE("the GPUs are told with their age and source") {
+  gateway gw;
+  gpu_inventory x;
+  x.gpus = {{"amd.com/gpu", 2, 2, "node-a", "amd"}};
+  x.observed_at = std::chrono::system_clock::now() - 65s;
+  x.stale = true;
+  x.reason = "no route";
+  x.source = "kubernetes";
+  gw.script([&](auto& script) { script.inventory = make_snapshot(x); });
+  auto got = gw.get("/api/v1/gpus");
+  REQUIRE(got.status == 200);
+  auto body = json::parse(got.body);
+  CHECK(body["items"][0]["node"] == "node-a");
+  CHECK(body["ageSeconds"] >= 65);
+  CHECK(body["stale"] == true);
+  CHECK(body["reason"] == "no route");
+  CHECK(gw.get("/api/v1/gpus?x=1").status == 400);
+}
+
+TEST_CASE("GPUs that were never seen are a problem") {
+  gateway gw;
+  gw.script([](auto& script) {
+    script.inventory = make_error(ec::disconnected, "no route");
+  });
+  auto got = gw.get("/api/v1/gpus");
+  CHECK(got.status == 503);
+  CHECK(json::parse(got.body)["detail"] == "no route");
+}
