@@ -156,6 +156,10 @@ settings resolve(gateway_config& cfg, const settings& flags,
   cfg.state_dir = default_state_dir();
   if (writes_to_journal())
     cfg.logging.format = log::format::journal;
+  cfg.gpu.kubernetes.service_host
+    = environment("KUBERNETES_SERVICE_HOST").value_or("");
+  cfg.gpu.kubernetes.service_port
+    = environment("KUBERNETES_SERVICE_PORT").value_or("");
   settings origins;
   for (auto& x : all_options()) {
     auto& origin = origins[x.name];

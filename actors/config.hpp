@@ -123,6 +123,17 @@ struct kubernetes_config {
   std::filesystem::path client_key_file;
   /// Its current context; instead of the above.
   std::filesystem::path kubeconfig;
+  /// The API server as a pod is told of it, by its environment; both empty
+  /// outside a cluster.
+  std::string service_host;
+  std::string service_port;
+  /// Where a pod finds its `token` and `ca.crt`.
+  std::filesystem::path service_account
+    = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+  bool in_cluster() const noexcept {
+    return !service_host.empty() && !service_port.empty();
+  }
 };
 
 /// Where GPUs are looked for.

@@ -107,18 +107,18 @@ TEST_CASE("a target names the index and the server's deadlines") {
 }
 
 TEST_CASE("URLs of nodes are split") {
-  auto url = split_opensearch_url("https://os.example.org");
+  auto url = split_http_url("https://os.example.org");
   CHECK(url.tls);
   CHECK(url.host == "os.example.org");
   CHECK(url.port == 443);
   CHECK(url.prefix == "");
-  url = split_opensearch_url("http://[::1]:9200/a/b/");
+  url = split_http_url("http://[::1]:9200/a/b/");
   CHECK(!url.tls);
   CHECK(url.host == "::1");
   CHECK(url.port == 9200);
   CHECK(url.prefix == "/a/b");
-  CHECK(split_opensearch_url("http://h").port == 80);
-  CHECK(split_opensearch_url("https://[::1]/").port == 443);
+  CHECK(split_http_url("http://h").port == 80);
+  CHECK(split_http_url("https://[::1]/").port == 443);
 }
 
 TEST_CASE("a page adds its counts and says where the next one begins") {
