@@ -1,0 +1,112 @@
+#pragma once
+
+#include "actors/error.hpp"
+#include "actors/messages.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// @file
+/// Nodes and pods as the Kubernetes API lists them, and the GPUs that they
+/// have and use; without any connection.
+
+namespace simdjson::dom {
+
+class element;
+class object;
+class parser;
+
+} // namespace simdjson::dom
+
+namespace aiops::gpu {
+
+/// Reads a quantity such as `2`, `1k`, `2e0`, `1Ki` or `1500m`: what is not
+/// whole is rounded up, what does not fit becomes the largest number. Nothing
+/// when it is no quantity, or below 0.
+std::optional<int64_t> read_quantity(std::string_view text);
+
+/// What a resource of a node stands for.
+struct kubernetes_resource_kind {
+  std::string_view vendor;
+  gpu_kind kind = gpu_kind::full;
+
+  friend bool operator==(const kubernetes_resource_kind&,
+                         const kubernetes_resource_kind&)
+    = default;
+};
+
+/// Tells by its name whether a resource consists of GPUs; nothing for others.
+std::optional<kubernetes_resource_kind>
+classify_kubernetes_resource(std::string_view resource);
+
+/// Gathers the GPUs of a cluster from pages of nodes and of pods. Keeps no
+/// more of them than what the result needs, and memory for the largest page.
+class kubernetes_inventory {
+public:
+  /// Bytes that have to be readable behind a page.
+  static const size_t padding;
+
+  kubernetes_inventory();
+
+  ~kubernetes_inventory();
+
+  /// Forgets all nodes.
+  void clear_nodes();
+
+  /// Forgets what pods use; until the first page of pods that is not known.
+  void clear_pods();
+
+  /// Adds a page of nodes; answers the token of the next page, empty after the
+  /// last one. After an error a part of the page may have been added.
+  caf::expected<std::string> add_nodes(std::string_view page);
+
+  /// The same for a page of pods. Those that ended or wait for a node count
+  /// for nothing.
+  caf::expected<std::string> add_pods(std::string_view page);
+
+  /// Whether there are any GPUs.
+  bool empty() const noexcept {
+    return gpus_.empty();
+  }
+
+  /// Quantities that could not be read, and were taken for 0.
+  const std::set<std::string>& unreadable() const noexcept {
+    return unreadable_;
+  }
+
+  /// By node, then by resource.
+  gpu_list result() const;
+
+  /// Gives the memory of pages back.
+  void release();
+
+private:
+  /// Node and resource.
+  using key = std::pair<std::string, std::string>;
+
+  /// Units by resource.
+  using units = std::map<std::string, int64_t, std::less<>>;
+
+  void add_node(const simdjson::dom::element& node);
+
+  void add_pod(const simdjson::dom::element& pod);
+
+  int64_t quantity(const simdjson::dom::element& x);
+
+  /// What a container asks for, in GPUs.
+  units requests_of(const simdjson::dom::element& container);
+
+  std::unique_ptr<simdjson::dom::parser> parser_;
+  std::map<key, gpu_resource> gpus_;
+  std::map<std::string, units, std::less<>> allocated_;
+  bool pods_known_ = false;
+  std::set<std::string> unreadable_;
+};
+
+} // namespace aiops::gpu
