@@ -7,7 +7,9 @@
 #include "actors/training_status.hpp"
 #include "actors/watchlist.hpp"
 #include "gpu/file.hpp"
+#include "gpu/kubernetes.hpp"
 #include "gpu/none.hpp"
+#include "gpu/nvml.hpp"
 #include "logs/jetstream.hpp"
 #include "logs/opensearch.hpp"
 #include "nats/backend.hpp"
@@ -95,6 +97,22 @@ std::vector<child_spec> counts(const gateway_config& config) {
   return result;
 }
 
+/// What `--gpu-source auto` stands for here.
+gpu_config::kind gpu_source(const gpu_config& config) {
+  if (config.source != gpu_config::kind::automatic)
+    return config.source;
+  if (config.kubernetes.in_cluster() || !config.kubernetes.url.empty()
+      || !config.kubernetes.kubeconfig.empty())
+    return gpu_config::kind::kubernetes;
+  return gpu::nvml_present(gpu::nvml_config{}.library) ? gpu_config::kind::nvml
+                                                       : gpu_config::kind::none;
+}
+
+/// How long one look at the GPUs may take. Nobody waits for it that long.
+milliseconds longest_look(const gateway_config& config) {
+  return std::max(config.deadlines.request, config.gpu.refresh * 4 / 5);
+}
+
 std::vector<child_spec> edges(const gateway_config& config,
                               std::function<void(std::string)> give_up) {
   auto request = config.deadlines.request;
@@ -124,12 +142,22 @@ std::vector<child_spec> edges(const gateway_config& config,
     "backend", &gateway_actors::backend, [=](auto& sys, auto& known) {
       return sys.spawn(backend, known.bus, backend_config{request});
     }));
-  // Reading files takes a while: detached.
   result.push_back(child<gpu_probe_actor>(
     "gpu-probe", &gateway_actors::gpu_probe, [=](auto& sys, auto&) {
-      if (config.gpu.source == gpu_config::kind::file)
-        return sys.template spawn<caf::detached>(gpu::file, config.gpu.file);
-      return sys.spawn(gpu::none, caf::unit);
+      // All but the last one block: detached.
+      switch (gpu_source(config.gpu)) {
+        case gpu_config::kind::file:
+          return sys.template spawn<caf::detached>(gpu::file, config.gpu.file);
+        case gpu_config::kind::kubernetes:
+          return sys.template spawn<caf::detached>(
+            gpu::kubernetes, gpu::kubernetes_probe_config{
+                               config.gpu.kubernetes, longest_look(config)});
+        case gpu_config::kind::nvml:
+          return sys.template spawn<caf::detached>(gpu::nvml,
+                                                   gpu::nvml_config{});
+        default:
+          return sys.spawn(gpu::none, caf::unit);
+      }
     }));
   return result;
 }
@@ -157,7 +185,29 @@ std::vector<child_spec> domain(const gateway_config& config) {
     }));
   result.push_back(child<gpu_info_actor>(
     "gpu-info", &gateway_actors::gpu_info, [=](auto& sys, auto& known) {
-      return sys.spawn(gpu_info, known.gpu_probe, gpu_info_config{request});
+      gpu_info_config cfg;
+      cfg.request_timeout = request;
+      cfg.look_timeout = request;
+      switch (gpu_source(config.gpu)) {
+        case gpu_config::kind::file:
+          // Whoever wrote the file knows what to list.
+          cfg.listed.clear();
+          cfg.source = "file";
+          break;
+        case gpu_config::kind::kubernetes:
+          cfg.source = "kubernetes";
+          break;
+        case gpu_config::kind::nvml:
+          cfg.source = "nvml";
+          break;
+        default:
+          break;
+      }
+      if (cfg.source == "kubernetes" || cfg.source == "nvml") {
+        cfg.refresh = config.gpu.refresh;
+        cfg.look_timeout = longest_look(config) + margin;
+      }
+      return sys.spawn(gpu_info, known.gpu_probe, cfg);
     }));
   result.push_back(child<log_aggregation_actor>(
     "log-aggregation", &gateway_actors::log_aggregation,

@@ -298,6 +298,30 @@ std::string check_opensearch(const aggregation_config& aggregation) {
   return {};
 }
 
+std::string check_kubernetes(const gpu_config& gpu) {
+  auto& config = gpu.kubernetes;
+  auto bare = config.token_file.empty() && config.ca_file.empty()
+              && config.client_cert_file.empty();
+  if (config.client_cert_file.empty() != config.client_key_file.empty())
+    return "--kube-client-cert and --kube-client-key belong together; give "
+           "both or neither";
+  if (!config.kubeconfig.empty() && (!config.url.empty() || !bare))
+    return "--kubeconfig says all that --kube-url and the other --kube options "
+           "say; give either";
+  if (config.url.empty() && !bare)
+    return "the --kube options need --kube-url; give the URL of the API "
+           "server, for example https://10.0.0.1:6443";
+  if (!config.url.empty() && !config.url.starts_with("https://")
+      && !config.url.starts_with("http://"))
+    return "--kube-url: '" + config.url
+           + "' is no URL; give for example https://10.0.0.1:6443";
+  if (gpu.source == gpu_config::kind::kubernetes && config.url.empty()
+      && config.kubeconfig.empty() && !config.in_cluster())
+    return "--gpu-source kubernetes outside of a cluster needs --kubeconfig or "
+           "--kube-url";
+  return {};
+}
+
 } // namespace
 
 std::string_view to_string(log_source source) {
@@ -320,6 +344,8 @@ std::string validate(const gateway_config& config) {
       !problem.empty())
     return problem;
   if (auto problem = check_opensearch(config.aggregation); !problem.empty())
+    return problem;
+  if (auto problem = check_kubernetes(config.gpu); !problem.empty())
     return problem;
   if (config.state_dir.empty() && (config.nats.embedded() || config.demo))
     return "--state-dir: there is no default, since neither STATE_DIRECTORY "

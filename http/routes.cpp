@@ -35,7 +35,7 @@ constexpr std::array table = {
         false,
         {"namespace", "sort", "limit", "cursor"}},
   route{"GET", "/api/v1/clusters/{id}/history", get_history, false, {"hours"}},
-  route{"GET", "/api/v1/gpus", get_gpus, false},
+  route{"GET", "/api/v1/gpus", get_gpus, true},
   route{"GET", "/livez", get_livez, false},
   route{"GET", "/readyz", get_readyz, false},
   route{"GET", "/version", get_version, false},

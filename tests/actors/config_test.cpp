@@ -236,6 +236,24 @@ TEST_CASE_FIXTURE(config_fixture, "what is not built yet is an error") {
   fails(2, {"--gpu-source", "file:"}, {"file:PATH"});
 }
 
+TEST_CASE_FIXTURE(config_fixture, "an API server is named in one way") {
+  auto pem = file("x.pem");
+  auto url = std::string{"https://10.0.0.1:6443"};
+  fails(78, {"--gpu-source", "kubernetes"}, {"--kubeconfig", "--kube-url"});
+  CHECK(
+    read({"--gpu-source", "kubernetes", "--kube-url", url}).gpu.kubernetes.url
+    == url);
+  read({"--gpu-source", "kubernetes", "--kubeconfig", pem});
+  fails(78, {"--kubeconfig", pem, "--kube-url", url}, {"give either"});
+  fails(78, {"--kubeconfig", pem, "--kube-token-file", pem}, {"give either"});
+  fails(78, {"--kube-token-file", pem}, {"--kube-url"});
+  fails(78, {"--kube-url", "10.0.0.1"}, {"is no URL"});
+  fails(78, {"--kube-url", url, "--kube-client-cert", pem},
+        {"belong together"});
+  fails(78, {"--gpu-refresh", "1ms"}, {"1s to 1h"});
+  CHECK(read({"--gpu-source", "nvml"}).gpu.source == gpu_config::kind::nvml);
+}
+
 TEST_CASE_FIXTURE(config_fixture, "GPUs may come from a file") {
   auto gpus = file("gpus.json");
   auto cfg = read({"--gpu-source", "file:" + gpus});
