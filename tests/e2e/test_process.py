@@ -128,7 +128,6 @@ class ExitCodes(E2eTest):
 
     def test_parts_that_are_not_built(self):
         for options in (["--backend-protocol", "kv"],
-                        ["--log-source", "opensearch"],
                         ["--gpu-source", "nvml"]):
             done = self.run_gateway(*options)
             self.assertEqual(done.returncode, 78, done)
