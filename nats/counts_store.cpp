@@ -445,7 +445,11 @@ size_t slot_of(std::chrono::system_clock::time_point at) {
          % history_length;
 }
 
-/// Reads all slots, so many at a time.
+/// Sums that are read of the history; with more clusters than that has room
+/// for, the oldest intervals are left out.
+constexpr size_t most_sums = 500'000;
+
+/// Reads the slots from the newest on, so many at a time.
 struct history_read : std::enable_shared_from_this<history_read> {
   key_access keys;
   std::function<void(caf::expected<std::vector<history_point>>)> done;
@@ -454,6 +458,7 @@ struct history_read : std::enable_shared_from_this<history_read> {
   size_t in_flight = 0;
   /// By slot: parts come in any order.
   std::map<size_t, history_point> points;
+  size_t sums = 0;
 
   void proceed() {
     while (done && in_flight < window && !queue.empty()) {
@@ -482,7 +487,12 @@ struct history_read : std::enable_shared_from_this<history_read> {
       return std::exchange(done, nullptr)(got.error());
     if (got->revision != 0) {
       constexpr size_t most_parts = 1000;
-      auto parts = decode_history(got->value, points[slot]);
+      auto& point = points[slot];
+      auto before = point.log_counts.size();
+      auto parts = decode_history(got->value, point);
+      sums += point.log_counts.size() - before;
+      if (sums > most_sums)
+        queue.clear();
       if (part == 0 && parts)
         for (size_t i = 1; i < std::min(*parts, most_parts); ++i)
           queue.emplace_back(slot, i);
@@ -504,8 +514,9 @@ caf::result<std::vector<history_point>> counts_store_state::get_history() {
     else
       promise.deliver(std::move(got.error()));
   };
-  for (size_t slot = 0; slot < history_length; ++slot)
-    job->queue.emplace_back(slot, 0);
+  auto newest = slot_of(cfg_.wall_clock());
+  for (size_t i = 1; i <= history_length; ++i)
+    job->queue.emplace_back((newest + i) % history_length, 0);
   job->proceed();
   return promise;
 }

@@ -86,6 +86,44 @@ bus_request kv_store_state::request(std::string subject,
 caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
                                           const std::string& key) {
   auto promise = self_->make_response_promise<kv_entry>();
+  if (readable_.count(bucket) > 0)
+    read_key(bucket, key, promise);
+  else
+    look_into_bucket(bucket, key, promise);
+  return promise;
+}
+
+void kv_store_state::look_into_bucket(
+  const std::string& bucket, const std::string& key,
+  caf::typed_response_promise<kv_entry> promise) {
+  auto what = "looking into the bucket " + bucket;
+  auto ask = request(
+    subjects::jetstream_api("STREAM.INFO", subjects::kv_stream(bucket)), {});
+  self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
+    .then(
+      [this, promise, what, bucket, key](const bus_reply& reply) mutable {
+        auto answer = parse_json(reply.payload);
+        auto result = jetstream_error_of(answer);
+        auto state = answer.is_object() ? answer.find("state") : answer.end();
+        if (result.error == jetstream_error::stream_not_found) {
+          promise.deliver(kv_entry{});
+        } else if (result.error != 0) {
+          promise.deliver(failure(result, what));
+        } else if (state == answer.end()
+                   || integer_at(*state, "last_seq") == 0) {
+          promise.deliver(kv_entry{});
+        } else {
+          readable_.insert(bucket);
+          read_key(bucket, key, promise);
+        }
+      },
+      [promise](const caf::error& err) mutable {
+        promise.deliver(explain(err));
+      });
+}
+
+void kv_store_state::read_key(const std::string& bucket, const std::string& key,
+                              caf::typed_response_promise<kv_entry> promise) {
   auto what = "reading " + bucket + '/' + key;
   // Asks the stream's leader: a direct get may answer an older value.
   auto ask = request(
@@ -94,9 +132,11 @@ caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
   // The bus answers by its own deadline; ours only guards against its death.
   self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
     .then(
-      [promise, what](const bus_reply& reply) mutable {
+      [this, promise, what, bucket](const bus_reply& reply) mutable {
         auto answer = parse_json(reply.payload);
         auto result = jetstream_error_of(answer);
+        if (result.error == jetstream_error::stream_not_found)
+          readable_.erase(bucket);
         if (result.error == jetstream_error::no_message_found
             || result.error == jetstream_error::stream_not_found)
           promise.deliver(kv_entry{});
@@ -110,7 +150,6 @@ caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
       [promise](const caf::error& err) mutable {
         promise.deliver(explain(err));
       });
-  return promise;
 }
 
 caf::result<uint64_t> kv_store_state::put(kv_write& what) {

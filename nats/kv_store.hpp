@@ -64,6 +64,13 @@ private:
 
   caf::result<kv_entry> get(const std::string& bucket, const std::string& key);
 
+  /// Reads only if there is something to read.
+  void look_into_bucket(const std::string& bucket, const std::string& key,
+                        caf::typed_response_promise<kv_entry> promise);
+
+  void read_key(const std::string& bucket, const std::string& key,
+                caf::typed_response_promise<kv_entry> promise);
+
   caf::result<uint64_t> put(kv_write& what);
 
   void write(kv_write what, caf::typed_response_promise<uint64_t> promise);
@@ -112,6 +119,9 @@ private:
   /// nobody and, since we and other replicas may listen on its subject, not
   /// even refused for want of listeners.
   std::set<std::string> buckets_;
+  /// Buckets known to hold something. nats-server 2.9.10 dies of a read from a
+  /// stream that is just being made, but tells about it without harm.
+  std::set<std::string> readable_;
   /// By the subject on which the key is written.
   std::map<std::string, followed_key> followed_;
 };

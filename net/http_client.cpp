@@ -251,8 +251,15 @@ caf::expected<http_answer> http_client::send(const http_request& request) {
   };
   httplib::Response head;
   auto problem = httplib::Error::Success;
+  auto sent = false;
   guard_->start(request.deadline);
-  auto sent = connection_->send(message, head, problem);
+  try {
+    sent = connection_->send(message, head, problem);
+  } catch (...) {
+    guard_->stop();
+    close();
+    throw;
+  }
   auto late = guard_->stop();
   // A body without a length ends where the connection does, so one that we cut
   // looks complete.

@@ -36,6 +36,7 @@ kv_listener_actor::behavior_type listener(kv_listener_actor::pointer,
 
 struct fixture : deterministic {
   fixture() {
+    bucket_exists();
     store = spawn(kv_store, bus, kv_store_config{});
     run();
   }
@@ -46,7 +47,8 @@ struct fixture : deterministic {
   }
 
   void bucket_exists() {
-    bus_script->on(info_subject).answer({R"({"config":{"name":"KV_b"}})"});
+    bus_script->on(info_subject)
+      .answer({R"({"config":{"name":"KV_b"},"state":{"last_seq":9}})"});
     bus_script->on(create_subject);
   }
 
@@ -97,8 +99,33 @@ TEST_CASE_FIXTURE(fixture, "no key and no bucket are no error when reading") {
   CHECK(get()->value->revision == 0);
 }
 
+TEST_CASE_FIXTURE(fixture, "a bucket is not read before it holds something") {
+  bus_script->on(get_subject).answer(entry(7, "aGVsbG8="));
+  bus_script->on(info_subject).answer(no_stream);
+  CHECK(get()->value->revision == 0);
+  bus_script->on(info_subject).answer({R"({"state":{"last_seq":0}})"});
+  CHECK(get()->value->revision == 0);
+  bus_script->on(info_subject).answer({"rubbish"});
+  CHECK(get()->code() == ec::bad_reply);
+  bus_script->on(info_subject).fail(ec::timeout);
+  CHECK(get()->code() == ec::timeout);
+  CHECK(bus_script->on(get_subject).calls() == 0);
+  bucket_exists();
+  CHECK(get()->value->revision == 7);
+  auto looks = bus_script->on(info_subject).calls();
+  CHECK(get()->value->revision == 7);
+  CHECK(bus_script->on(info_subject).calls() == looks);
+  // One that is gone may be made anew.
+  bus_script->on(get_subject).answer(no_stream);
+  get();
+  get();
+  CHECK(bus_script->on(info_subject).calls() == looks + 1);
+}
+
 TEST_CASE_FIXTURE(fixture, "errors while reading are told apart") {
+  bus_script->subjects.erase(info_subject);
   CHECK(get()->code() == ec::disconnected); // no JetStream at all
+  bucket_exists();
   bus_script->on(get_subject).answer({"rubbish"});
   CHECK(get()->code() == ec::bad_reply);
   bus_script->on(get_subject).answer({"{}"});

@@ -104,6 +104,8 @@ void nats_server::kill() {
 
 void nats_server::pause() {
   ::kill(pid_, SIGSTOP);
+  // It goes on until the signal has reached it.
+  ::waitpid(pid_, nullptr, WUNTRACED);
 }
 
 void nats_server::resume() {
