@@ -10,6 +10,7 @@
 #include "gpu/kubernetes.hpp"
 #include "gpu/none.hpp"
 #include "gpu/nvml.hpp"
+#include "host/host_name.hpp"
 #include "logs/jetstream.hpp"
 #include "logs/opensearch.hpp"
 #include "nats/backend.hpp"
@@ -145,16 +146,18 @@ std::vector<child_spec> edges(const gateway_config& config,
   result.push_back(child<gpu_probe_actor>(
     "gpu-probe", &gateway_actors::gpu_probe, [=](auto& sys, auto&) {
       // All but the last one block: detached.
-      switch (gpu_source(config.gpu)) {
+      switch (config.gpu.source) {
         case gpu_config::kind::file:
           return sys.template spawn<caf::detached>(gpu::file, config.gpu.file);
         case gpu_config::kind::kubernetes:
           return sys.template spawn<caf::detached>(
             gpu::kubernetes, gpu::kubernetes_probe_config{
                                config.gpu.kubernetes, longest_look(config)});
-        case gpu_config::kind::nvml:
-          return sys.template spawn<caf::detached>(gpu::nvml,
-                                                   gpu::nvml_config{});
+        case gpu_config::kind::nvml: {
+          gpu::nvml_config cfg;
+          cfg.node = host_name();
+          return sys.template spawn<caf::detached>(gpu::nvml, std::move(cfg));
+        }
         default:
           return sys.spawn(gpu::none, caf::unit);
       }
@@ -188,7 +191,7 @@ std::vector<child_spec> domain(const gateway_config& config) {
       gpu_info_config cfg;
       cfg.request_timeout = request;
       cfg.look_timeout = request;
-      switch (gpu_source(config.gpu)) {
+      switch (config.gpu.source) {
         case gpu_config::kind::file:
           // Whoever wrote the file knows what to list.
           cfg.listed.clear();
@@ -235,8 +238,11 @@ std::vector<child_spec> domain(const gateway_config& config) {
 std::vector<child_spec>
 gateway_children(const gateway_config& config,
                  std::function<void(std::string)> give_up) {
-  auto result = edges(config, std::move(give_up));
-  for (auto& spec : domain(config))
+  auto resolved = config;
+  // Once: asking for a driver may take a while.
+  resolved.gpu.source = gpu_source(config.gpu);
+  auto result = edges(resolved, std::move(give_up));
+  for (auto& spec : domain(resolved))
     result.push_back(std::move(spec));
   return result;
 }

@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/log.hpp"
+#include "host/host_name.hpp"
 #include "nats/json.hpp"
 
 #include <nlohmann/json.hpp>
@@ -30,10 +31,8 @@ std::string encode_lease(const std::string& owner, bool released) {
 } // namespace
 
 std::string replica_id() {
-  char host[256] = {};
-  gethostname(host, sizeof(host) - 1);
   std::random_device random;
-  return std::string{host} + '-' + std::to_string(getpid()) + '-'
+  return host_name() + '-' + std::to_string(getpid()) + '-'
          + std::to_string(random());
 }
 

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <unistd.h>
+
+#include <string>
+
+namespace aiops {
+
+/// The name of this machine; empty when it cannot be told.
+inline std::string host_name() {
+  char buffer[256] = {};
+  if (::gethostname(buffer, sizeof(buffer) - 1) != 0)
+    return {};
+  return buffer;
+}
+
+} // namespace aiops
