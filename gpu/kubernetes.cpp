@@ -209,7 +209,8 @@ caf::error kubernetes_state::list(what kind) {
                                        "expire before they are read");
 }
 
-caf::expected<http_answer> kubernetes_state::ask(const std::string& target) {
+caf::expected<outbound_answer>
+kubernetes_state::ask(const std::string& target) {
   auto answer = send(target);
   if (!answer || answer->status != unauthorized || access_->token_file.empty())
     return answer;
@@ -219,12 +220,13 @@ caf::expected<http_answer> kubernetes_state::ask(const std::string& target) {
   return token_ == refused ? answer : send(target);
 }
 
-caf::expected<http_answer> kubernetes_state::send(const std::string& target) {
-  http_request request{.target = target,
-                       .bearer_token = token_,
-                       .max_body = config_.max_page,
-                       .padding = kubernetes_inventory::padding,
-                       .deadline = deadline_};
+caf::expected<outbound_answer>
+kubernetes_state::send(const std::string& target) {
+  outbound_request request{.target = target,
+                           .bearer_token = token_,
+                           .max_body = config_.max_page,
+                           .padding = kubernetes_inventory::padding,
+                           .deadline = deadline_};
   auto answer = client_->send(request);
   // The server may have ended a connection that idled just as we used it.
   if (!answer && code_of(answer.error()) == ec::bad_reply)
@@ -233,7 +235,7 @@ caf::expected<http_answer> kubernetes_state::send(const std::string& target) {
 }
 
 caf::error kubernetes_state::refusal(what kind,
-                                     const http_answer& answer) const {
+                                     const outbound_answer& answer) const {
   auto text = access_->url + " refused to list "
               + (kind == what::nodes ? "nodes" : "pods") + " ("
               + std::to_string(answer.status) + ")";

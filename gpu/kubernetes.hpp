@@ -72,12 +72,12 @@ private:
   caf::error list(what kind);
 
   /// Asks for one page. A refusal is an answer.
-  caf::expected<http_answer> ask(const std::string& target);
+  caf::expected<outbound_answer> ask(const std::string& target);
 
   /// Asks again when the connection was not what it seemed.
-  caf::expected<http_answer> send(const std::string& target);
+  caf::expected<outbound_answer> send(const std::string& target);
 
-  caf::error refusal(what kind, const http_answer& answer) const;
+  caf::error refusal(what kind, const outbound_answer& answer) const;
 
   void report_pods(bool listed);
 

@@ -20,7 +20,7 @@ struct opensearch_request {
   std::chrono::steady_clock::time_point deadline;
 };
 
-using opensearch_answer = http_answer;
+using opensearch_answer = outbound_answer;
 
 /// A connection to one node.
 class opensearch_client {

@@ -203,7 +203,8 @@ void http_client::release() {
   std::string{}.swap(body_);
 }
 
-caf::expected<http_answer> http_client::send(const http_request& request) {
+caf::expected<outbound_answer>
+http_client::send(const outbound_request& request) {
   auto remaining = std::chrono::ceil<milliseconds>(request.deadline
                                                    - steady_clock::now());
   if (remaining.count() <= 0)
@@ -282,11 +283,12 @@ caf::expected<http_answer> http_client::send(const http_request& request) {
   }
   auto size = body_.size();
   body_.append(request.padding, '\0');
-  return http_answer{head.status, head.get_header_value("Retry-After"),
-                     std::string_view{body_}.substr(0, size)};
+  return outbound_answer{head.status, head.get_header_value("Retry-After"),
+                         std::string_view{body_}.substr(0, size)};
 }
 
-caf::error http_client::failure(int library_error, const http_request& request,
+caf::error http_client::failure(int library_error,
+                                const outbound_request& request,
                                 bool late) const {
   using httplib::Error;
   auto fail = [&](ec code, const std::string& what) {

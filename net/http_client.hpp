@@ -45,7 +45,7 @@ struct http_client_config {
   std::filesystem::path key_file = {};
 };
 
-struct http_request {
+struct outbound_request {
   std::string method = "GET";
   std::string target;
   std::string body = {};
@@ -60,7 +60,7 @@ struct http_request {
   std::chrono::steady_clock::time_point deadline = {};
 };
 
-struct http_answer {
+struct outbound_answer {
   /// HTTP status, whichever it is.
   int status = 0;
   /// The header `Retry-After`; empty when there is none.
@@ -87,7 +87,7 @@ public:
   /// `disconnected` without a connection, `timeout` when the time is over,
   /// `bad_reply` when the answer breaks off, `too_large` above the cap. The
   /// one thing not bounded by the deadline is the look-up of the host's name.
-  caf::expected<http_answer> send(const http_request& request);
+  caf::expected<outbound_answer> send(const outbound_request& request);
 
   /// Ends the connection. The next one reads the certificates again.
   void close();
@@ -100,7 +100,7 @@ private:
 
   caf::error open();
 
-  caf::error failure(int library_error, const http_request& request,
+  caf::error failure(int library_error, const outbound_request& request,
                      bool late) const;
 
   http_client_config config_;
