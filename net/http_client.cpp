@@ -44,8 +44,7 @@ bool present_certificate(SSL_CTX* context, const std::filesystem::path& cert,
   auto good = SSL_CTX_use_certificate_chain_file(context, cert.c_str()) == 1
               && SSL_CTX_use_PrivateKey_file(context, key.c_str(),
                                              SSL_FILETYPE_PEM)
-                   == 1
-              && SSL_CTX_check_private_key(context) == 1;
+                   == 1;
   ERR_clear_error();
   return good;
 }

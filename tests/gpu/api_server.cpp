@@ -155,9 +155,9 @@ void api_server::list(const httplib::Request& request,
   response.set_content(list_json(items, more), "application/json");
 }
 
-void api_server::wait_for_end() {
+bool api_server::pause(std::chrono::milliseconds time) {
   std::unique_lock guard{mutex_};
-  ended_.wait(guard, [this] { return ending_; });
+  return !ended_.wait_for(guard, time, [this] { return ending_; });
 }
 
 std::vector<std::string> api_server::requests() const {

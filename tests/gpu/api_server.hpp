@@ -2,6 +2,7 @@
 
 #include <httplib.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
@@ -87,8 +88,8 @@ public:
   /// Answers from the lists, page by page.
   void list(const httplib::Request& request, httplib::Response& response);
 
-  /// Blocks until the server ends.
-  void wait_for_end();
+  /// Blocks for so long; false when the server ended meanwhile.
+  bool pause(std::chrono::milliseconds time);
 
   /// Path and parameters of all requests.
   std::vector<std::string> requests() const;

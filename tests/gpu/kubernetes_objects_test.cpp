@@ -199,7 +199,7 @@ TEST_CASE("GPUs that are shared by time are told by the labels") {
   auto kind = [](const std::string& labels, const std::string& resource) {
     return gpus_of(labels, '"' + resource + R"(":"40")").at(0).kind;
   };
-  CHECK(kind(R"("nvidia.com/gpu.replicas":"10")", "nvidia.com/gpu")
+  CHECK(kind(R"("nvidia.com/gpu.replicas":"2")", "nvidia.com/gpu")
         == gpu_kind::shared);
   for (auto strategy : {"time-slicing", "mps"})
     CHECK(kind(R"("nvidia.com/gpu.sharing-strategy":")" + std::string{strategy}
