@@ -100,18 +100,18 @@ bool log_history_points::trim(time_point now, size_t max_bytes) {
 cluster_history log_history_points::of(const std::string& cluster_id) const {
   cluster_history result{cluster_id, {}};
   const std::vector<std::string>* ids = nullptr;
-  std::optional<size_t> place;
+  size_t place = 0;
   for (auto& [interval, x] : columns_) {
     if (x.ids.get() != ids) {
       ids = x.ids.get();
       auto i = std::lower_bound(ids->begin(), ids->end(), cluster_id);
-      place.reset();
-      if (i != ids->end() && *i == cluster_id)
-        place = static_cast<size_t>(i - ids->begin());
+      auto found = i != ids->end() && *i == cluster_id;
+      // One past the last: not in these.
+      place = found ? static_cast<size_t>(i - ids->begin()) : ids->size();
     }
-    if (place)
+    if (place < x.counts.size())
       result.points.push_back(
-        {time_point{history_interval * interval}, x.counts[*place]});
+        {time_point{history_interval * interval}, x.counts[place]});
   }
   return result;
 }

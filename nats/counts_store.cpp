@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/log.hpp"
+#include "nats/counts_history.hpp"
 #include "nats/json.hpp"
 #include "nats/subjects.hpp"
 
@@ -48,13 +49,6 @@ std::optional<uint64_t> term_of(std::string_view key) {
   if (error != std::errc{} || end == key.data() + key.size() || *end != '.')
     return std::nullopt;
   return result;
-}
-
-std::chrono::system_clock::time_point
-interval_of(std::chrono::system_clock::time_point when) {
-  return std::chrono::floor<std::chrono::minutes>(when)
-         - (std::chrono::floor<std::chrono::minutes>(when).time_since_epoch()
-            % history_interval);
 }
 
 } // namespace
@@ -251,7 +245,9 @@ void counts_store_state::published(const publication_ptr& what,
   retire(what->prefix);
   if (swept_term_ != what->term)
     sweep(what->term);
-  put_history(what);
+  write_history(access(own_bucket), own_bucket, *what->counts,
+                cfg_.wall_clock(), what->limit,
+                [this, term = what->term] { return holds(term); });
 }
 
 void counts_store_state::failed(const publication_ptr& what, caf::error err) {
@@ -438,114 +434,17 @@ void counts_store_state::tell() {
 
 // -- history ------------------------------------------------------------------
 
-namespace {
-
-size_t slot_of(std::chrono::system_clock::time_point at) {
-  return static_cast<size_t>(at.time_since_epoch() / history_interval)
-         % history_length;
-}
-
-/// Sums that are read of the history; with more clusters than that has room
-/// for, the oldest intervals are left out.
-constexpr size_t most_sums = 500'000;
-
-/// Reads the slots from the newest on, so many at a time.
-struct history_read : std::enable_shared_from_this<history_read> {
-  key_access keys;
-  std::function<void(caf::expected<std::vector<history_point>>)> done;
-  size_t window = 0;
-  std::vector<std::pair<size_t, size_t>> queue;
-  size_t in_flight = 0;
-  /// By slot: parts come in any order.
-  std::map<size_t, history_point> points;
-  size_t sums = 0;
-
-  void proceed() {
-    while (done && in_flight < window && !queue.empty()) {
-      auto [slot, part] = queue.back();
-      queue.pop_back();
-      ++in_flight;
-      keys.get(subjects::history_key(slot, part),
-               [self = shared_from_this(), slot = slot,
-                part = part](const caf::expected<kv_entry>& got) {
-                 self->take(slot, part, got);
-               });
-    }
-    if (done && in_flight == 0 && queue.empty()) {
-      std::vector<history_point> result;
-      for (auto& [slot, point] : points)
-        result.push_back(std::move(point));
-      std::exchange(done, nullptr)(std::move(result));
-    }
-  }
-
-  void take(size_t slot, size_t part, const caf::expected<kv_entry>& got) {
-    --in_flight;
-    if (!done)
-      return;
-    if (!got)
-      return std::exchange(done, nullptr)(got.error());
-    if (got->revision != 0) {
-      constexpr size_t most_parts = 1000;
-      auto& point = points[slot];
-      auto before = point.log_counts.size();
-      auto parts = decode_history(got->value, point);
-      sums += point.log_counts.size() - before;
-      if (sums > most_sums)
-        queue.clear();
-      if (part == 0 && parts)
-        for (size_t i = 1; i < std::min(*parts, most_parts); ++i)
-          queue.emplace_back(slot, i);
-    }
-    proceed();
-  }
-};
-
-} // namespace
-
 caf::result<std::vector<history_point>> counts_store_state::get_history() {
   auto promise = self_->make_response_promise<std::vector<history_point>>();
-  auto job = std::make_shared<history_read>();
-  job->keys = access(own_bucket);
-  job->window = cfg_.window;
-  job->done = [promise](caf::expected<std::vector<history_point>> got) mutable {
+  auto done = [promise](caf::expected<std::vector<history_point>> got) mutable {
     if (got)
       promise.deliver(std::move(*got));
     else
       promise.deliver(std::move(got.error()));
   };
-  auto newest = slot_of(cfg_.wall_clock());
-  for (size_t i = 1; i <= history_length; ++i)
-    job->queue.emplace_back((newest + i) % history_length, 0);
-  job->proceed();
+  read_history(access(own_bucket), cfg_.wall_clock(), cfg_.window,
+               std::move(done));
   return promise;
-}
-
-void counts_store_state::put_history(const publication_ptr& what) {
-  history_point point;
-  point.at = interval_of(cfg_.wall_clock());
-  for (auto& [id, cluster] : what->counts->clusters)
-    point.log_counts.emplace(id, cluster->value().log_count());
-  auto values = encode_history(point, what->limit);
-  auto slot = slot_of(point.at);
-  for (size_t i = 0; i < values.size(); ++i) {
-    auto key = subjects::history_key(slot, i);
-    auto write = [this, key, term = what->term, value = std::move(values[i])](
-                   const caf::expected<kv_entry>& old) {
-      // Best effort: the next counts come soon. Over the revision just read,
-      // so that one who stood still replaces nothing newer.
-      if (!old || !holds(term))
-        return;
-      access(own_bucket)
-        .put({own_bucket, key, value, old->revision},
-             [](const caf::expected<uint64_t>& got) {
-               if (!got)
-                 log::debug(name, "cannot store the history",
-                            {{"reason", text_of(got.error())}});
-             });
-    };
-    access(own_bucket).get(key, std::move(write));
-  }
 }
 
 internal_counts_store_actor::behavior_type counts_store(

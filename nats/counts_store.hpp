@@ -129,8 +129,6 @@ private:
 
   caf::result<std::vector<history_point>> get_history();
 
-  void put_history(const publication_ptr& what);
-
   internal_counts_store_actor::pointer self_;
   bus_actor bus_;
   kv_store_actor kv_store_;

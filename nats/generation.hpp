@@ -3,6 +3,7 @@
 #include "actors/error.hpp"
 #include "actors/messages.hpp"
 #include "nats/counts_json.hpp"
+#include "nats/key_access.hpp"
 
 #include <functional>
 #include <memory>
@@ -11,14 +12,6 @@
 #include <vector>
 
 namespace aiops {
-
-/// Access to the keys of one bucket. The answers arrive later.
-struct key_access {
-  std::function<void(std::string, std::function<void(caf::expected<kv_entry>)>)>
-    get;
-  std::function<void(kv_write, std::function<void(caf::expected<uint64_t>)>)>
-    put;
-};
 
 /// Writes counts as one generation of shards: `begin`, the shards, their index,
 /// the manifest. Holds only as many of the values at a time as are on their
