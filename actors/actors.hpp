@@ -116,7 +116,7 @@ using counts_store_actor = typed_actor<
   // Stores counts of any size, and their sums as the latest history; answers
   // how they stand in the store. `conflict` unless we hold the lease.
   caf::result<stored_breakdown>(put_atom, breakdown_ptr),
-  // Tells all replicas why the counts cannot be renewed (empty: they can).
+  // Tells all replicas why the counts cannot be renewed, until they are.
   caf::result<void>(put_atom, std::string),
   // Answers the history, in any order.
   caf::result<std::vector<history_point>>(get_atom),

@@ -221,7 +221,6 @@ void log_aggregation_state::succeeded(stored_breakdown counts) {
   failure_.clear();
   succeeded_once_ = true;
   update(std::move(counts));
-  share_failure();
   next_aggregation_ = started_ + cfg_.interval;
   wake_at(*next_aggregation_);
 }
@@ -240,7 +239,9 @@ void log_aggregation_state::failed(const caf::error& err) {
   if (++failures_ == noteworthy)
     log::warning(name, "cannot count the logs", {{"reason", text_of(err)}});
   failure_ = text_of(err);
-  share_failure();
+  // For the other replicas; new counts end it.
+  if (failure_ != counts_.failure)
+    caf::anon_send(store_, put_atom_v, failure_);
   if (succeeded_once_) {
     next_aggregation_ = started_ + cfg_.interval;
   } else {
@@ -248,11 +249,6 @@ void log_aggregation_state::failed(const caf::error& err) {
     next_aggregation_ = self_->clock().now() + backoff_;
   }
   wake_at(*next_aggregation_);
-}
-
-void log_aggregation_state::share_failure() {
-  if (failure_ != counts_.failure)
-    caf::anon_send(store_, put_atom_v, failure_);
 }
 
 void log_aggregation_state::wake_at(clock::time_point when) {

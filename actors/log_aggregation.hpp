@@ -105,9 +105,6 @@ private:
 
   void failed(const caf::error& err);
 
-  /// Tells the other replicas why the counts cannot be renewed.
-  void share_failure();
-
   /// Sees to it that `tick` looks at the clock again then.
   void wake_at(clock::time_point when);
 

@@ -237,7 +237,8 @@ void counts_store_state::published(const publication_ptr& what,
       generations_.push_back(prefix_of(*key));
   root_ = kv_entry{what->value, revision, {}};
   own_ = true;
-  failure_.clear();
+  // Whoever failed, and whichever replica told: it is over.
+  put_failure({});
   shown_.reset();
   current_ = stored_breakdown{what->counts, revision, cfg_.wall_clock(), {}};
   tell();

@@ -428,6 +428,15 @@ TEST_CASE_FIXTURE(fixture, "the failure of counting reaches all replicas") {
   CHECK(b.last().failure.empty());
   auto c = start("c");
   CHECK(c.last().failure.empty());
+  // New counts end it too, whoever told of it.
+  ask(a.handle, put_atom_v, std::string{"no connection to OpenSearch"});
+  take_lease(a);
+  give_lease(b, 7);
+  CHECK(b.last().failure == "no connection to OpenSearch");
+  ask(b.handle, put_atom_v, counts(1, 1, 6));
+  CHECK(b.last().failure.empty());
+  CHECK(c.last().failure.empty());
+  CHECK(all_are(*c.last().value, 6));
 }
 
 // -- history ------------------------------------------------------------------
