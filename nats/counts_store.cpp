@@ -278,10 +278,15 @@ void counts_store_state::put_failure(const std::string& text) {
   auto value = dump_json(nlohmann::json{{"failure", text}});
   access(own_bucket)
     .put({own_bucket, failure_key, std::move(value), failure_revision_},
-         [](const caf::expected<uint64_t>& got) {
-           if (!got)
+         [this, text](const caf::expected<uint64_t>& got) {
+           if (!got) {
              log::debug(name, "cannot share the failure of counting",
                         {{"reason", text_of(got.error())}});
+             return;
+           }
+           // Word of it may come after the next counts.
+           failure_ = text;
+           failure_revision_ = *got;
          });
 }
 

@@ -83,43 +83,50 @@ bus_request kv_store_state::request(std::string subject,
 
 // -- reading and writing ------------------------------------------------------
 
-caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
-                                          const std::string& key) {
-  auto promise = self_->make_response_promise<kv_entry>();
-  if (readable_.count(bucket) > 0)
-    read_key(bucket, key, promise);
-  else
-    look_into_bucket(bucket, key, promise);
-  return promise;
-}
-
-void kv_store_state::look_into_bucket(
-  const std::string& bucket, const std::string& key,
-  caf::typed_response_promise<kv_entry> promise) {
-  auto what = "looking into the bucket " + bucket;
-  auto ask = request(
-    subjects::jetstream_api("STREAM.INFO", subjects::kv_stream(bucket)), {});
+template <class T, class OnAnswer>
+caf::result<T> kv_store_state::manage(std::string_view verb,
+                                      const std::string& bucket,
+                                      std::string payload, OnAnswer on_answer) {
+  auto promise = self_->make_response_promise<T>();
+  auto deed = std::string{verb} + " of the bucket " + bucket;
+  auto ask = request(subjects::jetstream_api(verb, subjects::kv_stream(bucket)),
+                     std::move(payload));
   self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
     .then(
-      [this, promise, what, bucket, key](const bus_reply& reply) mutable {
+      [promise, deed, on_answer](const bus_reply& reply) mutable {
         auto answer = parse_json(reply.payload);
         auto result = jetstream_error_of(answer);
-        auto state = answer.is_object() ? answer.find("state") : answer.end();
-        if (result.error == jetstream_error::stream_not_found) {
-          promise.deliver(kv_entry{});
-        } else if (result.error != 0) {
-          promise.deliver(failure(result, what));
-        } else if (state == answer.end()
-                   || integer_at(*state, "last_seq") == 0) {
-          promise.deliver(kv_entry{});
-        } else {
-          readable_.insert(bucket);
-          read_key(bucket, key, promise);
-        }
+        if (result.error == jetstream_error::stream_not_found)
+          promise.deliver(T{});
+        else if (result.error != 0)
+          promise.deliver(failure(result, deed));
+        else
+          on_answer(answer, promise);
       },
       [promise](const caf::error& err) mutable {
         promise.deliver(explain(err));
       });
+  return promise;
+}
+
+caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
+                                          const std::string& key) {
+  if (readable_.count(bucket) > 0) {
+    auto promise = self_->make_response_promise<kv_entry>();
+    read_key(bucket, key, promise);
+    return promise;
+  }
+  return manage<kv_entry>(
+    "STREAM.INFO", bucket, {},
+    [this, bucket, key](const nlohmann::json& answer, auto promise) {
+      auto state = answer.find("state");
+      if (state == answer.end() || integer_at(*state, "last_seq") == 0) {
+        promise.deliver(kv_entry{});
+        return;
+      }
+      readable_.insert(bucket);
+      read_key(bucket, key, promise);
+    });
 }
 
 void kv_store_state::read_key(const std::string& bucket, const std::string& key,
@@ -186,39 +193,13 @@ void kv_store_state::write(kv_write what,
       });
 }
 
-template <class T, class OnAnswer>
-caf::result<T> kv_store_state::manage(std::string_view verb,
-                                      const std::string& bucket,
-                                      std::string payload, OnAnswer on_answer) {
-  auto promise = self_->make_response_promise<T>();
-  auto deed = std::string{verb} + " of the bucket " + bucket;
-  auto ask = request(subjects::jetstream_api(verb, subjects::kv_stream(bucket)),
-                     std::move(payload));
-  self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
-    .then(
-      [promise, deed, on_answer](const bus_reply& reply) mutable {
-        auto answer = parse_json(reply.payload);
-        auto result = jetstream_error_of(answer);
-        if (result.error == jetstream_error::stream_not_found)
-          promise.deliver(T{});
-        else if (result.error != 0)
-          promise.deliver(failure(result, deed));
-        else
-          promise.deliver(on_answer(answer));
-      },
-      [promise](const caf::error& err) mutable {
-        promise.deliver(explain(err));
-      });
-  return promise;
-}
-
 caf::result<uint64_t> kv_store_state::remove(const std::string& bucket,
                                              const std::string& pattern) {
-  return manage<uint64_t>("STREAM.PURGE", bucket, encode_purge(bucket, pattern),
-                          [](const nlohmann::json& answer) {
-                            return static_cast<uint64_t>(
-                              integer_at(answer, "purged"));
-                          });
+  return manage<uint64_t>(
+    "STREAM.PURGE", bucket, encode_purge(bucket, pattern),
+    [](const nlohmann::json& answer, auto promise) {
+      promise.deliver(static_cast<uint64_t>(integer_at(answer, "purged")));
+    });
 }
 
 caf::result<std::vector<std::string>>
@@ -226,16 +207,15 @@ kv_store_state::list(const std::string& bucket, const std::string& pattern) {
   return manage<std::vector<std::string>>(
     "STREAM.INFO", bucket, encode_list(bucket, pattern),
     [skip = subjects::kv_subject(bucket, "").size()](
-      const nlohmann::json& answer) {
+      const nlohmann::json& answer, auto promise) {
       std::vector<std::string> keys;
       auto state = answer.find("state");
-      if (state == answer.end() || !state->is_object())
-        return keys;
       // Absent when nothing matches.
-      if (auto i = state->find("subjects"); i != state->end())
-        for (auto& [subject, count] : i->items())
-          keys.push_back(subject.substr(std::min(skip, subject.size())));
-      return keys;
+      if (state != answer.end() && state->is_object())
+        if (auto i = state->find("subjects"); i != state->end())
+          for (auto& [subject, count] : i->items())
+            keys.push_back(subject.substr(std::min(skip, subject.size())));
+      promise.deliver(std::move(keys));
     });
 }
 

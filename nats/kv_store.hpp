@@ -64,10 +64,6 @@ private:
 
   caf::result<kv_entry> get(const std::string& bucket, const std::string& key);
 
-  /// Reads only if there is something to read.
-  void look_into_bucket(const std::string& bucket, const std::string& key,
-                        caf::typed_response_promise<kv_entry> promise);
-
   void read_key(const std::string& bucket, const std::string& key,
                 caf::typed_response_promise<kv_entry> promise);
 
@@ -81,8 +77,9 @@ private:
   caf::result<std::vector<std::string>> list(const std::string& bucket,
                                              const std::string& pattern);
 
-  /// Asks JetStream about the stream behind a bucket. A stream that is not
-  /// there has nothing, which is `T{}`.
+  /// Asks JetStream about the stream behind a bucket; `on_answer` gets the
+  /// answer and the promise. A stream that is not there has nothing, which is
+  /// `T{}`.
   template <class T, class OnAnswer>
   caf::result<T> manage(std::string_view verb, const std::string& bucket,
                         std::string payload, OnAnswer on_answer);

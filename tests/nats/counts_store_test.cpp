@@ -439,6 +439,18 @@ TEST_CASE_FIXTURE(fixture, "the failure of counting reaches all replicas") {
   CHECK(all_are(*c.last().value, 6));
 }
 
+TEST_CASE_FIXTURE(fixture, "new counts end a failure of which no word came "
+                           "back yet") {
+  auto a = start("a");
+  give_lease(a, 5);
+  memory->quiet = true;
+  ask(a.handle, put_atom_v, std::string{"no connection to OpenSearch"});
+  CHECK(*memory->value(own_bucket, "counts.failure")
+        == R"({"failure":"no connection to OpenSearch"})");
+  CHECK(ask(a.handle, put_atom_v, counts(1, 1, 6))->value);
+  CHECK(*memory->value(own_bucket, "counts.failure") == R"({"failure":""})");
+}
+
 // -- history ------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "each interval's last sums are kept") {
