@@ -10,32 +10,107 @@
 
 namespace aiops {
 
+// -- listeners ----------------------------------------------------------------
+
+/// Whoever follows the training book.
+using book_listener_actor = typed_actor<
+  // The book as it stands now; sent at once when it is known, then after every
+  // change.
+  caf::result<void>(update_atom, stored_book)>;
+
+/// Whoever follows all changes.
+using event_listener_actor = typed_actor<
+  // Something changed.
+  caf::result<void>(update_atom, event_value)>;
+
+/// Whoever follows the counts in the store.
+using breakdown_listener_actor = typed_actor<
+  // The counts as they stand now; sent at once, then after every change.
+  caf::result<void>(update_atom, stored_breakdown)>;
+
+/// Whoever acts only while it holds a lease.
+using lease_listener_actor = typed_actor<
+  // How the lease stands; sent at once, after every change and renewal.
+  caf::result<void>(update_atom, lease_status)>;
+
+/// Whoever follows the connection to NATS.
+using bus_listener_actor = typed_actor<
+  // How it stands; sent at once, then after every change.
+  caf::result<void>(update_atom, bus_status)>;
+
 // -- the domain ---------------------------------------------------------------
 
 /// TRAINING submits watchlists to the training backend, one after another.
 using training_actor = typed_actor<
-  // Submits the whole watchlist and answers the backend's words. An empty
-  // list resets the model. The first statistics of a training are on their
-  // way to TRAINING STATUS before the answer leaves.
-  caf::result<training_result>(train_atom, workload_list)>;
+  // Submits the whole watchlist, or says what that would do. An empty list
+  // resets the model. The job is stored before the backend is asked, and how
+  // that went before the answer leaves.
+  caf::result<training_result>(train_atom, training_request)>;
+
+/// TRAINING JOBS holds the book of jobs: makes every change to it, one after
+/// another, each over the revision that it was judged by.
+using training_jobs_actor = typed_actor<
+  // Makes a change and answers when it is stored; `conflict` when the book
+  // does not allow it.
+  caf::result<book_update>(put_atom, job_change),
+  // Gives up the job and forgets what is stored of it, for other programs too.
+  // May be repeated.
+  caf::result<stored_book>(delete_atom),
+  // Reads the book; concurrent callers share one read.
+  caf::result<stored_book>(get_atom),
+  // Answers the last 100 jobs, the newest first.
+  caf::result<snapshot_ptr<job_list>>(list_atom),
+  // Keeps the listener informed until it goes down.
+  caf::result<void>(subscribe_atom, book_listener_actor),
+  // The store's book changed.
+  caf::result<void>(update_atom, stored_book),
+  // INTERNAL: time to look whether the job has stalled.
+  caf::result<void>(tick_atom)>;
 
 /// TRAINING STATUS knows how far the training is.
 using training_status_actor = typed_actor<
-  // Asks backend and store, after the end of every put that came before;
-  // concurrent callers share one request in flight.
+  // What the compatibility surface shows. Asks backend and store, after the
+  // end of every put that came before; concurrent callers share one request
+  // in flight.
   caf::result<snapshot_ptr<model_status>>(get_atom),
-  // Stores progress. The answer means that it is stored.
-  caf::result<void>(put_atom, training_statistics),
-  // Stores progress if the revision still is the given one; a conflict means
-  // that newer progress is there: fine.
-  caf::result<void>(put_atom, training_statistics, uint64_t),
-  // Stores the progress that comes with a status, if any.
-  caf::result<void>(put_atom, model_status_update)>;
+  // Everything, as known without asking anybody.
+  caf::result<snapshot_ptr<training_overview>>(status_atom),
+  // Stores progress. The answer means that it is stored; `conflict` that it is
+  // about an older job.
+  caf::result<void>(put_atom, job_progress),
+  // The book changed.
+  caf::result<void>(update_atom, stored_book),
+  // The connection to NATS changed.
+  caf::result<void>(update_atom, bus_status),
+  // INTERNAL: time to ask the backend.
+  caf::result<void>(tick_atom)>;
 
 /// WATCHLIST knows the workloads of the last submission.
 using watchlist_actor = typed_actor<
   // Asks the backend; concurrent callers share one request in flight.
-  caf::result<snapshot_ptr<workload_list>>(get_atom)>;
+  caf::result<snapshot_ptr<workload_list>>(get_atom),
+  // As last submitted by a gateway, from memory.
+  caf::result<snapshot_ptr<watchlist_overview>>(status_atom),
+  // The book changed.
+  caf::result<void>(update_atom, stored_book)>;
+
+/// TRAINING HOOKS tells the world about jobs that have ended, each at least
+/// once, while this replica holds the lease on that.
+using training_hooks_actor = typed_actor<
+  // The book changed.
+  caf::result<void>(update_atom, stored_book),
+  // The lease changed hands or was renewed.
+  caf::result<void>(update_atom, lease_status),
+  // INTERNAL: time to try again.
+  caf::result<void>(tick_atom)>;
+
+/// EVENTS hands changes to whoever follows them.
+using events_actor = typed_actor<
+  // Something is like this now; told again only when it differs.
+  caf::result<void>(update_atom, event_value),
+  // Tells the listener how everything stands and then every change, until it
+  // goes down.
+  caf::result<void>(subscribe_atom, event_listener_actor)>;
 
 /// GPU INFO knows which GPUs there are.
 using gpu_info_actor = typed_actor<
@@ -69,16 +144,6 @@ using log_history_actor = typed_actor<
   // INTERNAL: time to read the store's history again.
   caf::result<void>(tick_atom)>;
 
-/// Whoever follows the counts in the store.
-using breakdown_listener_actor = typed_actor<
-  // The counts as they stand now; sent at once, then after every change.
-  caf::result<void>(update_atom, stored_breakdown)>;
-
-/// Whoever acts only while it holds a lease.
-using lease_listener_actor = typed_actor<
-  // How the lease stands; sent at once, after every change and renewal.
-  caf::result<void>(update_atom, lease_status)>;
-
 /// LEASE competes with other replicas for a task that one does at a time.
 using lease_actor = typed_actor<
   // Keeps the listener informed until it goes down.
@@ -93,23 +158,47 @@ using supervisor_actor = typed_actor<
 
 // -- the edges ----------------------------------------------------------------
 
-/// BACKEND speaks to the training services.
+/// BACKEND speaks to the training services, in one of their protocols.
 using backend_actor = typed_actor<
-  // Submits the watchlist; answers the backend's words within the timeout.
-  caf::result<std::string>(train_atom, workload_list, caf::timespan),
+  // Submits a watchlist; answers the backend's words within the timeout. What
+  // the backend has to find in the store is stored before, and taken back when
+  // the backend surely did not get the watchlist.
+  caf::result<std::string>(train_atom, backend_submission, caf::timespan),
   // Answers the state of the model, in the backend's words.
-  caf::result<std::string>(status_atom),
+  caf::result<backend_report>(status_atom),
   // Answers the workloads of the last submission.
-  caf::result<workload_list>(watchlist_atom)>;
+  caf::result<workload_list>(watchlist_atom),
+  // Answers if the backend is there.
+  caf::result<void>(check_atom),
+  // Answers what other programs read of the model.
+  caf::result<stored_model>(get_atom),
+  // Stores what other programs read of the model.
+  caf::result<void>(put_atom, model_status),
+  // Forgets that, and a watchlist that the protocol keeps in the store.
+  caf::result<void>(delete_atom)>;
 
-/// STORE keeps the state that all replicas share.
-using store_actor = typed_actor<
-  // Answers the progress of the training, revision 0 when there is none.
-  caf::result<stored_statistics>(get_atom),
-  // Stores progress and answers its revision.
-  caf::result<uint64_t>(put_atom, training_statistics),
-  // Stores progress if the revision still is the given one, else `conflict`.
-  caf::result<uint64_t>(put_atom, training_statistics, uint64_t)>;
+/// JOB STORE keeps the training book and the history of jobs.
+using job_store_actor = typed_actor<
+  // Answers the book, of revision 0 when there is none.
+  caf::result<stored_book>(get_atom),
+  // Stores the book if its revision still is the given one, else `conflict`;
+  // answers the new revision.
+  caf::result<uint64_t>(put_atom, training_book, uint64_t),
+  // Adds a job to the history; one that is there already stays as it is.
+  caf::result<void>(put_atom, training_job),
+  // Answers the history, at most 100 jobs in any order.
+  caf::result<job_list>(list_atom),
+  // Keeps the listener informed of the book until it goes down.
+  caf::result<void>(subscribe_atom, book_listener_actor),
+  // Number of the last job that the world was told of, 0 for none.
+  caf::result<uint64_t>(get_atom, hooks_atom),
+  // Stores that number.
+  caf::result<void>(put_atom, hooks_atom, uint64_t)>;
+
+/// JOB HOOK tells somebody outside about a job that has ended.
+using job_hook_actor = typed_actor<
+  // Tries once.
+  caf::result<void>(put_atom, training_job)>;
 
 /// COUNTS STORE keeps the counts of log messages that all replicas share.
 using counts_store_actor = typed_actor<
@@ -147,6 +236,13 @@ using bus_actor = typed_actor<
   // Hands every message on a subject (wildcards allowed) to the sink until it
   // goes down.
   caf::result<void>(subscribe_atom, std::string, bus_sink_actor),
+  // Hands each message to one of all sinks, in all processes, that name the
+  // same queue.
+  caf::result<void>(subscribe_atom, std::string, std::string, bus_sink_actor),
+  // Sends a message that nobody answers; `disconnected` without a connection.
+  caf::result<void>(put_atom, bus_message),
+  // Keeps the listener informed of the connection until it goes down.
+  caf::result<void>(subscribe_atom, bus_listener_actor),
   // Answers the state of the connection.
   caf::result<bus_status>(status_atom)>;
 
@@ -174,7 +270,10 @@ using kv_store_actor = typed_actor<
 
 } // namespace aiops
 
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::book_listener_actor)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::breakdown_listener_actor)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::bus_listener_actor)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::bus_sink_actor)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::event_listener_actor)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::kv_listener_actor)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::lease_listener_actor)

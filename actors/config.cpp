@@ -343,6 +343,11 @@ std::string validate(const gateway_config& config) {
   if (auto problem = check_credentials(config.nats, config.demo);
       !problem.empty())
     return problem;
+  if (config.lifecycle.webhook_url.empty()
+      && (!config.lifecycle.webhook_secret_file.empty()
+          || !config.lifecycle.webhook_ca_file.empty()))
+    return "--training-webhook-secret-file and --training-webhook-ca belong to "
+           "--training-webhook; give the URL too, or none of them";
   if (auto problem = check_opensearch(config.aggregation); !problem.empty())
     return problem;
   if (auto problem = check_kubernetes(config.gpu); !problem.empty())

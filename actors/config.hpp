@@ -35,6 +35,10 @@ struct http_config {
   milliseconds client_timeout{10'000};
   /// How long a connection may idle between two requests.
   milliseconds keep_alive_timeout{60'000};
+  /// Clients that follow the events; further ones are told 503.
+  size_t max_event_clients = 256;
+  /// How often such a client hears from us when nothing happens.
+  milliseconds event_heartbeat{15'000};
 };
 
 /// How to reach NATS.
@@ -147,6 +151,22 @@ struct gpu_config {
   kubernetes_config kubernetes;
 };
 
+/// How trainings are watched, and who is told of their end.
+struct lifecycle_config {
+  /// Without word from the backend for so long, a training has stalled.
+  milliseconds stall_after{10 * 60'000};
+  /// How often the backend is asked how it is.
+  milliseconds poll_interval{5'000};
+  /// `http://` or `https://`; empty: nobody is told by HTTP.
+  std::string webhook_url;
+  /// File with the key of the signature; empty: unsigned.
+  std::filesystem::path webhook_secret_file;
+  /// CA certificates (PEM) instead of the system's.
+  std::filesystem::path webhook_ca_file;
+  /// How long to try.
+  milliseconds webhook_give_up{60 * 60'000};
+};
+
 /// Deadlines of what the gateway asks of others.
 struct deadline_config {
   /// Reads and writes of backend and store.
@@ -165,6 +185,7 @@ struct gateway_config {
   http_config http;
   nats_config nats;
   backend_protocol protocol = backend_protocol::request_reply;
+  lifecycle_config lifecycle;
   aggregation_config aggregation;
   gpu_config gpu;
   deadline_config deadlines;

@@ -149,6 +149,14 @@ void add_http(std::vector<option>& to) {
                         "requests."},
                AIOPS_FIELD(http.keep_alive_timeout), milliseconds{10},
                hours{1}));
+  add(count({.name = "events-max-clients",
+             .help = "Clients that follow /api/v1/events; further ones are "
+                     "answered 503."},
+            AIOPS_FIELD(http.max_event_clients), 1, 100'000));
+  add(duration({.name = "events-heartbeat",
+                .help = "How often such a client hears from the gateway when "
+                        "nothing happens."},
+               AIOPS_FIELD(http.event_heartbeat), milliseconds{100}, hours{1}));
 }
 
 void add_nats(std::vector<option>& to) {
@@ -205,12 +213,49 @@ void add_domain(std::vector<option>& to) {
   add(choice({.name = "backend-protocol",
               .placeholder = "PROTOCOL",
               .help = "Generation of training backends to speak to: "
-                      "request-reply."},
+                      "request-reply (Opni 0.7 to 0.8) or kv (0.9.2 to "
+                      "0.12)."},
              AIOPS_FIELD(protocol),
              choices<backend_protocol>{
                {"request-reply", backend_protocol::request_reply},
                {"kv", backend_protocol::kv}},
-             1));
+             2));
+  add(duration({.name = "training-stall-after",
+                .help = "Without word from the backend for so long, a training "
+                        "counts as stalled, and is shown as failed."},
+               AIOPS_FIELD(lifecycle.stall_after), seconds{1}, hours{24 * 30}));
+  add(duration({.name = "status-poll-interval",
+                .help = "How often the backend is asked how it is, besides "
+                        "whenever somebody wants to know."},
+               AIOPS_FIELD(lifecycle.poll_interval), milliseconds{100},
+               hours{1}));
+  option webhook;
+  webhook.name = "training-webhook";
+  webhook.placeholder = "URL";
+  webhook.help = "Where a training that has ended is reported by POST.";
+  webhook.expected = "a URL such as https://hooks.example.org/training, or "
+                     "nothing";
+  webhook.holds_passwords = true;
+  webhook.set = [](gateway_config& cfg, const std::string& value) {
+    cfg.lifecycle.webhook_url = value;
+    return value.empty() || valid_webhook_url(value);
+  };
+  webhook.get = [](const gateway_config& cfg) {
+    return cfg.lifecycle.webhook_url;
+  };
+  add(std::move(webhook));
+  add(file({.name = "training-webhook-secret-file",
+            .help = "File with the key that signs these reports "
+                    "(HMAC-SHA256)."},
+           AIOPS_FIELD(lifecycle.webhook_secret_file)));
+  add(file({.name = "training-webhook-ca",
+            .help = "CA certificates (PEM) that the receiver's is checked "
+                    "against, instead of the system's."},
+           AIOPS_FIELD(lifecycle.webhook_ca_file)));
+  add(duration({.name = "training-webhook-give-up",
+                .help = "How long a report that fails is tried again."},
+               AIOPS_FIELD(lifecycle.webhook_give_up), seconds{1},
+               hours{24 * 7}));
   add(choice({.name = "log-source",
               .placeholder = "SOURCE",
               .help = "Where log messages are counted: jetstream, opensearch, "

@@ -155,6 +155,12 @@ bool valid_opensearch_url(std::string_view url) {
   return address && address->port != 0;
 }
 
+bool valid_webhook_url(std::string_view url) {
+  auto server = url.substr(0, std::min(url.find('/', 8), url.find('?')));
+  return url.find_first_of("# ") == std::string_view::npos
+         && valid_opensearch_url(server);
+}
+
 std::string hide_password(std::string_view url) {
   auto scheme = url.find("://");
   auto start = scheme == std::string_view::npos ? 0 : scheme + 3;

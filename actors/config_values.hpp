@@ -48,6 +48,9 @@ bool valid_nats_url(std::string_view url);
 /// without user and password.
 bool valid_opensearch_url(std::string_view url);
 
+/// Likewise, with a query if need be: where a report is sent.
+bool valid_webhook_url(std::string_view url);
+
 /// The URL with `***` in place of a password or token.
 std::string hide_password(std::string_view url);
 

@@ -14,16 +14,26 @@ namespace aiops {
 struct gateway_actors {
   bus_actor bus;
   kv_store_actor kv_store;
-  store_actor store;
+  events_actor events;
+  event_listener_actor event_feed;
+  job_store_actor job_store;
   lease_actor lease;
   /// Only for the counts, since those take long.
   kv_store_actor counts_kv_store;
   counts_store_actor counts_store;
   backend_actor backend;
+  /// Publishes on NATS.
+  job_hook_actor finished_hook;
+  job_hook_actor webhook;
+  lease_actor hooks_lease;
+  training_hooks_actor training_hooks;
   log_source_actor log_source;
   gpu_probe_actor gpu_probe;
+  training_jobs_actor training_jobs;
   training_actor training;
   training_status_actor training_status;
+  /// Takes progress that comes over NATS.
+  bus_sink_actor progress_feed;
   watchlist_actor watchlist;
   gpu_info_actor gpu_info;
   log_aggregation_actor log_aggregation;

@@ -3,6 +3,7 @@
 #include "actors/atoms.hpp"
 #include "actors/breakdown.hpp"
 #include "actors/snapshot.hpp"
+#include "actors/training_job.hpp"
 #include "actors/workload.hpp"
 
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 /// @file
@@ -20,44 +22,96 @@ namespace aiops {
 
 // -- training -----------------------------------------------------------------
 
-/// How far a training is, as the backend reports it.
-struct training_statistics {
-  /// Seconds since the training began.
-  int64_t time_elapsed = 0;
-  /// 0 to 100.
-  int64_t percentage_completed = 0;
-  /// Seconds until the training ends, by the backend's own estimate.
-  int64_t remaining_time = 0;
-  int64_t current_epoch = 0;
-  double model_accuracy = 0.0;
-  /// Free text; in the field `fetching data` and `train`.
-  std::string stage;
+/// A watchlist to submit.
+struct training_request {
+  workload_list workloads;
+  /// Whether it may take the place of a training that runs.
+  bool force = false;
+  /// Whether only to say what a submission would do.
+  bool dry_run = false;
+};
 
-  friend bool operator==(const training_statistics&, const training_statistics&)
+/// What became of a submission, or would become of it.
+struct training_result {
+  /// The backend's own words; empty when it was not asked.
+  std::string response;
+  training_action action = training_action::none;
+  /// Empty when nothing was submitted.
+  std::string job_id = {};
+  workload_diff changes = {};
+  /// The job that runs and stands in the way, unless forced. When it is set
+  /// and this was no dry run, nothing was submitted.
+  std::optional<training_job> running = {};
+};
+
+/// What is sent to the backend.
+struct backend_submission {
+  /// Of the job.
+  std::string id;
+  workload_list workloads;
+};
+
+/// What the backend answers when it is asked for the status.
+struct backend_report {
+  /// Nothing when backends of this protocol do not tell.
+  std::optional<std::string> status;
+};
+
+/// What stands in the buckets that other programs read.
+struct stored_model {
+  /// The status is empty where the protocol does not store it.
+  model_status value;
+  /// 0 when there is nothing.
+  uint64_t revision = 0;
+  std::chrono::system_clock::time_point created = {};
+};
+
+/// The training book as it stands in the store.
+struct stored_book {
+  training_book value;
+  /// 0 before the first job.
+  uint64_t revision = 0;
+};
+
+/// What a change made of the training book.
+struct book_update {
+  training_book before;
+  stored_book after;
+};
+
+/// Whether the training services can be reached.
+struct backend_health {
+  bool nats_connected = false;
+  bool reachable = false;
+  /// Why not; empty when they can.
+  std::string reason = "not asked yet";
+
+  friend bool operator==(const backend_health&, const backend_health&)
     = default;
 };
 
-/// What the dashboard shows of the model.
-struct model_status {
-  /// Free text; in the field `training`, `completed`, `not started`,
-  /// `training failed`, `no model trained`.
-  std::string status;
-  training_statistics statistics;
+/// Everything about the training, as known without asking anybody.
+struct training_overview {
+  training_book book;
+  backend_health backend;
+  /// Why the book could not be read from the store lately; empty when it
+  /// could.
+  std::string stale_reason = {};
 
-  friend bool operator==(const model_status&, const model_status&) = default;
+  friend bool operator==(const training_overview&, const training_overview&)
+    = default;
 };
 
-/// An update of the model's status; without statistics it leaves them alone.
-struct model_status_update {
-  std::string status;
-  std::optional<training_statistics> statistics;
-};
+/// The watchlist as last submitted.
+struct watchlist_overview {
+  workload_list workloads;
+  /// Empty when there was no submission.
+  std::string job_id;
+  /// Nothing likewise.
+  std::optional<std::chrono::system_clock::time_point> submitted_at;
 
-/// What became of a submission.
-struct training_result {
-  /// The backend's own words.
-  std::string response;
-  training_action action = training_action::none;
+  friend bool operator==(const watchlist_overview&, const watchlist_overview&)
+    = default;
 };
 
 // -- GPUs ---------------------------------------------------------------------
@@ -164,6 +218,8 @@ struct bus_reply {
 struct bus_message {
   std::string subject;
   std::string payload;
+  /// Where an answer is expected; empty when none is.
+  std::string reply = {};
 };
 
 /// The state of the connection to NATS.
@@ -203,13 +259,6 @@ struct kv_write {
 
 // -- state that all replicas share ---------------------------------------------
 
-/// Progress as it stands in the store.
-struct stored_statistics {
-  training_statistics value;
-  /// 0 when none were stored yet; `value` is then all zeros.
-  uint64_t revision = 0;
-};
-
 /// Counts as they stand in the store.
 struct stored_breakdown {
   /// Null before the first aggregation.
@@ -232,15 +281,36 @@ struct lease_status {
   caf::actor_clock::time_point until;
 };
 
+// -- live ---------------------------------------------------------------------
+
+/// Something that changed, as it stands now: training, watchlist, aggregation,
+/// GPUs, backend.
+using event_value
+  = std::variant<snapshot_ptr<training_overview>,
+                 snapshot_ptr<watchlist_overview>,
+                 snapshot_ptr<cluster_overview>, snapshot_ptr<gpu_inventory>,
+                 backend_health>;
+
 } // namespace aiops
 
 // These types stay within one process and so are never serialized.
 #define AIOPS_LOCAL_MESSAGE_TYPE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::workload_list)
-AIOPS_LOCAL_MESSAGE_TYPE(aiops::training_statistics)
-AIOPS_LOCAL_MESSAGE_TYPE(aiops::model_status_update)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::model_status)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::training_job)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::job_list)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::job_change)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::job_progress)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::training_book)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::training_request)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::training_result)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::backend_submission)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::backend_report)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::stored_model)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::stored_book)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::book_update)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::event_value)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::gpu_list)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::bus_request)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::bus_reply)
@@ -248,13 +318,15 @@ AIOPS_LOCAL_MESSAGE_TYPE(aiops::bus_message)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::bus_status)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::kv_entry)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::kv_write)
-AIOPS_LOCAL_MESSAGE_TYPE(aiops::stored_statistics)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::stored_breakdown)
 AIOPS_LOCAL_MESSAGE_TYPE(std::vector<std::string>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::lease_status)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::breakdown_ptr)
 AIOPS_LOCAL_MESSAGE_TYPE(std::vector<aiops::history_point>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::model_status>)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::training_overview>)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::watchlist_overview>)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::job_list>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::workload_list>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::gpu_list>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::gpu_inventory>)

@@ -12,34 +12,112 @@ void lease_script::publish(const lease_status& status) const {
     caf::anon_send(listener, update_atom_v, status);
 }
 
+void job_store_script::store(training_book value) {
+  books.push_back(value);
+  book = {std::move(value), book.revision + 1};
+  if (!quiet)
+    publish();
+}
+
+void job_store_script::publish() const {
+  for (auto& listener : listeners)
+    caf::anon_send(listener, update_atom_v, book);
+}
+
 backend_actor::behavior_type fake_backend(backend_actor::pointer self,
                                           backend_script_ptr script) {
+  auto note = [=](const char* what) { script->asked.emplace_back(what); };
   return {
-    [=](train_atom, const workload_list& xs, caf::timespan timeout) {
-      script->asked.push_back("train");
-      return script->train(self, xs, timeout);
+    [=](train_atom, const backend_submission& x, caf::timespan timeout) {
+      note("train");
+      return script->train(self, x, timeout);
     },
     [=](status_atom) {
-      script->asked.push_back("status");
+      note("status");
       return script->status(self);
     },
     [=](watchlist_atom) {
-      script->asked.push_back("watchlist");
+      note("watchlist");
       return script->watchlist(self);
+    },
+    [=](check_atom) {
+      note("check");
+      return script->check(self);
+    },
+    [=](get_atom) {
+      note("stored");
+      return script->stored(self);
+    },
+    [=](put_atom, const model_status& x) {
+      note("put");
+      return script->put(self, x);
+    },
+    [=](delete_atom) {
+      note("forget");
+      return script->forget(self);
     },
   };
 }
 
-store_actor::behavior_type fake_store(store_actor::pointer self,
-                                      store_script_ptr script) {
+job_store_actor::behavior_type fake_job_store(job_store_actor::pointer,
+                                              job_store_script_ptr script) {
   return {
-    [=](get_atom) { return script->get(self); },
-    [=](put_atom, const training_statistics& x) {
-      return script->put(self, x);
+    [=](get_atom) -> caf::result<stored_book> {
+      ++script->reads;
+      if (script->down)
+        return script->down;
+      return script->book;
     },
-    [=](put_atom, const training_statistics& x, uint64_t revision) {
-      return script->put_if(self, x, revision);
+    [=](put_atom, const training_book& x,
+        uint64_t expected) -> caf::result<uint64_t> {
+      if (script->down)
+        return script->down;
+      if (auto err = std::exchange(script->refuse, caf::error{}))
+        return err;
+      if (expected != script->book.revision)
+        return make_error(ec::conflict, "another revision");
+      script->store(x);
+      if (auto err = std::exchange(script->lose_answer, caf::error{}))
+        return err;
+      return script->book.revision;
     },
+    [=](put_atom, const training_job& x) -> caf::result<void> {
+      if (script->down)
+        return script->down;
+      script->history.emplace(x.number, x);
+      return caf::unit;
+    },
+    [=](list_atom) -> caf::result<job_list> {
+      if (script->down)
+        return script->down;
+      job_list result;
+      for (auto& [number, job] : script->history)
+        result.push_back(job);
+      return result;
+    },
+    [=](subscribe_atom, const book_listener_actor& listener) {
+      script->listeners.push_back(listener);
+      if (!script->down)
+        caf::anon_send(listener, update_atom_v, script->book);
+    },
+    [=](get_atom, hooks_atom) -> caf::result<uint64_t> {
+      if (script->down)
+        return script->down;
+      return script->told;
+    },
+    [=](put_atom, hooks_atom, uint64_t number) -> caf::result<void> {
+      if (script->down)
+        return script->down;
+      script->told = number;
+      return caf::unit;
+    },
+  };
+}
+
+job_hook_actor::behavior_type fake_job_hook(job_hook_actor::pointer self,
+                                            job_hook_script_ptr script) {
+  return {
+    [=](put_atom, const training_job& x) { return script->put(self, x); },
   };
 }
 

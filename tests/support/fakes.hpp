@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -80,17 +81,21 @@ public:
   // -- for the fake ------------------------------------------------------------
 
   template <class Self>
-  caf::result<R> operator()(Self* self, const Args&... args) {
+  caf::result<message> operator()(Self* self, const Args&... args) {
     calls_.emplace_back(args...);
-    if (std::holds_alternative<R>(plan_))
-      return std::get<R>(plan_);
+    if (std::holds_alternative<R>(plan_)) {
+      if constexpr (std::is_same_v<R, caf::unit_t>)
+        return caf::unit;
+      else
+        return std::get<R>(plan_);
+    }
     if (std::holds_alternative<caf::error>(plan_))
       return std::get<caf::error>(plan_);
     if (std::holds_alternative<death>(plan_)) {
       self->quit(caf::make_error(caf::sec::runtime_error));
       return caf::make_error(caf::sec::runtime_error);
     }
-    auto promise = self->template make_response_promise<R>();
+    auto promise = self->template make_response_promise<message>();
     held_.push_back(promise);
     return promise;
   }
@@ -99,7 +104,11 @@ private:
   struct silence {};
   struct death {};
 
-  caf::typed_response_promise<R> pop() {
+  /// `caf::unit_t` stands for an answer without a value.
+  using message
+    = std::conditional_t<std::is_same_v<R, caf::unit_t>, void, R>;
+
+  caf::typed_response_promise<message> pop() {
     if (held_.empty())
       throw std::logic_error{"no request to release"};
     auto result = std::move(held_.front());
@@ -109,24 +118,53 @@ private:
 
   std::variant<R, caf::error, silence, death> plan_;
   std::vector<std::tuple<Args...>> calls_;
-  std::deque<caf::typed_response_promise<R>> held_;
+  std::deque<caf::typed_response_promise<message>> held_;
 };
 
 /// The training backend: knows no watchlist and accepts everything.
 struct backend_script {
-  script<std::string, workload_list, caf::timespan> train{
+  script<std::string, backend_submission, caf::timespan> train{
     "training job submitted"};
-  script<std::string> status{"not started"};
+  script<backend_report> status{backend_report{"not started"}};
   script<workload_list> watchlist{workload_list{}};
+  script<caf::unit_t> check{caf::unit};
+  script<stored_model> stored{stored_model{}};
+  script<caf::unit_t, model_status> put{caf::unit};
+  script<caf::unit_t> forget{caf::unit};
   /// What was asked, in order.
   std::vector<std::string> asked;
 };
 
-/// The store: empty, every write becomes revision 1.
-struct store_script {
-  script<stored_statistics> get{stored_statistics{}};
-  script<uint64_t, training_statistics> put{1};
-  script<uint64_t, training_statistics, uint64_t> put_if{1};
+/// The store of jobs: like the real one, in memory. Several actors on one
+/// script are several replicas on one store.
+struct job_store_script {
+  stored_book book;
+  /// By number.
+  std::map<uint64_t, training_job> history;
+  uint64_t told = 0;
+  std::vector<book_listener_actor> listeners;
+  /// Every book that was stored, in order.
+  std::vector<training_book> books;
+  size_t reads = 0;
+  /// Fails everything while it is set.
+  caf::error down;
+  /// What the next write meets, once: an error that leaves it undone...
+  caf::error refuse;
+  /// ...or one although it is done.
+  caf::error lose_answer;
+  /// Whether listeners are left without word.
+  bool quiet = false;
+
+  /// Stores a book as another replica would.
+  void store(training_book value);
+
+  /// Tells everyone who subscribed.
+  void publish() const;
+};
+
+/// Who is told of a job that has ended.
+struct job_hook_script {
+  script<caf::unit_t, training_job> put{caf::unit};
 };
 
 /// The counts store: takes everything.
@@ -157,7 +195,8 @@ struct gpu_probe_script {
 };
 
 using backend_script_ptr = std::shared_ptr<backend_script>;
-using store_script_ptr = std::shared_ptr<store_script>;
+using job_store_script_ptr = std::shared_ptr<job_store_script>;
+using job_hook_script_ptr = std::shared_ptr<job_hook_script>;
 using counts_store_script_ptr = std::shared_ptr<counts_store_script>;
 using lease_script_ptr = std::shared_ptr<lease_script>;
 using log_source_script_ptr = std::shared_ptr<log_source_script>;
@@ -166,8 +205,11 @@ using gpu_probe_script_ptr = std::shared_ptr<gpu_probe_script>;
 backend_actor::behavior_type fake_backend(backend_actor::pointer self,
                                           backend_script_ptr script);
 
-store_actor::behavior_type fake_store(store_actor::pointer self,
-                                      store_script_ptr script);
+job_store_actor::behavior_type fake_job_store(job_store_actor::pointer self,
+                                              job_store_script_ptr script);
+
+job_hook_actor::behavior_type fake_job_hook(job_hook_actor::pointer self,
+                                            job_hook_script_ptr script);
 
 counts_store_actor::behavior_type
 fake_counts_store(counts_store_actor::pointer self,

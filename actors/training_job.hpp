@@ -1,0 +1,247 @@
+#pragma once
+
+#include "actors/caf_compat.hpp"
+#include "actors/workload.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+/// @file
+/// The life of a training job, as pure logic: which state may follow which,
+/// and what a change makes of the book that all replicas share.
+
+namespace aiops {
+
+// -- what the backend tells ---------------------------------------------------
+
+/// How far a training is, as the backend reports it.
+struct training_statistics {
+  /// Seconds since the training began.
+  int64_t time_elapsed = 0;
+  /// 0 to 100.
+  int64_t percentage_completed = 0;
+  /// Seconds until the training ends, by the backend's own estimate; 0 when it
+  /// gives none.
+  int64_t remaining_time = 0;
+  int64_t current_epoch = 0;
+  double model_accuracy = 0.0;
+  /// Free text; in the field `fetching data` and `train`.
+  std::string stage;
+
+  friend bool operator==(const training_statistics&, const training_statistics&)
+    = default;
+};
+
+/// What the dashboard shows of the model.
+struct model_status {
+  /// Free text; in the field `training`, `completed`, `not started`,
+  /// `training failed`, `no model trained`. Empty: nothing is known.
+  std::string status;
+  training_statistics statistics;
+
+  friend bool operator==(const model_status&, const model_status&) = default;
+};
+
+/// The texts of a status that we act on.
+namespace model_text {
+
+inline constexpr std::string_view training = "training";
+inline constexpr std::string_view completed = "completed";
+inline constexpr std::string_view failed = "training failed";
+inline constexpr std::string_view not_started = "not started";
+inline constexpr std::string_view no_model = "no model trained";
+
+} // namespace model_text
+
+/// Estimate of the remaining time, in seconds, until the backend reports one.
+inline constexpr int64_t initial_remaining_time = 3600;
+
+// -- a job --------------------------------------------------------------------
+
+enum class job_state : uint8_t {
+  /// Sent to the backend, which has not reported progress yet.
+  submitted,
+  /// The backend collects the log messages to train with.
+  fetching_data,
+  training,
+  completed,
+  failed,
+  /// The backend has been silent for too long; it may come back.
+  stalled,
+  /// Somebody gave it up.
+  cancelled,
+  /// A later submission took its place.
+  superseded,
+};
+
+inline constexpr size_t job_state_count = 8;
+
+/// For example `fetching data`.
+std::string_view to_string(job_state state);
+
+std::optional<job_state> job_state_of(std::string_view text);
+
+/// Whether a job in state `from` may come into state `to`: the table of all
+/// transitions. A state may follow itself until the job has ended.
+bool can_follow(job_state from, job_state to);
+
+/// Whether the job is under way, so that another one needs force.
+bool running(job_state state);
+
+/// Whether nothing can follow.
+bool ended(job_state state);
+
+/// One submission of a watchlist and what became of it.
+struct training_job {
+  using time_point = std::chrono::system_clock::time_point;
+
+  /// A UUID.
+  std::string id;
+  /// Counts the jobs, from 1.
+  uint64_t number = 0;
+  job_state state = job_state::submitted;
+  training_action action = training_action::train;
+  /// The watchlist; normalized.
+  workload_list workloads;
+  /// The difference to the watchlist before.
+  workload_diff changes;
+  time_point started_at;
+  /// The last word of the backend, or our own last act.
+  time_point updated_at;
+  /// Nothing while it has not ended.
+  std::optional<time_point> ended_at;
+  /// Why it is in this state, for a person; empty when there is nothing to
+  /// say.
+  std::string reason;
+  /// The backend's own words on the submission; empty before.
+  std::string response;
+  /// As last reported; zeros before.
+  training_statistics statistics;
+  /// Whether the backend reported progress of this job.
+  bool progressed = false;
+
+  friend bool operator==(const training_job&, const training_job&) = default;
+};
+
+using job_list = std::vector<training_job>;
+
+/// How long the training still takes.
+struct remaining_time {
+  int64_t seconds = 0;
+  /// Whether it is our estimate from the progress so far, not the backend's.
+  bool estimated = false;
+};
+
+/// The backend's word, or else our own estimate; nothing when neither is
+/// possible, or the job does not run.
+std::optional<remaining_time> remaining_of(const training_job& job,
+                                           training_job::time_point now);
+
+/// Seconds since the training began: the backend's word if there is one.
+int64_t elapsed_of(const training_job& job, training_job::time_point now);
+
+// -- the book -----------------------------------------------------------------
+
+/// What is stored as one value, so that it changes at once or not at all.
+struct training_book {
+  /// The current job or, when it has ended, the last one.
+  std::optional<training_job> job;
+  /// The one before it, until it stands in the history.
+  std::optional<training_job> before;
+  /// Number of the latest job.
+  uint64_t last_number = 0;
+  /// What the compatibility surface shows, if the protocol does not have the
+  /// backend tell it.
+  model_status model;
+
+  friend bool operator==(const training_book&, const training_book&) = default;
+};
+
+/// The watchlist as last submitted; empty when there is none.
+const workload_list& watchlist_of(const training_book& book);
+
+// -- changes ------------------------------------------------------------------
+
+/// A watchlist is about to be sent.
+struct job_submission {
+  std::string id;
+  training_action action = training_action::train;
+  workload_list workloads;
+  workload_diff changes;
+  /// Whether it may take the place of a job that runs.
+  bool force = false;
+};
+
+/// The backend accepted the watchlist.
+struct job_acceptance {
+  std::string id;
+  std::string response;
+};
+
+/// The backend surely did not get the watchlist: everything is as before.
+struct job_rejection {
+  std::string id;
+  std::string reason;
+  /// The book before the submission.
+  training_book before;
+};
+
+/// The backend may have got the watchlist.
+struct job_doubt {
+  std::string id;
+  std::string reason;
+};
+
+/// The backend reports progress.
+struct job_progress {
+  /// Of the job that it is about; empty when the backend does not say.
+  std::string id = {};
+  /// The text of the status; nothing when it does not say.
+  std::optional<std::string> status = {};
+  std::optional<training_statistics> statistics = {};
+};
+
+/// The backend answered our question for the status with this text. Says less
+/// than progress: it may be about an earlier job.
+struct job_observation {
+  std::string status;
+};
+
+/// Somebody gives the job up.
+struct job_cancellation {};
+
+/// Time to look whether the backend has been silent for too long.
+struct job_silence {
+  std::chrono::milliseconds limit{0};
+};
+
+using job_change
+  = std::variant<job_submission, job_acceptance, job_rejection, job_doubt,
+                 job_progress, job_observation, job_cancellation, job_silence>;
+
+/// What a change is judged by.
+struct change_context {
+  training_job::time_point now;
+  /// Identity for a job that was not submitted through us.
+  std::string fresh_id;
+  /// What to show as status when no model was trained or asked for.
+  std::string idle_text;
+};
+
+/// How long after a submission the backend's answers may still be about an
+/// earlier job.
+inline constexpr std::chrono::seconds settling_time{30};
+
+/// The book after a change; equal to `book` when there is nothing to change.
+/// Fails with `conflict` for what the table refuses, an update of an older job
+/// and a submission while a job runs.
+caf::expected<training_book> apply_change(const training_book& book,
+                                          const job_change& change,
+                                          const change_context& context);
+
+} // namespace aiops
