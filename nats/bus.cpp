@@ -57,7 +57,7 @@ void bus_state::init(bus_config config) {
     std::make_shared<bus_bridge>(internal_bus_actor{self_}));
   random_.seed(std::random_device{}());
   self_->set_down_handler(
-    [this](const caf::down_msg& msg) { remove_sink(msg.source); });
+    [this](const caf::down_msg& msg) { remove(msg.source); });
   open();
 }
 
@@ -67,7 +67,15 @@ internal_bus_actor::behavior_type bus_state::make_behavior() {
       return send_request(request);
     },
     [this](subscribe_atom, std::string& subject, bus_sink_actor& sink) {
-      add_subscription(subject, sink);
+      add_subscription(subject, {}, sink);
+    },
+    [this](subscribe_atom, std::string& subject, std::string& queue,
+           bus_sink_actor& sink) {
+      add_subscription(subject, std::move(queue), sink);
+    },
+    [this](put_atom, const bus_message& msg) { return publish(msg); },
+    [this](subscribe_atom, bus_listener_actor& listener) {
+      add_listener(listener);
     },
     [this](status_atom) { return status(); },
     [this](connect_atom, uint64_t attempt,
@@ -89,12 +97,11 @@ internal_bus_actor::behavior_type bus_state::make_behavior() {
   };
 }
 
-// -- requests -----------------------------------------------------------------
+// -- requests and messages ----------------------------------------------------
 
 caf::result<bus_reply> bus_state::send_request(bus_request& request) {
   if (!connection_)
-    return make_error(ec::disconnected,
-                      "there is no connection to NATS: " + reason_);
+    return no_connection();
   if (pending_.size() >= config_.max_pending)
     return make_error(ec::overloaded, "too many requests wait for NATS");
   auto id = ++last_request_;
@@ -107,6 +114,19 @@ caf::result<bus_reply> bus_state::send_request(bus_request& request) {
   deadlines_.emplace(deadline, id);
   arm_timer();
   return promise;
+}
+
+caf::result<void> bus_state::publish(const bus_message& msg) {
+  if (!connection_)
+    return no_connection();
+  if (auto err = connection_->publish(msg))
+    return err;
+  return caf::unit;
+}
+
+caf::error bus_state::no_connection() const {
+  return make_error(ec::disconnected,
+                    "there is no connection to NATS: " + reason_);
 }
 
 void bus_state::handle_reply(uint64_t id, std::string& payload,
@@ -158,25 +178,34 @@ void bus_state::fail_all(const caf::error& reason) {
 
 // -- subscriptions ------------------------------------------------------------
 
-void bus_state::add_subscription(std::string& subject, bus_sink_actor& sink) {
+void bus_state::add_subscription(std::string& subject, std::string queue,
+                                 bus_sink_actor& sink) {
   self_->monitor(sink);
   auto id = ++last_subscription_;
   auto [i, added] = subscriptions_.emplace(
-    id, subscription{std::move(subject), std::move(sink)});
+    id, subscription{std::move(subject), std::move(queue), std::move(sink)});
   if (connection_)
     subscribe(id, i->second);
 }
 
-void bus_state::remove_sink(const caf::actor_addr& sink) {
+void bus_state::remove(const caf::actor_addr& gone) {
   // The server goes on sending until the next connection; a sink goes down
   // only when the supervisor restarts it, and its messages find nobody here.
+  // Of a queue it would be somebody else's share that is lost.
   std::erase_if(subscriptions_, [&](auto& entry) {
-    return entry.second.sink.address() == sink;
+    auto& [id, sub] = entry;
+    if (sub.sink.address() != gone)
+      return false;
+    if (connection_ && !sub.queue.empty())
+      connection_->unsubscribe(id);
+    return true;
   });
+  std::erase_if(listeners_,
+                [&](auto& known) { return known.address() == gone; });
 }
 
 void bus_state::subscribe(uint64_t id, const subscription& sub) {
-  if (auto err = connection_->subscribe(id, sub.subject))
+  if (auto err = connection_->subscribe(id, sub.subject, sub.queue))
     log::warning("bus", "cannot subscribe",
                  {{"subject", sub.subject}, {"error", text_of(err)}});
   self_->send(sub.sink, connect_atom_v);
@@ -205,6 +234,7 @@ void bus_state::check_attempt(uint64_t attempt, bool stuck) {
   reason_ = "the NATS server does not finish its greeting";
   abandoned_.insert(attempt);
   connecting_ = false;
+  tell();
   self_->delayed_send(self_, config_.stuck_deadline, connect_atom_v, attempt,
                       true);
   retry_later();
@@ -222,6 +252,7 @@ void bus_state::handle_connect(uint64_t attempt,
       log::warning("bus", "cannot connect to NATS, keeps trying",
                    {{"error", problem}});
     reason_ = std::move(problem);
+    tell();
     retry_later();
     return;
   }
@@ -232,6 +263,7 @@ void bus_state::handle_connect(uint64_t attempt,
   log::info("bus", "connected to NATS", {{"server", status().server}});
   for (auto& [id, sub] : subscriptions_)
     subscribe(id, sub);
+  tell();
 }
 
 void bus_state::handle_closed(uint64_t attempt) {
@@ -240,8 +272,8 @@ void bus_state::handle_closed(uint64_t attempt) {
   connection_.reset();
   reason_ = "the connection was lost";
   log::warning("bus", "lost the connection to NATS");
-  fail_all(make_error(ec::disconnected, "the connection to NATS was lost; "
-                                        "what was asked may have happened"));
+  fail_all(make_error(ec::disconnected, std::string{lost_in_flight}));
+  tell();
   retry_later();
 }
 
@@ -261,6 +293,29 @@ bus_status bus_state::status() const {
     result.reason = reason_;
   result.connects = connects_;
   return result;
+}
+
+// -- listeners ----------------------------------------------------------------
+
+void bus_state::add_listener(bus_listener_actor& listener) {
+  self_->monitor(listener);
+  if (listeners_.empty())
+    told_ = status();
+  self_->send(listener, update_atom_v, told_);
+  listeners_.push_back(std::move(listener));
+}
+
+void bus_state::tell() {
+  if (listeners_.empty())
+    return;
+  auto now = status();
+  auto same = now.connected == told_.connected && now.server == told_.server
+              && now.reason == told_.reason && now.connects == told_.connects;
+  if (same)
+    return;
+  told_ = std::move(now);
+  for (auto& listener : listeners_)
+    self_->send(listener, update_atom_v, told_);
 }
 
 // -- spawning -----------------------------------------------------------------

@@ -11,6 +11,11 @@
 
 namespace aiops {
 
+/// Text of the `disconnected` that requests in flight fail with. Others with
+/// that code were not sent.
+inline constexpr std::string_view lost_in_flight
+  = "the connection to NATS was lost; what was asked may have happened";
+
 struct bus_config {
   nats_config nats;
   /// Requests in flight; further ones are refused with `overloaded`.
@@ -80,12 +85,18 @@ private:
 
   struct subscription {
     std::string subject;
+    /// Empty for one that gets every message.
+    std::string queue;
     bus_sink_actor sink;
   };
 
-  // -- requests ---------------------------------------------------------------
+  // -- requests and messages --------------------------------------------------
 
   caf::result<bus_reply> send_request(bus_request& request);
+
+  caf::result<void> publish(const bus_message& msg);
+
+  caf::error no_connection() const;
 
   void handle_reply(uint64_t id, std::string& payload, bool no_responders);
 
@@ -97,9 +108,10 @@ private:
 
   // -- subscriptions ----------------------------------------------------------
 
-  void add_subscription(std::string& subject, bus_sink_actor& sink);
+  void add_subscription(std::string& subject, std::string queue,
+                        bus_sink_actor& sink);
 
-  void remove_sink(const caf::actor_addr& sink);
+  void remove(const caf::actor_addr& gone);
 
   void subscribe(uint64_t id, const subscription& sub);
 
@@ -117,6 +129,13 @@ private:
   void retry_later();
 
   bus_status status() const;
+
+  // -- listeners --------------------------------------------------------------
+
+  void add_listener(bus_listener_actor& listener);
+
+  /// Tells all how the connection stands, if that changed.
+  void tell();
 
   // -- member variables -------------------------------------------------------
 
@@ -145,6 +164,10 @@ private:
 
   uint64_t last_subscription_ = 0;
   std::map<uint64_t, subscription> subscriptions_;
+
+  std::vector<bus_listener_actor> listeners_;
+  /// What they know.
+  bus_status told_;
 };
 
 /// Sending waits for nothing but a full socket, and for that a second at most

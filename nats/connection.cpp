@@ -124,7 +124,7 @@ natsStatus nats_connection::connect(const nats_config& config, closure& context,
                                       on_reply, &context);
   }
   if (status == NATS_OK) {
-    subscriptions_.push_back(replies);
+    subscriptions_.emplace(0, replies);
     // What may arrive is bounded by the requests in flight.
     status = natsSubscription_SetPendingLimits(replies, -1, -1);
   }
@@ -137,7 +137,7 @@ nats_connection::~nats_connection() {
   // In this order: a subscription that is destroyed while a message arrives
   // crashes the library.
   natsConnection_Close(handle_);
-  for (auto subscription : subscriptions_)
+  for (auto& [id, subscription] : subscriptions_)
     natsSubscription_Destroy(subscription);
   natsConnection_Destroy(handle_);
 }
@@ -170,23 +170,49 @@ caf::error nats_connection::send(uint64_t id, const bus_request& request) {
   return {};
 }
 
-caf::error nats_connection::subscribe(uint64_t id, const std::string& subject) {
+caf::error nats_connection::publish(const bus_message& msg) {
+  natsMsg* raw = nullptr;
+  auto status = natsMsg_Create(
+    &raw, msg.subject.c_str(), msg.reply.empty() ? nullptr : msg.reply.c_str(),
+    msg.payload.data(), static_cast<int>(msg.payload.size()));
+  auto owned = message_ptr{raw};
+  if (status == NATS_OK)
+    status = natsConnection_PublishMsg(handle_, raw);
+  if (status != NATS_OK)
+    return failure(status, "the message for '" + msg.subject + "'");
+  return {};
+}
+
+caf::error nats_connection::subscribe(uint64_t id, const std::string& subject,
+                                      const std::string& queue) {
   auto on_message = [](natsConnection*, natsSubscription*, natsMsg* raw,
                        void* arg) {
     auto msg = message_ptr{raw};
     auto self = static_cast<closure*>(arg);
     self->bridge->call([&](auto& listener) {
-      listener.on_message(
-        self->id, {natsMsg_GetSubject(msg.get()), payload_of(msg.get())});
+      auto reply = natsMsg_GetReply(msg.get());
+      listener.on_message(self->id,
+                          {natsMsg_GetSubject(msg.get()), payload_of(msg.get()),
+                           reply == nullptr ? "" : reply});
     });
   };
   natsSubscription* subscription = nullptr;
-  auto status = natsConnection_Subscribe(
-    &subscription, handle_, subject.c_str(), on_message, make_closure(id));
+  auto context = make_closure(id);
+  auto status = queue.empty() ? natsConnection_Subscribe(
+                  &subscription, handle_, subject.c_str(), on_message, context)
+                              : natsConnection_QueueSubscribe(
+                                &subscription, handle_, subject.c_str(),
+                                queue.c_str(), on_message, context);
   if (status != NATS_OK)
     return failure(status, "the subscription to '" + subject + "'");
-  subscriptions_.push_back(subscription);
+  subscriptions_.emplace(id, subscription);
   return {};
+}
+
+void nats_connection::unsubscribe(uint64_t id) {
+  // It is destroyed with the connection: see there.
+  if (auto i = subscriptions_.find(id); i != subscriptions_.end())
+    natsSubscription_Unsubscribe(i->second);
 }
 
 bus_status nats_connection::status() const {

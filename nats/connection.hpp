@@ -4,10 +4,10 @@
 #include "nats/options.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 namespace aiops {
 
@@ -83,8 +83,16 @@ public:
   /// Sends a request whose reply comes back under `id`.
   caf::error send(uint64_t id, const bus_request& request);
 
-  /// Delivers messages on `subject` under `id`.
-  caf::error subscribe(uint64_t id, const std::string& subject);
+  /// Sends a message that nobody answers to us.
+  caf::error publish(const bus_message& msg);
+
+  /// Delivers messages on `subject` under `id`: all of them or, when `queue` is
+  /// not empty, those that no other subscriber of that queue gets.
+  caf::error subscribe(uint64_t id, const std::string& subject,
+                       const std::string& queue);
+
+  /// Ends a delivery. Messages that are here already still arrive.
+  void unsubscribe(uint64_t id);
 
   bus_status status() const;
 
@@ -99,7 +107,8 @@ private:
   closure* make_closure(uint64_t id);
 
   natsConnection* handle_ = nullptr;
-  std::vector<natsSubscription*> subscriptions_;
+  /// By the id of the delivery; 0 for that of replies.
+  std::map<uint64_t, natsSubscription*> subscriptions_;
   /// Start of the subjects on which replies arrive, with its last dot.
   std::string inbox_;
   std::shared_ptr<connection_bridge> bridge_;

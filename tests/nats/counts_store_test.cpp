@@ -31,6 +31,10 @@ bus_actor::behavior_type bus_with_limit(bus_actor::pointer,
       return make_error(ec::no_responders, "fake");
     },
     [](subscribe_atom, const std::string&, const bus_sink_actor&) { /* nop */ },
+    [](subscribe_atom, const std::string&, const std::string&,
+       const bus_sink_actor&) { /* nop */ },
+    [](put_atom, const bus_message&) { /* nop */ },
+    [](subscribe_atom, const bus_listener_actor&) { /* nop */ },
     [=](status_atom) { return *status; },
   };
 }

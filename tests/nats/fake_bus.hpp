@@ -13,6 +13,10 @@ struct bus_script {
   std::map<std::string, request_script> subjects;
   /// By subject.
   std::multimap<std::string, bus_sink_actor> sinks;
+  /// By subject: the queues that were named.
+  std::map<std::string, std::string> queues;
+  /// Messages that nobody answers.
+  script<caf::unit_t, bus_message> put{caf::unit};
 
   /// The script of a subject, made to answer `{}` when it is new.
   request_script& on(const std::string& subject) {
@@ -33,6 +37,13 @@ inline bus_actor::behavior_type fake_bus(bus_actor::pointer self,
     },
     [=](subscribe_atom, const std::string& subject,
         const bus_sink_actor& sink) { script->sinks.emplace(subject, sink); },
+    [=](subscribe_atom, const std::string& subject, const std::string& queue,
+        const bus_sink_actor& sink) {
+      script->sinks.emplace(subject, sink);
+      script->queues[subject] = queue;
+    },
+    [=](put_atom, const bus_message& msg) { return script->put(self, msg); },
+    [=](subscribe_atom, const bus_listener_actor&) { /* nop */ },
     [=](status_atom) { return bus_status{}; },
   };
 }
