@@ -31,6 +31,14 @@ http_response answer(const caf::expected<void>& got) {
   return result;
 }
 
+http_response put_progress(caf::expected<job_progress> progress,
+                           route_env& env) {
+  if (!progress)
+    return failed(progress.error());
+  return answer(
+    env.ask(env.alive()->training_status, put_atom_v, std::move(*progress)));
+}
+
 } // namespace
 
 http_response post_train(const http_request& req, route_env& env) {
@@ -38,8 +46,9 @@ http_response post_train(const http_request& req, route_env& env) {
   if (!workloads)
     return failed(workloads.error());
   auto deadline = env.context.deadlines.train + route_env::margin;
+  // The dashboard knows no way to insist.
   auto got = env.actors.ask(env.alive()->training, deadline, train_atom_v,
-                            std::move(*workloads));
+                            training_request{std::move(*workloads), true});
   if (!got)
     return failed(got.error());
   http_response result;
@@ -48,19 +57,11 @@ http_response post_train(const http_request& req, route_env& env) {
 }
 
 http_response put_statistics(const http_request& req, route_env& env) {
-  auto statistics = read_statistics(req.body);
-  if (!statistics)
-    return failed(statistics.error());
-  return answer(
-    env.ask(env.alive()->training_status, put_atom_v, std::move(*statistics)));
+  return put_progress(read_statistics(req.body), env);
 }
 
 http_response put_current_status(const http_request& req, route_env& env) {
-  auto update = read_status_update(req.body);
-  if (!update)
-    return failed(update.error());
-  return answer(
-    env.ask(env.alive()->training_status, put_atom_v, std::move(*update)));
+  return put_progress(read_status_update(req.body), env);
 }
 
 http_response get_model_status(const http_request&, route_env& env) {

@@ -1,6 +1,7 @@
 #include "http/error_response.hpp"
 
 #include "http/json.hpp"
+#include "http/v1_json.hpp"
 
 #include <array>
 

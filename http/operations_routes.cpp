@@ -1,4 +1,4 @@
-#include "http/json.hpp"
+#include "http/json_writer.hpp"
 #include "http/routes.hpp"
 
 /// @file

@@ -1,5 +1,5 @@
-#include "http/json.hpp"
 #include "http/routes.hpp"
+#include "http/v1_json.hpp"
 
 #include <charconv>
 

@@ -44,15 +44,21 @@ TEST_CASE("a submission reaches the actor and its words come back") {
     CHECK(got.body == R"({"response":"training job submitted"})");
   }
   auto trained = gw.script([](auto& x) { return x.trained; });
-  CHECK(trained
-        == std::vector<workload_list>(2, workload_list{{"c", "n", "d"}}));
+  REQUIRE(trained.size() == 2);
+  for (auto& x : trained) {
+    CHECK(x.workloads == workload_list{{"c", "n", "d"}});
+    CHECK(x.force);
+    CHECK(!x.dry_run);
+  }
 }
 
 TEST_CASE("an empty submission is passed on") {
   gateway gw;
   CHECK(gw.ask("POST", "/ModelTraining/model/train", "{}").status == 200);
-  CHECK(gw.script([](auto& x) { return x.trained; })
-        == std::vector<workload_list>{{}});
+  gw.script([](auto& x) {
+    REQUIRE(x.trained.size() == 1);
+    CHECK(x.trained[0].workloads.empty());
+  });
 }
 
 TEST_CASE("progress reaches the actor and is answered by an empty object") {
@@ -68,13 +74,31 @@ TEST_CASE("progress reaches the actor and is answered by an empty object") {
     CHECK(got.body == "{}");
   }
   gw.script([](auto& x) {
-    REQUIRE(x.stored.size() == 2);
-    CHECK(x.stored[0].percentage_completed == 7);
-    CHECK(x.stored[0].stage == "train");
-    REQUIRE(x.updated.size() == 2);
-    CHECK(x.updated[0].status == "training");
-    CHECK(x.updated[0].statistics->time_elapsed == 3);
+    REQUIRE(x.progress.size() == 4);
+    CHECK(x.progress[0].id.empty());
+    CHECK(!x.progress[0].status);
+    CHECK(x.progress[0].statistics->percentage_completed == 7);
+    CHECK(x.progress[0].statistics->stage == "train");
+    CHECK(x.progress[1].status == "training");
+    CHECK(x.progress[1].statistics->time_elapsed == 3);
   });
+}
+
+TEST_CASE("progress may say which job it is about; of an older one it is 409") {
+  gateway gw;
+  gw.script([](auto& x) {
+    x.put = make_error(ec::conflict, "this is about an older job");
+  });
+  for (auto path : {"/model/statistics", "/model/current_status"}) {
+    auto got = gw.ask("PUT", at("/ModelTraining", path), R"({"uuid":"job-1"})");
+    check_error(got, 409, 10);
+    CHECK(got.body.find("this is about an older job") != std::string::npos);
+    CHECK(gw.script([](auto& x) { return x.progress.back().id; }) == "job-1");
+    check_error(
+      gw.ask("PUT", at("/ModelTraining", path), R"({"uuid":["job-1"]})"), 400,
+      3);
+  }
+  CHECK(gw.script([](auto& x) { return x.progress.size(); }) == 2);
 }
 
 TEST_CASE("reads are answered under both prefixes") {
@@ -147,7 +171,8 @@ TEST_CASE("the body is read whatever its type is said to be") {
   auto got = gw.ask("POST", "/ModelTraining/model/train", body + "]}",
                     "Content-Type: application/x-www-form-urlencoded\r\n");
   CHECK(got.status == 200);
-  CHECK(gw.script([](auto& x) { return x.trained.back(); }) == normalize(many));
+  CHECK(gw.script([](auto& x) { return x.trained.back().workloads; })
+        == normalize(many));
 }
 
 // -- the error table, row by row ----------------------------------------------
@@ -266,6 +291,8 @@ TEST_CASE("an actor that never answers is 504 within the deadline") {
   gw.script([](auto& x) { x.mute = true; });
   check_error(gw.get("/ModelTraining/model/status"), 504, 4);
   check_error(gw.ask("POST", "/ModelTraining/model/train", "{}"), 504, 4);
+  for (auto path : {"/model/statistics", "/model/current_status"})
+    check_error(gw.ask("PUT", at("/ModelTraining", path), "{}"), 504, 4);
   // The late answers of before are nobody's answers.
   gw.script([](auto& x) { x.mute = false; });
   CHECK(gw.get("/ModelTraining/gpu_info").status == 200);

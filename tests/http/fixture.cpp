@@ -29,12 +29,35 @@ caf::result<T> play(Self* self, const script_ptr& shared, F fun) {
 
 training_actor::behavior_type fake_training(training_actor::pointer self,
                                             script_ptr shared) {
-  return {[=](train_atom, workload_list& xs) {
+  return {[=](train_atom, training_request& x) {
     return play<training_result>(self, shared, [&](actor_script& script) {
-      script.trained.push_back(std::move(xs));
+      script.trained.push_back(std::move(x));
       return script.train;
     });
   }};
+}
+
+training_jobs_actor::behavior_type fake_jobs(training_jobs_actor::pointer self,
+                                             script_ptr shared) {
+  return {
+    [](put_atom, const job_change&) -> caf::result<book_update> {
+      return make_error(ec::conflict, "fake");
+    },
+    [=](delete_atom) {
+      return play<stored_book>(self, shared, [](actor_script& script) {
+        ++script.deleted;
+        return script.after_delete;
+      });
+    },
+    [](get_atom) -> caf::result<stored_book> { return stored_book{}; },
+    [=](list_atom) {
+      return play<snapshot_ptr<job_list>>(
+        self, shared, [](actor_script& script) { return script.jobs; });
+    },
+    [](subscribe_atom, const book_listener_actor&) { /* nop */ },
+    [](update_atom, const stored_book&) { /* nop */ },
+    [](tick_atom) { /* nop */ },
+  };
 }
 
 training_status_actor::behavior_type
@@ -44,28 +67,35 @@ fake_status(training_status_actor::pointer self, script_ptr shared) {
       return play<snapshot_ptr<model_status>>(
         self, shared, [](actor_script& script) { return script.status; });
     },
-    [=](put_atom, training_statistics& x) {
+    [=](status_atom) {
+      return play<snapshot_ptr<training_overview>>(
+        self, shared, [](actor_script& script) { return script.training; });
+    },
+    [=](put_atom, job_progress& x) {
       return play<void>(self, shared, [&](actor_script& script) {
-        script.stored.push_back(std::move(x));
+        script.progress.push_back(std::move(x));
         return script.put;
       });
     },
-    [](put_atom, const training_statistics&, uint64_t) { /* nop */ },
-    [=](put_atom, model_status_update& x) {
-      return play<void>(self, shared, [&](actor_script& script) {
-        script.updated.push_back(std::move(x));
-        return script.put;
-      });
-    },
+    [](update_atom, const stored_book&) { /* nop */ },
+    [](update_atom, const bus_status&) { /* nop */ },
+    [](tick_atom) { /* nop */ },
   };
 }
 
 watchlist_actor::behavior_type fake_watchlist(watchlist_actor::pointer self,
                                               script_ptr shared) {
-  return {[=](get_atom) {
-    return play<snapshot_ptr<workload_list>>(
-      self, shared, [](actor_script& script) { return script.watchlist; });
-  }};
+  return {
+    [=](get_atom) {
+      return play<snapshot_ptr<workload_list>>(
+        self, shared, [](actor_script& script) { return script.watchlist; });
+    },
+    [=](status_atom) {
+      return play<snapshot_ptr<watchlist_overview>>(
+        self, shared, [](actor_script& script) { return script.submitted; });
+    },
+    [](update_atom, const stored_book&) { /* nop */ },
+  };
 }
 
 gpu_info_actor::behavior_type fake_gpus(gpu_info_actor::pointer self,
@@ -127,6 +157,10 @@ bus_actor::behavior_type fake_bus(bus_actor::pointer self, script_ptr shared) {
       return make_error(ec::no_responders, "fake");
     },
     [](subscribe_atom, const std::string&, const bus_sink_actor&) { /* nop */ },
+    [](subscribe_atom, const std::string&, const std::string&,
+       const bus_sink_actor&) { /* nop */ },
+    [](put_atom, const bus_message&) { /* nop */ },
+    [](subscribe_atom, const bus_listener_actor&) { /* nop */ },
     [=](status_atom) {
       return play<bus_status>(self, shared, [](actor_script& script) {
         return caf::expected<bus_status>{script.bus};
@@ -170,6 +204,7 @@ gateway::~gateway() {
       caf::anon_send_exit(handle, caf::exit_reason::kill);
   };
   end(actors->training);
+  end(actors->training_jobs);
   end(actors->training_status);
   end(actors->watchlist);
   end(actors->gpu_info);
@@ -198,6 +233,7 @@ raw_response gateway::ask(std::string_view method, std::string_view target,
 void gateway::spawn_actors() {
   gateway_actors actors;
   actors.training = system_->spawn(fake_training, shared_);
+  actors.training_jobs = system_->spawn(fake_jobs, shared_);
   actors.training_status = system_->spawn(fake_status, shared_);
   actors.watchlist = system_->spawn(fake_watchlist, shared_);
   actors.gpu_info = system_->spawn(fake_gpus, shared_);

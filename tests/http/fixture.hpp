@@ -18,6 +18,12 @@ struct actor_script {
   caf::expected<snapshot_ptr<model_status>> status{
     make_snapshot(model_status{"training", {1, 2, 3, 4, 0.5, "train"}})};
   caf::error put;
+  caf::expected<snapshot_ptr<training_overview>> training{
+    make_snapshot(training_overview{})};
+  caf::expected<stored_book> after_delete{stored_book{}};
+  caf::expected<snapshot_ptr<job_list>> jobs{make_snapshot(job_list{})};
+  caf::expected<snapshot_ptr<watchlist_overview>> submitted{
+    make_snapshot(watchlist_overview{})};
   caf::expected<snapshot_ptr<workload_list>> watchlist{
     make_snapshot(workload_list{{"c", "n", "d"}})};
   caf::expected<snapshot_ptr<gpu_list>> gpus{
@@ -35,9 +41,9 @@ struct actor_script {
   /// Whether the actors leave all requests without an answer.
   bool mute = false;
 
-  std::vector<workload_list> trained;
-  std::vector<training_statistics> stored;
-  std::vector<model_status_update> updated;
+  std::vector<training_request> trained;
+  std::vector<job_progress> progress;
+  size_t deleted = 0;
   std::vector<std::string> clusters_asked;
   size_t asked = 0;
 };

@@ -1,4 +1,5 @@
 #include "http/json.hpp"
+#include "http/v1_json.hpp"
 
 #include "actors/error.hpp"
 
@@ -27,7 +28,9 @@ bool mentions(const std::string& text, std::string_view part) {
 training_statistics statistics_of(std::string_view body) {
   auto got = read_statistics(body);
   REQUIRE(got);
-  return *got;
+  CHECK(!got->status);
+  REQUIRE(got->statistics);
+  return *got->statistics;
 }
 
 } // namespace
@@ -169,11 +172,28 @@ TEST_CASE("a status update may have statistics") {
   auto null = read_status_update(R"({"statistics":null})");
   REQUIRE(null);
   CHECK(!null->statistics);
+  CHECK(!null->status);
+  auto empty = read_status_update(R"({"status":"","uuid":null})");
+  REQUIRE(empty);
+  CHECK(!empty->status);
+  CHECK(empty->id.empty());
   auto full = read_status_update(
     R"({"status":"training","statistics":{"percentageCompleted":"7"}})");
   REQUIRE(full);
   REQUIRE(full->statistics);
   CHECK(full->statistics->percentage_completed == 7);
+}
+
+TEST_CASE("progress may name its job") {
+  auto bare = read_statistics(R"({"uuid":"job-1","percentageCompleted":7})");
+  REQUIRE(bare);
+  CHECK(bare->id == "job-1");
+  CHECK(bare->statistics->percentage_completed == 7);
+  auto full = read_status_update(R"({"status":"training","uuid":"job-1"})");
+  REQUIRE(full);
+  CHECK(full->id == "job-1");
+  CHECK(mentions(problem_of(read_statistics(R"({"uuid":1})")), "uuid"));
+  CHECK(mentions(problem_of(read_status_update(R"({"uuid":{}})")), "uuid"));
 }
 
 // -- writing ------------------------------------------------------------------
@@ -206,7 +226,7 @@ TEST_CASE("lists are written in their order") {
   CHECK(to_json(gpu_list{{"nvidia.com/gpu", 2, 1}})
         == R"({"items":[{"name":"nvidia.com/gpu","capacity":"2",)"
            R"("allocatable":"1"}]})");
-  CHECK(to_json(training_result{"training job submitted", {}})
+  CHECK(to_json(training_result{"training job submitted"})
         == R"({"response":"training job submitted"})");
 }
 

@@ -1,7 +1,7 @@
 #include "fixture.hpp"
 
 #include "actors/error.hpp"
-#include "http/json.hpp"
+#include "http/v1_json.hpp"
 
 #include <doctest/doctest.h>
 #include <httplib.h>

@@ -2,7 +2,7 @@
 #include "gunzip.hpp"
 
 #include "actors/error.hpp"
-#include "http/json.hpp"
+#include "http/v1_json.hpp"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
