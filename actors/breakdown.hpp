@@ -206,6 +206,9 @@ struct cluster_overview {
   /// How long the last good aggregation of this replica took; 0 when there was
   /// none.
   std::chrono::milliseconds took{0};
+
+  friend bool operator==(const cluster_overview&, const cluster_overview&)
+    = default;
 };
 
 /// The log messages that each cluster had at some time.

@@ -50,6 +50,8 @@ std::string_view to_string(training_action action);
 struct workload_diff {
   workload_list added;
   workload_list removed;
+
+  friend bool operator==(const workload_diff&, const workload_diff&) = default;
 };
 
 workload_diff diff(const workload_list& before, const workload_list& after);

@@ -160,4 +160,12 @@ gpu_probe_actor::behavior_type fake_gpu_probe(gpu_probe_actor::pointer self,
   };
 }
 
+events_actor::behavior_type fake_events(events_actor::pointer,
+                                        events_script_ptr script) {
+  return {
+    [=](update_atom, const event_value& x) { script->told.push_back(x); },
+    [](subscribe_atom, const event_listener_actor&) { /* nop */ },
+  };
+}
+
 } // namespace aiops::test

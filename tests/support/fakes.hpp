@@ -80,6 +80,9 @@ public:
 
   // -- for the fake ------------------------------------------------------------
 
+  /// `caf::unit_t` stands for an answer without a value.
+  using message = std::conditional_t<std::is_same_v<R, caf::unit_t>, void, R>;
+
   template <class Self>
   caf::result<message> operator()(Self* self, const Args&... args) {
     calls_.emplace_back(args...);
@@ -95,7 +98,7 @@ public:
       self->quit(caf::make_error(caf::sec::runtime_error));
       return caf::make_error(caf::sec::runtime_error);
     }
-    auto promise = self->template make_response_promise<message>();
+    auto promise = self->make_response_promise();
     held_.push_back(promise);
     return promise;
   }
@@ -104,11 +107,7 @@ private:
   struct silence {};
   struct death {};
 
-  /// `caf::unit_t` stands for an answer without a value.
-  using message
-    = std::conditional_t<std::is_same_v<R, caf::unit_t>, void, R>;
-
-  caf::typed_response_promise<message> pop() {
+  caf::response_promise pop() {
     if (held_.empty())
       throw std::logic_error{"no request to release"};
     auto result = std::move(held_.front());
@@ -118,7 +117,7 @@ private:
 
   std::variant<R, caf::error, silence, death> plan_;
   std::vector<std::tuple<Args...>> calls_;
-  std::deque<caf::typed_response_promise<message>> held_;
+  std::deque<caf::response_promise> held_;
 };
 
 /// The training backend: knows no watchlist and accepts everything.
@@ -194,6 +193,18 @@ struct gpu_probe_script {
   script<gpu_list> get{gpu_list{}};
 };
 
+/// The hub of events: takes everything, what is equal too, and has no
+/// listeners.
+struct events_script {
+  std::vector<event_value> told;
+
+  /// The last value, which has to be of that type.
+  template <class T>
+  const T& last() const {
+    return std::get<snapshot_ptr<T>>(told.back())->value();
+  }
+};
+
 using backend_script_ptr = std::shared_ptr<backend_script>;
 using job_store_script_ptr = std::shared_ptr<job_store_script>;
 using job_hook_script_ptr = std::shared_ptr<job_hook_script>;
@@ -201,6 +212,7 @@ using counts_store_script_ptr = std::shared_ptr<counts_store_script>;
 using lease_script_ptr = std::shared_ptr<lease_script>;
 using log_source_script_ptr = std::shared_ptr<log_source_script>;
 using gpu_probe_script_ptr = std::shared_ptr<gpu_probe_script>;
+using events_script_ptr = std::shared_ptr<events_script>;
 
 backend_actor::behavior_type fake_backend(backend_actor::pointer self,
                                           backend_script_ptr script);
@@ -223,5 +235,8 @@ log_source_actor::behavior_type fake_log_source(log_source_actor::pointer self,
 
 gpu_probe_actor::behavior_type fake_gpu_probe(gpu_probe_actor::pointer self,
                                               gpu_probe_script_ptr script);
+
+events_actor::behavior_type fake_events(events_actor::pointer self,
+                                        events_script_ptr script);
 
 } // namespace aiops::test
