@@ -15,9 +15,10 @@ constexpr auto min_backoff = milliseconds{500};
 } // namespace
 
 gpu_info_actor::behavior_type
-gpu_info_state::make_behavior(gpu_probe_actor probe,
+gpu_info_state::make_behavior(gpu_probe_actor probe, events_actor events,
                               const gpu_info_config& cfg) {
   probe_ = std::move(probe);
+  events_ = std::move(events);
   cfg_ = cfg;
   if (cfg_.refresh.count() > 0) {
     next_look_ = self_->clock().now();
@@ -108,6 +109,7 @@ void gpu_info_state::succeed(gpu_list gpus) {
   if (!list_ || list_->value() != listed)
     list_ = make_snapshot(std::move(listed));
   inventory_ = make_snapshot(std::move(seen));
+  tell();
   if (cfg_.refresh.count() > 0)
     wake_at(*(next_look_ = self_->clock().now() + cfg_.refresh));
   answer_waiting();
@@ -123,6 +125,7 @@ void gpu_info_state::fail(const caf::error& err) {
     old.stale = true;
     old.reason = text_of(err);
     inventory_ = make_snapshot(std::move(old));
+    tell();
   }
   if (cfg_.refresh.count() > 0) {
     backoff_ = std::min(std::max(backoff_ * 2, min_backoff), cfg_.refresh);
@@ -131,14 +134,20 @@ void gpu_info_state::fail(const caf::error& err) {
   answer_waiting();
 }
 
+void gpu_info_state::tell() const {
+  if (events_)
+    caf::anon_send(events_, update_atom_v, event_value{inventory_});
+}
+
 void gpu_info_state::wake_at(clock::time_point when) {
   self_->scheduled_send(self_, when, tick_atom_v);
 }
 
 gpu_info_actor::behavior_type
 gpu_info(gpu_info_actor::stateful_pointer<gpu_info_state> self,
-         gpu_probe_actor probe, const gpu_info_config& cfg) {
-  return self->state.make_behavior(std::move(probe), cfg);
+         gpu_probe_actor probe, events_actor events,
+         const gpu_info_config& cfg) {
+  return self->state.make_behavior(std::move(probe), std::move(events), cfg);
 }
 
 } // namespace aiops

@@ -41,6 +41,7 @@ public:
   }
 
   gpu_info_actor::behavior_type make_behavior(gpu_probe_actor probe,
+                                              events_actor events,
                                               const gpu_info_config& cfg);
 
 private:
@@ -68,10 +69,14 @@ private:
 
   void answer_waiting();
 
+  /// Tells of what is served now.
+  void tell() const;
+
   void wake_at(clock::time_point when);
 
   gpu_info_actor::pointer self_;
   gpu_probe_actor probe_;
+  events_actor events_;
   gpu_info_config cfg_;
   std::deque<waiter> waiting_;
   bool looking_ = false;
@@ -85,8 +90,10 @@ private:
   caf::error failure_;
 };
 
+/// @param events is told after every look; may be null.
 gpu_info_actor::behavior_type
 gpu_info(gpu_info_actor::stateful_pointer<gpu_info_state> self,
-         gpu_probe_actor probe, const gpu_info_config& cfg);
+         gpu_probe_actor probe, events_actor events,
+         const gpu_info_config& cfg);
 
 } // namespace aiops

@@ -19,10 +19,11 @@ constexpr int noteworthy_first_failures = 4;
 
 log_aggregation_actor::behavior_type log_aggregation_state::make_behavior(
   log_source_actor source, counts_store_actor store, lease_actor lease,
-  const log_aggregation_config& cfg) {
+  events_actor events, const log_aggregation_config& cfg) {
   source_ = std::move(source);
   store_ = std::move(store);
   lease_edge_ = std::move(lease);
+  events_ = std::move(events);
   cfg_ = cfg;
   next_subscribe_ = self_->clock().now();
   if (source_)
@@ -128,6 +129,24 @@ log_aggregation_state::overview_answer log_aggregation_state::overview() {
   return overview_;
 }
 
+void log_aggregation_state::tell() {
+  if (!events_ || !loaded_)
+    return;
+  if (auto now = overview(); now != told_) {
+    told_ = std::move(now);
+    caf::anon_send(events_, update_atom_v, event_value{told_});
+  }
+  if (told_->value().stale || !counts_.value)
+    return;
+  auto age = cfg_.wall_clock() - counts_.created;
+  auto when = self_->clock().now() + cfg_.interval * stale_after_intervals - age
+              + milliseconds{1};
+  if (!next_judgement_ || when < *next_judgement_) {
+    next_judgement_ = when;
+    wake_at(when);
+  }
+}
+
 // -- following the store ------------------------------------------------------
 
 void log_aggregation_state::subscribe() {
@@ -155,6 +174,7 @@ void log_aggregation_state::update(stored_breakdown counts) {
   loaded_ = true;
   overview_ = nullptr;
   serve_waiting();
+  tell();
 }
 
 bool log_aggregation_state::supersedes(const stored_breakdown& counts) const {
@@ -174,6 +194,9 @@ void log_aggregation_state::tick() {
     subscribe();
   if (next_aggregation_ && *next_aggregation_ <= now && holds_lease())
     aggregate();
+  if (next_judgement_ && *next_judgement_ <= now)
+    next_judgement_.reset();
+  tell();
 }
 
 void log_aggregation_state::handle_lease(const lease_status& lease) {
@@ -232,7 +255,7 @@ void log_aggregation_state::failed(const caf::error& err) {
     // Not ours any more: whoever holds the lease counts.
     next_aggregation_ = self_->clock().now() + min_backoff;
     wake_at(*next_aggregation_);
-    return;
+    return tell();
   }
   // At the start the source may just be starting too.
   auto noteworthy = succeeded_once_ ? 1 : noteworthy_first_failures;
@@ -249,6 +272,7 @@ void log_aggregation_state::failed(const caf::error& err) {
     next_aggregation_ = self_->clock().now() + backoff_;
   }
   wake_at(*next_aggregation_);
+  tell();
 }
 
 void log_aggregation_state::wake_at(clock::time_point when) {
@@ -258,9 +282,9 @@ void log_aggregation_state::wake_at(clock::time_point when) {
 log_aggregation_actor::behavior_type log_aggregation(
   log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
   log_source_actor source, counts_store_actor store, lease_actor lease,
-  const log_aggregation_config& cfg) {
+  events_actor events, const log_aggregation_config& cfg) {
   return self->state.make_behavior(std::move(source), std::move(store),
-                                   std::move(lease), cfg);
+                                   std::move(lease), std::move(events), cfg);
 }
 
 } // namespace aiops

@@ -43,7 +43,8 @@ public:
 
   log_aggregation_actor::behavior_type
   make_behavior(log_source_actor source, counts_store_actor store,
-                lease_actor lease, const log_aggregation_config& cfg);
+                lease_actor lease, events_actor events,
+                const log_aggregation_config& cfg);
 
 private:
   using clock = caf::actor_clock;
@@ -79,6 +80,10 @@ private:
   /// Why the counts are stale; empty when they are not.
   std::string stale_reason() const;
 
+  /// Tells of the overview when it is another one, and sees to it that this
+  /// is looked at again when the counts become stale.
+  void tell();
+
   // -- following the store -----------------------------------------------------
 
   void subscribe();
@@ -112,12 +117,17 @@ private:
   log_source_actor source_;
   counts_store_actor store_;
   lease_actor lease_edge_;
+  events_actor events_;
   log_aggregation_config cfg_;
   /// What the store has, as far as we know.
   stored_breakdown counts_;
   lease_status lease_;
   /// Made of `counts_`; null when it has to be made anew.
   overview_answer overview_;
+  /// The last one that was told of.
+  overview_answer told_;
+  /// When the counts will be stale, or earlier.
+  std::optional<clock::time_point> next_judgement_;
   /// Whether `counts_` says anything yet.
   bool loaded_ = false;
   std::deque<waiter> waiting_;
@@ -143,9 +153,10 @@ private:
 
 /// @param source may be null: then others write the counts.
 /// @param lease may be null when the source is.
+/// @param events is told when the list of clusters changes; may be null.
 log_aggregation_actor::behavior_type log_aggregation(
   log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
   log_source_actor source, counts_store_actor store, lease_actor lease,
-  const log_aggregation_config& cfg);
+  events_actor events, const log_aggregation_config& cfg);
 
 } // namespace aiops

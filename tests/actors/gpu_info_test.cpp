@@ -12,10 +12,20 @@ namespace {
 
 const gpu_list two{{"nvidia.com/gpu", 2, 1}};
 
-struct fixture : deterministic {
+struct with_events : deterministic {
+  events_script_ptr events = std::make_shared<events_script>();
+  events_actor hub = spawn(fake_events, events);
+
+  const gpu_inventory& last_told() const {
+    REQUIRE_FALSE(events->told.empty());
+    return events->last<gpu_inventory>();
+  }
+};
+
+struct fixture : with_events {
   gpu_probe_script_ptr probe = std::make_shared<gpu_probe_script>();
   gpu_probe_actor edge = spawn(fake_gpu_probe, probe);
-  gpu_info_actor aut = spawn(gpu_info, edge, gpu_info_config{});
+  gpu_info_actor aut = spawn(gpu_info, edge, hub, gpu_info_config{});
 };
 
 } // namespace
@@ -69,6 +79,28 @@ TEST_CASE_FIXTURE(fixture, "a silent probe is a timeout") {
   CHECK(x->code() == ec::timeout);
 }
 
+TEST_CASE_FIXTURE(fixture, "every look on demand is told to the hub") {
+  probe->get.fail(ec::disconnected, "no driver");
+  ask(aut, status_atom_v);
+  // Nothing is served yet.
+  CHECK(events->told.empty());
+  probe->get.answer(two);
+  auto x = ask(aut, status_atom_v);
+  CHECK(events->told.size() == 1);
+  CHECK(&last_told() == &(*x->value)->value());
+  probe->get.fail(ec::disconnected, "no driver");
+  ask(aut, status_atom_v);
+  CHECK(events->told.size() == 2);
+  CHECK(last_told().stale);
+  CHECK(last_told().reason == "no driver");
+}
+
+TEST_CASE_FIXTURE(fixture, "without a hub of events the GPUs are served") {
+  aut = spawn(gpu_info, edge, events_actor{}, gpu_info_config{});
+  probe->get.answer(two);
+  CHECK(ask(aut, get_atom_v)->value);
+}
+
 // -- in the background --------------------------------------------------------
 
 namespace {
@@ -78,7 +110,7 @@ const gpu_list mixed{{"amd.com/gpu", 1, 1},
                      {"nvidia.com/gpu.shared", 8, 8},
                      {"nvidia.com/mig-1g.10gb", 7, 7}};
 
-struct background : deterministic {
+struct background : with_events {
   background() {
     cfg.refresh = 30s;
     cfg.look_timeout = 20s;
@@ -87,7 +119,7 @@ struct background : deterministic {
   }
 
   void start() {
-    aut = spawn(gpu_info, edge, cfg);
+    aut = spawn(gpu_info, edge, hub, cfg);
     run();
   }
 
@@ -183,4 +215,20 @@ TEST_CASE_FIXTURE(background, "only so many callers may wait for the GPUs") {
   ask(aut, get_atom_v);
   ask(aut, status_atom_v);
   CHECK(ask(aut, get_atom_v)->code() == ec::overloaded);
+}
+
+TEST_CASE_FIXTURE(background, "a change that is seen is told at once") {
+  probe->get.answer(mixed);
+  start();
+  CHECK(last_told().gpus == mixed);
+  probe->get.answer(two);
+  advance(30s);
+  CHECK(last_told().gpus == two);
+  probe->get.fail(ec::disconnected, "no route to the API server");
+  advance(30s);
+  CHECK(last_told().stale);
+  CHECK(last_told().gpus == two);
+  probe->get.answer(two);
+  advance(500ms);
+  CHECK_FALSE(last_told().stale);
 }

@@ -18,6 +18,8 @@ breakdown_ptr counts(int64_t n) {
 }
 
 struct fixture : deterministic {
+  events_script_ptr events = std::make_shared<events_script>();
+  events_actor hub = spawn(fake_events, events);
   log_source_script_ptr source = std::make_shared<log_source_script>();
   counts_store_script_ptr store = std::make_shared<counts_store_script>();
   lease_script_ptr leases = std::make_shared<lease_script>();
@@ -33,7 +35,7 @@ struct fixture : deterministic {
     cfg.source = "jetstream";
     cfg.wall_clock = [this] { return wall_now(); };
     aut = spawn(log_aggregation, from, store_edge,
-                from ? lease_edge : lease_actor{}, cfg);
+                from ? lease_edge : lease_actor{}, hub, cfg);
     run();
     return aut;
   }
@@ -84,6 +86,11 @@ struct fixture : deterministic {
     REQUIRE(x->value);
     auto& rows = (*x->value)->value();
     return rows.empty() ? -1 : rows[0].log_count;
+  }
+
+  const cluster_overview& last_told() const {
+    REQUIRE_FALSE(events->told.empty());
+    return events->last<cluster_overview>();
   }
 
   cluster_overview overview() {
@@ -181,7 +188,7 @@ TEST_CASE_FIXTURE(fixture, "only so many callers may wait") {
   log_aggregation_config cfg;
   cfg.max_waiting = 2;
   aut = spawn(log_aggregation, log_source_actor{}, store_edge, lease_actor{},
-              cfg);
+              events_actor{}, cfg);
   get("c");
   get("c");
   CHECK(get("c")->code() == ec::overloaded);
@@ -494,4 +501,60 @@ TEST_CASE_FIXTURE(fixture, "the overview tells how counting goes") {
   advance(30s);
   CHECK(overview().aggregations == 2);
   CHECK(overview().failures == 1);
+}
+
+// -- telling the hub of events ------------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "a replica that follows tells of every change at "
+                           "once") {
+  start_following();
+  CHECK(events->told.empty());
+  publish(nullptr, 0, {});
+  CHECK(events->told.size() == 1);
+  publish(counts(5), 3, wall_now());
+  CHECK(events->told.size() == 2);
+  CHECK(last_told() == overview());
+  // Not new: not served either.
+  publish(counts(4), 2, wall_now() - 30s);
+  CHECK(events->told.size() == 2);
+  auto failing = stored(counts(5), 3, wall_now());
+  failing.failure = "no connection";
+  store->publish(failing);
+  run();
+  CHECK(last_told().stale);
+  CHECK(last_told().reason == "no connection");
+}
+
+TEST_CASE_FIXTURE(fixture, "counts that become stale by age are told of then") {
+  start_following();
+  publish(counts(5), 5, wall_now() - 10s);
+  advance(80s);
+  CHECK_FALSE(last_told().stale);
+  advance(1ms);
+  CHECK(last_told().stale);
+  CHECK(events->told.size() == 2);
+  advance(1h);
+  CHECK(events->told.size() == 2);
+  publish(counts(6), 6, wall_now());
+  CHECK_FALSE(last_told().stale);
+  advance(60s);
+  publish(counts(7), 7, wall_now());
+  advance(90s);
+  CHECK_FALSE(last_told().stale);
+  advance(1ms);
+  CHECK(last_told().stale);
+}
+
+TEST_CASE_FIXTURE(fixture, "who counts tells of its counts and failures") {
+  source->count.answer(counts(8));
+  store->put.answer(stored(counts(8), 1, wall_now()));
+  start_counting();
+  CHECK(last_told().clusters == std::vector<cluster_summary>{{"c", 1, 1, 8}});
+  CHECK(last_told().aggregating);
+  source->count.fail(ec::disconnected, "no connection");
+  advance(30s);
+  CHECK(last_told().reason == "no connection");
+  take_lease();
+  CHECK_FALSE(last_told().aggregating);
+  CHECK_FALSE(last_told().stale);
 }
