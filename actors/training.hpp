@@ -3,8 +3,10 @@
 #include "actors/actors.hpp"
 #include "actors/config.hpp"
 #include "actors/error.hpp"
+#include "actors/uuid.hpp"
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,16 +22,15 @@ struct training_config {
   milliseconds train_timeout{15'000};
   /// Submissions that may wait while one is at work.
   size_t max_waiting = 16;
+  std::function<std::string()> make_id = make_uuid;
 };
 
 /// How much longer than the backend's own deadline we wait for its answer.
 inline constexpr milliseconds training_grace{100};
 
-/// Estimate of the remaining time, in seconds, until the backend reports one.
-inline constexpr int64_t initial_remaining_time = 3600;
-
-/// Submits watchlists one at a time, in the order in which they came. What has
-/// to be known about the past is asked in the same go: one round trip.
+/// Submits watchlists one at a time, in the order in which they came: asks for
+/// the last one, enters the job in the book, asks the backend, enters what
+/// came of it.
 class training_state {
 public:
   static inline const char* name = "training";
@@ -39,55 +40,67 @@ public:
   }
 
   training_actor::behavior_type make_behavior(backend_actor backend,
-                                              store_actor store,
-                                              training_status_actor status,
+                                              training_jobs_actor jobs,
                                               const training_config& cfg);
 
 private:
   using clock = caf::actor_clock;
 
   struct submission {
-    workload_list workloads;
+    training_request request;
     caf::typed_response_promise<training_result> promise;
     clock::time_point deadline;
-    /// Answers that have to come before the caller gets his.
-    size_t open = 3;
-    std::string response{};
-    /// The watchlist and the revision of the statistics before this
-    /// submission, or why they are not known.
-    caf::expected<workload_list> before{caf::error{}};
-    caf::expected<uint64_t> revision{caf::error{}};
+    training_result result{};
+    /// The book before the job was entered.
+    training_book before{};
   };
 
   using submission_ptr = std::shared_ptr<submission>;
 
-  caf::result<training_result> submit(workload_list workloads);
+  caf::result<training_result> submit(training_request request);
 
   /// Starts with the next submission unless one is at work.
   void work();
 
-  /// Asks what was before and sends the watchlist, all at once.
+  /// Finds out what there is to do; `then` comes unless that fails.
+  void compare(const submission_ptr& job, std::function<void()> then);
+
+  /// Says what a submission would do.
+  void preview(const submission_ptr& job);
+
+  /// Enters the job in the book.
+  void enter(const submission_ptr& job);
+
+  /// Sends the watchlist.
   void send(const submission_ptr& job);
 
-  /// Counts an answer; the last one ends the submission.
-  void settle(const submission_ptr& job);
+  void accepted(const submission_ptr& job, std::string response);
 
-  void succeed(const submission_ptr& job);
+  void refused(const submission_ptr& job, const caf::error& err);
 
-  /// Decides what the submission was; never a training on a guess.
-  training_action action_of(const submission& job) const;
+  /// The backend may have got the watchlist: what it has now tells.
+  void read_back(const submission_ptr& job, const caf::error& err);
 
-  /// Shows a fresh training until the backend reports progress.
-  void store_initial(const submission& job);
+  /// Enters what became of the job; then the next one may come.
+  void settle(const submission_ptr& job, job_change outcome);
+
+  void stands_in_the_way(const submission_ptr& job, const caf::error& err);
+
+  void answer(const submission_ptr& job);
 
   void fail(const submission_ptr& job, const caf::error& err);
+
+  void finish();
+
+  /// What is left of the time for a submission, but not more than a question
+  /// may take.
+  caf::timespan patience(const submission& job) const;
 
   caf::timespan remaining(const submission& job) const;
 
   training_actor::pointer self_;
   backend_actor backend_;
-  store_actor store_;
-  training_status_actor status_;
+  training_jobs_actor jobs_;
   training_config cfg_;
   submission_ptr current_;
   std::deque<submission_ptr> waiting_;
@@ -95,7 +108,7 @@ private:
 
 training_actor::behavior_type
 training(training_actor::stateful_pointer<training_state> self,
-         backend_actor backend, store_actor store, training_status_actor status,
+         backend_actor backend, training_jobs_actor jobs,
          const training_config& cfg);
 
 } // namespace aiops

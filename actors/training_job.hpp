@@ -233,6 +233,17 @@ struct change_context {
   std::string idle_text;
 };
 
+/// What the compatibility surface shows when the backend tells `told`: its
+/// word, unless that would lock the dashboard for a training that is none.
+std::string shown_status(const training_book& book, const std::string& told,
+                         const change_context& context);
+
+/// The book to begin with when there is none, but a program before us stored
+/// the model's status at that time.
+training_book import_model(const model_status& model,
+                           training_job::time_point stored_at,
+                           const change_context& context);
+
 /// How long after a submission the backend's answers may still be about an
 /// earlier job.
 inline constexpr std::chrono::seconds settling_time{30};

@@ -1,26 +1,47 @@
 #include "actors/training_status.hpp"
 
+#include "actors/error.hpp"
 #include "actors/log.hpp"
 
 #include <utility>
 
 namespace aiops {
 
-training_status_actor::behavior_type
-training_status_state::make_behavior(backend_actor backend, store_actor store,
-                                     const training_status_config& cfg) {
+training_status_actor::behavior_type training_status_state::make_behavior(
+  backend_actor backend, training_jobs_actor jobs, bus_actor bus,
+  events_actor events, const training_status_config& cfg) {
   backend_ = std::move(backend);
-  store_ = std::move(store);
+  jobs_ = std::move(jobs);
+  events_ = std::move(events);
   cfg_ = cfg;
+  caf::anon_send(jobs_, subscribe_atom_v,
+                 caf::actor_cast<book_listener_actor>(self_));
+  if (bus)
+    caf::anon_send(bus, subscribe_atom_v,
+                   caf::actor_cast<bus_listener_actor>(self_));
+  caf::anon_send(self_, tick_atom_v);
   return {
     [this](get_atom) { return get(); },
-    [this](put_atom, const training_statistics& x) { return write(x); },
-    [this](put_atom, const training_statistics& x, uint64_t revision) {
-      return write(x, revision);
+    [this](status_atom) { return overview(); },
+    [this](put_atom, job_progress& x) { return put(std::move(x)); },
+    [this](update_atom, stored_book& x) { update_book(std::move(x)); },
+    [this](update_atom, const bus_status& x) { update_bus(x); },
+    [this](tick_atom) {
+      self_->delayed_send(self_, cfg_.poll_interval, tick_atom_v);
+      poll();
     },
-    [this](put_atom, const model_status_update& x) { return put(x); },
   };
 }
+
+change_context training_status_state::context() const {
+  return {cfg_.wall_clock(), {}, cfg_.idle_text};
+}
+
+std::string training_status_state::known_job() const {
+  return book_ && book_->value.job ? book_->value.job->id : std::string{};
+}
+
+// -- what the compatibility surface shows -------------------------------------
 
 caf::result<training_status_state::answer> training_status_state::get() {
   auto caller = self_->make_response_promise<answer>();
@@ -40,33 +61,51 @@ void training_status_state::start() {
   if (current_ || waiting_.empty() || !due(waiting_.front()))
     return;
   current_ = std::make_shared<read>();
+  current_->job_id = known_job();
   outdated_ = false;
   for (; !waiting_.empty() && due(waiting_.front()); waiting_.pop_front())
     current_->callers.push_back(waiting_.front().caller);
-  auto on_error = [this, source = current_](const caf::error& err) {
-    fail(source, err);
-  };
   self_->request(backend_, cfg_.request_timeout, status_atom_v)
     .then(
-      [this, source = current_](std::string& status) {
-        source->status = std::move(status);
+      [this, source = current_](backend_report& report) {
+        if (report.status)
+          reached();
+        source->report = std::move(report);
         progress(source);
       },
-      on_error);
-  self_->request(store_, cfg_.request_timeout, get_atom_v)
+      [this, source = current_](const caf::error& err) {
+        not_reached(err);
+        fail(source, err);
+      });
+  self_->request(jobs_, cfg_.request_timeout, get_atom_v)
     .then(
-      [this, source = current_](stored_statistics& stored) {
-        source->statistics = std::move(stored.value);
+      [this, source = current_](stored_book& stored) {
+        source->book = std::move(stored.value);
         progress(source);
       },
-      on_error);
+      [this, source = current_](const caf::error& err) { fail(source, err); });
 }
 
 void training_status_state::progress(const read_ptr& source) {
-  if (source != current_ || !source->status || !source->statistics)
+  if (source != current_ || !source->report || !source->book)
     return;
-  model_status result{std::move(*source->status),
-                      std::move(*source->statistics)};
+  if (!source->report->status)
+    return show(source);
+  observe(*source->report->status, source->job_id, *source->book,
+          [this, source](const training_book& book) {
+            source->book = book;
+            show(source);
+          });
+}
+
+void training_status_state::show(const read_ptr& source) {
+  if (source != current_)
+    return;
+  auto& book = *source->book;
+  auto text = book.model.status.empty() ? cfg_.idle_text : book.model.status;
+  if (source->report->status)
+    text = shown_status(book, *source->report->status, context());
+  model_status result{std::move(text), book.model.statistics};
   if (!last_ || last_->value() != result)
     last_ = make_snapshot(std::move(result));
   finish(last_);
@@ -75,8 +114,19 @@ void training_status_state::progress(const read_ptr& source) {
 void training_status_state::fail(const read_ptr& source,
                                  const caf::error& err) {
   // The other half of a read that failed already may come, or fail, too.
-  if (source == current_)
-    finish(err);
+  if (source != current_)
+    return;
+  // A dashboard that waits for a backend that is gone has to be let go.
+  auto book = source->book ? &*source->book : book_ ? &book_->value : nullptr;
+  auto given_up = book && book->job
+                  && (book->job->state == job_state::stalled
+                      || book->job->state == job_state::cancelled)
+                  && code_of(err) != ec::disconnected;
+  if (!given_up)
+    return finish(err);
+  source->book = *book;
+  source->report = backend_report{};
+  show(source);
 }
 
 template <class T>
@@ -87,50 +137,144 @@ void training_status_state::finish(const T& result) {
   start();
 }
 
-caf::result<void>
-training_status_state::put(const model_status_update& update) {
-  // The text of the status is the backend's to tell: we ask for it.
-  if (update.statistics)
-    return write(*update.statistics);
-  return caf::unit;
-}
-
-template <class... Ts>
-caf::result<void> training_status_state::write(const Ts&... xs) {
+caf::result<void> training_status_state::put(job_progress progress) {
   auto promise = self_->make_response_promise();
   auto number = ++last_put_;
   puts_in_flight_.insert(number);
-  self_->request(store_, cfg_.request_timeout, put_atom_v, xs...)
+  self_
+    ->request(jobs_, cfg_.request_timeout * 3, put_atom_v,
+              job_change{std::move(progress)})
     .then(
-      [this, promise, number](uint64_t) mutable {
+      [this, promise, number](const book_update&) mutable {
         promise.deliver(caf::unit);
-        ended(number);
+        ended_put(number);
       },
       [this, promise, number](caf::error& err) mutable {
-        // Of a guarded put alone: newer progress is there, which is fine.
-        if (code_of(err) == ec::conflict) {
-          promise.deliver(caf::unit);
-        } else {
-          log::warning(name, "cannot store progress",
-                       {{"reason", text_of(err)}});
-          promise.deliver(std::move(err));
-        }
-        ended(number);
+        log::warning(name, "cannot store progress", {{"reason", text_of(err)}});
+        promise.deliver(std::move(err));
+        ended_put(number);
       });
   return promise;
 }
 
-void training_status_state::ended(uint64_t put) {
+void training_status_state::ended_put(uint64_t put) {
   puts_in_flight_.erase(put);
   // After an error it may be stored all the same.
   outdated_ = true;
   start();
 }
 
+void training_status_state::observe(
+  const std::string& status, const std::string& job_id,
+  const training_book& book, std::function<void(const training_book&)> then) {
+  job_change seen = job_observation{status};
+  auto next = apply_change(book, seen, context());
+  auto known = book.job ? book.job->id : std::string{};
+  // What the backend said before a job was entered is not about that job.
+  if (!next || *next == book || known != job_id)
+    return then(book);
+  self_->request(jobs_, cfg_.request_timeout * 3, put_atom_v, std::move(seen))
+    .then([then](const book_update& x) { then(x.after.value); },
+          [then, book](const caf::error& err) {
+            log::warning(name, "cannot store what the backend tells",
+                         {{"reason", text_of(err)}});
+            then(book);
+          });
+}
+
+// -- everything, from memory --------------------------------------------------
+
+caf::result<snapshot_ptr<training_overview>> training_status_state::overview() {
+  if (!overview_)
+    return make_error(stale_reason_.empty() ? ec::overloaded : ec::disconnected,
+                      "the state of the training could not be loaded yet"
+                        + (stale_reason_.empty() ? "" : ": " + stale_reason_));
+  return overview_;
+}
+
+void training_status_state::update_book(stored_book book) {
+  book_ = std::move(book);
+  refresh();
+}
+
+void training_status_state::update_bus(const bus_status& status) {
+  auto back = status.connected && !backend_health_.nats_connected;
+  backend_health_.nats_connected = status.connected;
+  stale_reason_ = status.connected ? std::string{}
+                                   : "no connection to NATS: " + status.reason;
+  if (!status.connected) {
+    backend_health_.reachable = false;
+    backend_health_.reason = stale_reason_;
+  }
+  refresh();
+  if (back)
+    poll();
+}
+
+void training_status_state::poll() {
+  if (polling_)
+    return;
+  polling_ = true;
+  self_->request(backend_, cfg_.request_timeout, status_atom_v)
+    .then(
+      [this, job_id = known_job()](const backend_report& report) {
+        // Some backends tell nothing, but can be asked if they are there.
+        if (!report.status)
+          return check();
+        polling_ = false;
+        reached();
+        if (book_)
+          observe(*report.status, job_id, book_->value,
+                  [](const training_book&) { /* nop */ });
+      },
+      [this](const caf::error& err) {
+        polling_ = false;
+        not_reached(err);
+      });
+}
+
+void training_status_state::check() {
+  self_->request(backend_, cfg_.request_timeout, check_atom_v)
+    .then(
+      [this] {
+        polling_ = false;
+        reached();
+      },
+      [this](const caf::error& err) {
+        polling_ = false;
+        not_reached(err);
+      });
+}
+
+void training_status_state::reached() {
+  backend_health_.reachable = true;
+  backend_health_.reason.clear();
+  refresh();
+}
+
+void training_status_state::not_reached(const caf::error& err) {
+  backend_health_.reachable = false;
+  backend_health_.reason = text_of(err);
+  refresh();
+}
+
+void training_status_state::refresh() {
+  if (!book_)
+    return;
+  training_overview next{book_->value, backend_health_, stale_reason_};
+  if (overview_ && overview_->value() == next)
+    return;
+  overview_ = make_snapshot(std::move(next));
+  if (events_)
+    caf::anon_send(events_, update_atom_v, event_value{overview_});
+}
+
 training_status_actor::behavior_type training_status(
   training_status_actor::stateful_pointer<training_status_state> self,
-  backend_actor backend, store_actor store, const training_status_config& cfg) {
-  return self->state.make_behavior(std::move(backend), std::move(store), cfg);
+  backend_actor backend, training_jobs_actor jobs, bus_actor bus,
+  events_actor events, const training_status_config& cfg) {
+  return self->state.make_behavior(std::move(backend), std::move(jobs),
+                                   std::move(bus), std::move(events), cfg);
 }
 
 } // namespace aiops

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -17,9 +18,16 @@ struct training_status_config {
   /// How long one question to backend or store may take; at least what these
   /// take themselves before they give up.
   milliseconds request_timeout{5'000};
+  /// How often the backend is asked how it is.
+  milliseconds poll_interval{5'000};
+  /// What is shown when nothing is trained; differs by protocol.
+  std::string idle_text = std::string{model_text::not_started};
+  /// The wall clock.
+  std::function<std::chrono::system_clock::time_point()> wall_clock
+    = std::chrono::system_clock::now;
 };
 
-/// Puts together what the backend says and what is stored.
+/// Puts together what the backend says and what is in the book.
 class training_status_state {
 public:
   static inline const char* name = "training-status";
@@ -30,8 +38,8 @@ public:
   }
 
   training_status_actor::behavior_type
-  make_behavior(backend_actor backend, store_actor store,
-                const training_status_config& cfg);
+  make_behavior(backend_actor backend, training_jobs_actor jobs, bus_actor bus,
+                events_actor events, const training_status_config& cfg);
 
 private:
   using answer = snapshot_ptr<model_status>;
@@ -40,8 +48,10 @@ private:
   /// One read in flight.
   struct read {
     std::vector<read_promise> callers;
-    std::optional<std::string> status;
-    std::optional<training_statistics> statistics;
+    /// Id of the job that we knew when we asked.
+    std::string job_id;
+    std::optional<backend_report> report;
+    std::optional<training_book> book;
   };
 
   using read_ptr = std::shared_ptr<read>;
@@ -55,21 +65,21 @@ private:
     uint64_t put;
   };
 
+  // -- what the compatibility surface shows -----------------------------------
+
   caf::result<answer> get();
 
-  caf::result<void> put(const model_status_update& update);
+  caf::result<void> put(job_progress progress);
 
-  /// Has the store put something.
-  template <class... Ts>
-  caf::result<void> write(const Ts&... xs);
-
-  void ended(uint64_t put);
+  void ended_put(uint64_t put);
 
   /// Starts a read for those that wait, unless there is one in flight.
   void start();
 
-  /// Answers once both parts are there.
+  /// Goes on once both parts are there.
   void progress(const read_ptr& source);
+
+  void show(const read_ptr& source);
 
   void fail(const read_ptr& source, const caf::error& err);
 
@@ -77,10 +87,41 @@ private:
   template <class T>
   void finish(const T& result);
 
+  /// Enters in the book what the backend tells, if that says something new;
+  /// `then` gets the book after that.
+  void observe(const std::string& status, const std::string& job_id,
+               const training_book& book,
+               std::function<void(const training_book&)> then);
+
+  // -- everything, from memory ------------------------------------------------
+
+  caf::result<snapshot_ptr<training_overview>> overview();
+
+  void update_book(stored_book book);
+
+  void update_bus(const bus_status& status);
+
+  void poll();
+
+  void check();
+
+  void reached();
+
+  void not_reached(const caf::error& err);
+
+  /// Makes a new overview of what changed, and tells the hub.
+  void refresh();
+
+  std::string known_job() const;
+
+  change_context context() const;
+
   training_status_actor::pointer self_;
   backend_actor backend_;
-  store_actor store_;
+  training_jobs_actor jobs_;
+  events_actor events_;
   training_status_config cfg_;
+
   /// Null when no read is in flight.
   read_ptr current_;
   /// Whether something was stored since the read in flight began: whoever
@@ -94,10 +135,18 @@ private:
   /// The last answer, handed out again while nothing changes so that its
   /// bytes stay.
   answer last_;
+
+  /// Nothing before the book was read once.
+  std::optional<stored_book> book_;
+  backend_health backend_health_;
+  std::string stale_reason_;
+  bool polling_ = false;
+  snapshot_ptr<training_overview> overview_;
 };
 
 training_status_actor::behavior_type training_status(
   training_status_actor::stateful_pointer<training_status_state> self,
-  backend_actor backend, store_actor store, const training_status_config& cfg);
+  backend_actor backend, training_jobs_actor jobs, bus_actor bus,
+  events_actor events, const training_status_config& cfg);
 
 } // namespace aiops

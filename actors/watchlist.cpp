@@ -1,16 +1,22 @@
 #include "actors/watchlist.hpp"
 
+#include "actors/error.hpp"
+
 #include <utility>
 
 namespace aiops {
 
 watchlist_actor::behavior_type
-watchlist_state::make_behavior(backend_actor backend,
+watchlist_state::make_behavior(backend_actor backend, training_jobs_actor jobs,
                                const watchlist_config& cfg) {
   backend_ = std::move(backend);
   cfg_ = cfg;
+  caf::anon_send(jobs, subscribe_atom_v,
+                 caf::actor_cast<book_listener_actor>(self_));
   return {
     [this](get_atom) { return get(); },
+    [this](status_atom) { return submitted(); },
+    [this](update_atom, const stored_book& book) { update(book); },
   };
 }
 
@@ -36,10 +42,27 @@ void watchlist_state::fail(const caf::error& err) {
     promise.deliver(err);
 }
 
+caf::result<snapshot_ptr<watchlist_overview>>
+watchlist_state::submitted() const {
+  if (!submitted_)
+    return make_error(ec::overloaded, "the watchlist could not be loaded yet, "
+                                      "try again in a moment");
+  return submitted_;
+}
+
+void watchlist_state::update(const stored_book& book) {
+  watchlist_overview next;
+  if (auto& job = book.value.job)
+    next = {job->workloads, job->id, job->started_at};
+  if (!submitted_ || submitted_->value() != next)
+    submitted_ = make_snapshot(std::move(next));
+}
+
 watchlist_actor::behavior_type
 watchlist(watchlist_actor::stateful_pointer<watchlist_state> self,
-          backend_actor backend, const watchlist_config& cfg) {
-  return self->state.make_behavior(std::move(backend), cfg);
+          backend_actor backend, training_jobs_actor jobs,
+          const watchlist_config& cfg) {
+  return self->state.make_behavior(std::move(backend), std::move(jobs), cfg);
 }
 
 } // namespace aiops

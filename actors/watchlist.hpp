@@ -13,7 +13,8 @@ struct watchlist_config {
   milliseconds request_timeout{5'000};
 };
 
-/// Asks the backend for its watchlist, once for all who wait.
+/// Asks the backend for its watchlist, once for all who wait, and remembers
+/// what the gateways submitted last.
 class watchlist_state {
 public:
   static inline const char* name = "watchlist";
@@ -23,6 +24,7 @@ public:
   }
 
   watchlist_actor::behavior_type make_behavior(backend_actor backend,
+                                               training_jobs_actor jobs,
                                                const watchlist_config& cfg);
 
 private:
@@ -34,6 +36,10 @@ private:
 
   void fail(const caf::error& err);
 
+  caf::result<snapshot_ptr<watchlist_overview>> submitted() const;
+
+  void update(const stored_book& book);
+
   watchlist_actor::pointer self_;
   backend_actor backend_;
   watchlist_config cfg_;
@@ -42,10 +48,13 @@ private:
   /// The last answer, handed out again while nothing changes so that its
   /// bytes stay.
   answer last_;
+  /// Null before the book was read once.
+  snapshot_ptr<watchlist_overview> submitted_;
 };
 
 watchlist_actor::behavior_type
 watchlist(watchlist_actor::stateful_pointer<watchlist_state> self,
-          backend_actor backend, const watchlist_config& cfg);
+          backend_actor backend, training_jobs_actor jobs,
+          const watchlist_config& cfg);
 
 } // namespace aiops

@@ -1,0 +1,537 @@
+#include "actors/training_job.hpp"
+
+#include "actors/error.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace aiops;
+using namespace std::chrono_literals;
+
+namespace {
+
+const workload a{"c", "n", "a"};
+const workload b{"c", "n", "b"};
+
+const training_job::time_point noon{std::chrono::sys_days{
+  std::chrono::year{2026} / 1 / 31}};
+
+/// A book that grows change by change.
+struct fixture {
+  training_book book;
+  change_context context{noon, "adopted", "idle"};
+
+  ec apply(const job_change& what) {
+    auto next = apply_change(book, what, context);
+    if (!next)
+      return code_of(next.error());
+    book = std::move(*next);
+    return ec::none;
+  }
+
+  void pass(std::chrono::seconds time) {
+    context.now += time;
+  }
+
+  ec submit(std::string id, training_action action = training_action::train,
+            bool force = false) {
+    return apply(job_submission{std::move(id), action, {a}, {{a}, {}}, force});
+  }
+
+  void accept(std::string id) {
+    apply(job_acceptance{std::move(id), "training job submitted"});
+  }
+
+  ec report(training_statistics x, std::optional<std::string> status = {},
+            std::string id = {}) {
+    return apply(job_progress{std::move(id), std::move(status), std::move(x)});
+  }
+
+  ec say(std::string status) {
+    return apply(job_progress{{}, std::move(status), {}});
+  }
+
+  void train_to(int64_t percentage) {
+    submit("1");
+    accept("1");
+    report({10, percentage, 90, 1, 0.5, "train"});
+  }
+
+  void complete() {
+    train_to(50);
+    say("completed");
+  }
+
+  job_state state() const {
+    return book.job->state;
+  }
+};
+
+const training_statistics fresh{0, 0, 3600, 0, 0.0, ""};
+
+} // namespace
+
+TEST_CASE("states have names, and the names states") {
+  for (size_t i = 0; i < job_state_count; ++i) {
+    auto state = static_cast<job_state>(i);
+    CHECK(job_state_of(to_string(state)) == state);
+  }
+  CHECK_FALSE(job_state_of("busy"));
+}
+
+TEST_CASE("the table of transitions") {
+  using enum job_state;
+  for (auto from : {submitted, fetching_data, training, stalled}) {
+    CHECK_FALSE(ended(from));
+    for (auto to : {fetching_data, training, completed, failed, cancelled,
+                    superseded})
+      CHECK(can_follow(from, to));
+    CHECK(can_follow(from, submitted) == (from == submitted));
+    CHECK(can_follow(from, stalled));
+    CHECK(running(from) == (from != stalled));
+  }
+  for (auto from : {completed, failed, cancelled, superseded}) {
+    CHECK(ended(from));
+    CHECK_FALSE(running(from));
+    for (size_t to = 0; to < job_state_count; ++to)
+      CHECK_FALSE(can_follow(from, static_cast<job_state>(to)));
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a training from submission to completion") {
+  CHECK(submit("1") == ec::none);
+  CHECK(state() == job_state::submitted);
+  CHECK(book.job->number == 1);
+  CHECK(book.job->workloads == workload_list{a});
+  CHECK(book.job->changes.added == workload_list{a});
+  CHECK(book.model.status.empty());
+  accept("1");
+  CHECK(book.job->response == "training job submitted");
+  CHECK(book.model == model_status{"training", fresh});
+  pass(5s);
+  CHECK(report({3, 1, 300, 0, 0.0, "fetching data"}) == ec::none);
+  CHECK(state() == job_state::fetching_data);
+  CHECK(book.job->updated_at == context.now);
+  CHECK(report({4, 20, 200, 1, 0.5, "train"}, "training") == ec::none);
+  CHECK(state() == job_state::training);
+  CHECK(book.model
+        == model_status{"training", {4, 20, 200, 1, 0.5, "train"}});
+  CHECK(say("completed") == ec::none);
+  CHECK(state() == job_state::completed);
+  CHECK(book.job->ended_at == context.now);
+  // What was last reported is made to fit.
+  CHECK(book.model == model_status{"completed", {4, 100, 0, 1, 0.5, "train"}});
+}
+
+TEST_CASE_FIXTURE(fixture, "only a training shows a training") {
+  training_action action{};
+  SUBCASE("update") {
+    action = training_action::update;
+  }
+  SUBCASE("the same again") {
+    action = training_action::none;
+  }
+  SUBCASE("reset") {
+    action = training_action::reset;
+  }
+  complete();
+  auto before = book.model;
+  submit("2", action);
+  CHECK(book.model == before);
+  accept("2");
+  CHECK(state() == job_state::completed);
+  auto reset = model_status{"idle", {}};
+  CHECK(book.model == (action == training_action::reset ? reset : before));
+  CHECK_FALSE(remaining_of(*book.job, context.now));
+}
+
+TEST_CASE_FIXTURE(fixture, "a job that runs stands in the way, unless forced") {
+  train_to(50);
+  CHECK(submit("2") == ec::conflict);
+  CHECK(book.job->id == "1");
+  CHECK(submit("2", training_action::train, true) == ec::none);
+  CHECK(book.job->number == 2);
+  CHECK(book.before->id == "1");
+  CHECK(book.before->state == job_state::superseded);
+  CHECK(book.before->ended_at == context.now);
+  CHECK(book.before->reason == "job 2 took its place");
+}
+
+TEST_CASE_FIXTURE(fixture, "a job that has stalled or ended stands in nobody's "
+                           "way") {
+  train_to(50);
+  SUBCASE("stalled") {
+    pass(11s);
+    apply(job_silence{10s});
+    REQUIRE(state() == job_state::stalled);
+    CHECK(submit("2") == ec::none);
+    CHECK(book.before->state == job_state::superseded);
+  }
+  SUBCASE("completed") {
+    say("completed");
+    CHECK(submit("2") == ec::none);
+    CHECK(book.before->state == job_state::completed);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a submission that surely failed leaves no trace "
+                           "but in the history") {
+  train_to(50);
+  auto before = book;
+  submit("2", training_action::train, true);
+  pass(1s);
+  apply(job_rejection{"2", "nobody there", before});
+  CHECK(book.job == before.job);
+  CHECK(book.model == before.model);
+  REQUIRE(book.before);
+  CHECK(book.before->id == "2");
+  CHECK(book.before->state == job_state::failed);
+  CHECK(book.before->reason == "nobody there");
+  // Numbers are not used twice.
+  CHECK(book.last_number == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "nothing is undone once the backend was heard") {
+  submit("1");
+  auto before = training_book{};
+  report({1, 1, 1, 0, 0.0, "train"});
+  apply(job_rejection{"1", "a lie", before});
+  CHECK(state() == job_state::training);
+}
+
+TEST_CASE_FIXTURE(fixture, "an outcome for another job changes nothing") {
+  submit("1");
+  auto before = book;
+  for (auto change :
+       {job_change{job_acceptance{"0", "x"}}, job_change{job_doubt{"0", "x"}},
+        job_change{job_rejection{"0", "x", {}}}})
+    CHECK(apply(change) == ec::none);
+  CHECK(book == before);
+}
+
+TEST_CASE_FIXTURE(fixture, "without an answer a training may run, but nothing "
+                           "else does") {
+  auto train = training_action::train;
+  SUBCASE("training") {
+    submit("1");
+    apply(job_doubt{"1", "silent"});
+    CHECK(state() == job_state::submitted);
+    CHECK(book.job->reason == "silent");
+    CHECK(book.model == model_status{"training", fresh});
+    return;
+  }
+  SUBCASE("update") {
+    train = training_action::update;
+  }
+  SUBCASE("reset") {
+    train = training_action::reset;
+  }
+  complete();
+  auto before = book.model;
+  submit("2", train);
+  apply(job_doubt{"2", "silent"});
+  CHECK(state() == job_state::failed);
+  CHECK(book.model == before);
+}
+
+TEST_CASE_FIXTURE(fixture, "progress that comes before the acceptance stays") {
+  submit("1");
+  report({1, 7, 100, 0, 0.0, "train"});
+  accept("1");
+  CHECK(state() == job_state::training);
+  CHECK(book.job->response == "training job submitted");
+  CHECK(book.model.statistics.percentage_completed == 7);
+}
+
+TEST_CASE_FIXTURE(fixture, "progress of an older job is refused") {
+  train_to(50);
+  auto before = book;
+  SUBCASE("by its id") {
+    CHECK(report({1, 99, 1, 0, 0.0, "train"}, {}, "0") == ec::conflict);
+  }
+  SUBCASE("by its age") {
+    pass(5s);
+    CHECK(report({36, 99, 1, 0, 0.0, "train"}) == ec::conflict);
+    // Clocks may differ.
+    CHECK(report({35, 60, 1, 0, 0.0, "train"}) == ec::none);
+    return;
+  }
+  CHECK(book == before);
+  CHECK(report({10, 51, 1, 0, 0.0, "train"}, {}, "1") == ec::none);
+}
+
+TEST_CASE_FIXTURE(fixture, "late words about a job that has ended") {
+  complete();
+  auto before = book;
+  SUBCASE("progress from the middle") {
+    CHECK(report({10, 50, 90, 1, 0.5, "train"}) == ec::conflict);
+    CHECK(report({10, 50, 90, 1, 0.5, "train"}, "training") == ec::conflict);
+    CHECK(report({10, 50, 90, 1, 0.5, "train"}, "training", "1")
+          == ec::conflict);
+    CHECK(say("training failed") == ec::conflict);
+    CHECK(book == before);
+  }
+  SUBCASE("the end again") {
+    CHECK(say("completed") == ec::none);
+    CHECK(book == before);
+  }
+  SUBCASE("the end in figures") {
+    CHECK(report({12, 100, 1, 5, 0.9, "train"}) == ec::none);
+    CHECK(state() == job_state::completed);
+    CHECK(book.model
+          == model_status{"completed", {12, 100, 0, 5, 0.9, "train"}});
+    CHECK(book.job->ended_at == before.job->ended_at);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "failed stays failed") {
+  train_to(50);
+  CHECK(say("training failed") == ec::none);
+  CHECK(state() == job_state::failed);
+  CHECK(book.job->reason != "");
+  CHECK(book.model.status == "training failed");
+  auto before = book;
+  CHECK(say("training failed") == ec::none);
+  CHECK(say("completed") == ec::conflict);
+  CHECK(book == before);
+}
+
+TEST_CASE_FIXTURE(fixture, "silence stalls a training, and words bring it "
+                           "back") {
+  train_to(50);
+  auto last_word = book.job->updated_at;
+  pass(600s);
+  CHECK(apply(job_silence{10min}) == ec::none);
+  CHECK(state() == job_state::training);
+  pass(1s);
+  apply(job_silence{10min});
+  CHECK(state() == job_state::stalled);
+  CHECK(book.job->reason == "no word from the training backend for 601 s");
+  CHECK(book.job->updated_at == last_word);
+  CHECK(book.model.status == "training failed");
+  CHECK(shown_status(book, "training", context) == "training failed");
+  SUBCASE("progress") {
+    CHECK(report({612, 60, 90, 1, 0.5, "train"}) == ec::none);
+    CHECK(state() == job_state::training);
+    CHECK(book.job->reason.empty());
+    CHECK(book.model.status == "training");
+  }
+  SUBCASE("the end") {
+    CHECK(say("completed") == ec::none);
+    CHECK(state() == job_state::completed);
+  }
+  SUBCASE("the end, seen by asking") {
+    apply(job_observation{"completed"});
+    CHECK(state() == job_state::completed);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "an update that nobody settled fails") {
+  complete();
+  submit("2", training_action::update);
+  pass(601s);
+  apply(job_silence{10min});
+  CHECK(state() == job_state::failed);
+  CHECK(book.model.status == "completed");
+}
+
+TEST_CASE_FIXTURE(fixture, "giving up") {
+  SUBCASE("nothing") {
+    CHECK(apply(job_cancellation{}) == ec::none);
+    CHECK(book == training_book{});
+  }
+  SUBCASE("a model that was trained stays") {
+    complete();
+    auto before = book;
+    CHECK(apply(job_cancellation{}) == ec::none);
+    CHECK(book == before);
+  }
+  SUBCASE("a failure is forgotten") {
+    train_to(50);
+    say("training failed");
+    apply(job_cancellation{});
+    CHECK(book.model == model_status{"idle", {}});
+  }
+  SUBCASE("a training") {
+    train_to(50);
+    CHECK(apply(job_cancellation{}) == ec::none);
+    CHECK(state() == job_state::cancelled);
+    CHECK(book.model == model_status{"idle", {}});
+    auto before = book;
+    // It stays so, whatever the backend goes on to say.
+    pass(3600s);
+    CHECK(apply(job_cancellation{}) == ec::none);
+    CHECK(report({1, 51, 90, 1, 0.5, "train"}) == ec::conflict);
+    CHECK(say("training") == ec::conflict);
+    CHECK(apply(job_observation{"training"}) == ec::none);
+    CHECK(book == before);
+    CHECK(shown_status(book, "training", context) == "idle");
+    CHECK(submit("2") == ec::none);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a training that nobody submitted is taken on") {
+  SUBCASE("there was none") {
+    CHECK(report({40, 20, 90, 1, 0.5, "train"}) == ec::none);
+    CHECK(book.job->id == "adopted");
+    CHECK(book.job->started_at == context.now - 40s);
+  }
+  SUBCASE("with an id") {
+    CHECK(report({40, 20, 90, 1, 0.5, "train"}, {}, "7") == ec::none);
+    CHECK(book.job->id == "7");
+  }
+  SUBCASE("long after the last one") {
+    complete();
+    pass(100s);
+    // That one would have begun before the end of ours.
+    CHECK(report({131, 20, 90, 1, 0.5, "train"}) == ec::conflict);
+    CHECK(report({99, 20, 90, 1, 0.5, "train"}) == ec::none);
+    CHECK(book.job->number == 2);
+    CHECK(book.job->workloads == workload_list{a});
+    CHECK(book.before->id == "1");
+  }
+  SUBCASE("although there was nothing to train") {
+    complete();
+    submit("2", training_action::none);
+    accept("2");
+    CHECK(report({1, 2, 90, 1, 0.5, "train"}) == ec::none);
+    CHECK(book.job->number == 3);
+  }
+  CHECK(state() == job_state::training);
+  CHECK(book.model.status == "training");
+}
+
+TEST_CASE_FIXTURE(fixture, "a completion without a job is a job") {
+  CHECK(say("completed") == ec::none);
+  CHECK(state() == job_state::completed);
+  CHECK(book.model.status == "completed");
+}
+
+TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
+  SUBCASE("a training without a job is taken on") {
+    apply(job_observation{"training"});
+    CHECK(state() == job_state::submitted);
+    CHECK(book.model.status == "training");
+  }
+  SUBCASE("nothing without a job is nothing") {
+    apply(job_observation{"completed"});
+    CHECK(book == training_book{});
+  }
+  SUBCASE("just after a submission it may be about an earlier one") {
+    submit("1");
+    accept("1");
+    CHECK(shown_status(book, "completed", context) == "training");
+    apply(job_observation{"completed"});
+    CHECK(state() == job_state::submitted);
+    pass(31s);
+    CHECK(shown_status(book, "completed", context) == "completed");
+    apply(job_observation{"completed"});
+    CHECK(state() == job_state::completed);
+  }
+  SUBCASE("after progress it is about this one") {
+    train_to(50);
+    apply(job_observation{"completed"});
+    CHECK(state() == job_state::completed);
+    CHECK(book.model.statistics.percentage_completed == 100);
+  }
+  SUBCASE("a failure") {
+    train_to(50);
+    apply(job_observation{"training failed"});
+    CHECK(state() == job_state::failed);
+  }
+  SUBCASE("something else") {
+    train_to(50);
+    auto before = book;
+    apply(job_observation{"not started"});
+    apply(job_observation{"training"});
+    apply(job_observation{"resting"});
+    CHECK(book == before);
+    CHECK(shown_status(book, "resting", context) == "resting");
+  }
+  SUBCASE("another training, after a while") {
+    complete();
+    apply(job_observation{"training"});
+    CHECK(state() == job_state::completed);
+    pass(31s);
+    apply(job_observation{"training"});
+    CHECK(book.job->number == 2);
+    CHECK(state() == job_state::submitted);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a status that we do not know goes through") {
+  train_to(50);
+  CHECK(say("paused") == ec::none);
+  CHECK(state() == job_state::training);
+  CHECK(book.model
+        == model_status{"paused", {10, 50, 90, 1, 0.5, "train"}});
+}
+
+TEST_CASE_FIXTURE(fixture, "an empty word says nothing") {
+  CHECK(apply(job_progress{}) == ec::none);
+  CHECK(book == training_book{});
+}
+
+TEST_CASE_FIXTURE(fixture, "remaining time") {
+  auto remaining = [this] { return remaining_of(*book.job, context.now); };
+  submit("1");
+  accept("1");
+  CHECK(remaining()->seconds == 3600);
+  CHECK(remaining()->estimated);
+  SUBCASE("the backend's word") {
+    report({10, 10, 42, 1, 0.5, "train"});
+    CHECK(remaining()->seconds == 42);
+    CHECK_FALSE(remaining()->estimated);
+  }
+  SUBCASE("our estimate") {
+    report({10, 10, 0, 1, 0.5, "train"});
+    CHECK(remaining()->seconds == 90);
+    CHECK(remaining()->estimated);
+    pass(40s);
+    CHECK(remaining()->seconds == 50);
+    pass(400s);
+    CHECK(remaining()->seconds == 0);
+  }
+  SUBCASE("our estimate by our clock") {
+    pass(20s);
+    report({0, 50, 0, 1, 0.5, "train"});
+    CHECK(remaining()->seconds == 20);
+  }
+  SUBCASE("nothing to go by") {
+    report({10, 0, 0, 0, 0.0, "train"});
+    CHECK_FALSE(remaining());
+    report({10, 100, 0, 0, 0.0, "train"});
+    CHECK_FALSE(remaining());
+  }
+  SUBCASE("nothing left") {
+    say("completed");
+    CHECK_FALSE(remaining());
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "elapsed time") {
+  submit("1");
+  pass(7s);
+  CHECK(elapsed_of(*book.job, context.now) == 7);
+  report({5, 1, 0, 0, 0.0, "train"});
+  CHECK(elapsed_of(*book.job, context.now) == 5);
+  report({0, 2, 0, 0, 0.0, "train"});
+  say("completed");
+  pass(100s);
+  CHECK(elapsed_of(*book.job, context.now) == 7);
+}
+
+TEST_CASE_FIXTURE(fixture, "what a program before us stored") {
+  SUBCASE("a training goes on, and may stall") {
+    book = import_model({"training", {30, 20, 60, 1, 0.5, "train"}},
+                        noon - 20min, context);
+    CHECK(state() == job_state::submitted);
+    CHECK(book.model.statistics.percentage_completed == 20);
+    apply(job_silence{10min});
+    CHECK(state() == job_state::stalled);
+  }
+  SUBCASE("anything else is shown") {
+    book = import_model({"completed", {}}, noon, context);
+    CHECK_FALSE(book.job);
+    CHECK(book.model.status == "completed");
+  }
+}
