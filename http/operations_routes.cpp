@@ -13,8 +13,8 @@ std::string flag(bool x) {
 }
 
 bool all_started(const gateway_actors& xs) {
-  return xs.training && xs.training_status && xs.watchlist && xs.gpu_info
-         && xs.log_aggregation && xs.log_history;
+  return xs.training && xs.training_jobs && xs.training_status && xs.watchlist
+         && xs.gpu_info && xs.log_aggregation && xs.log_history;
 }
 
 struct check {

@@ -171,7 +171,7 @@ std::string request_processor::next_request_id() {
 void request_processor::log_access(
   std::string_view method, std::string_view path, const peer_address& peer,
   std::chrono::steady_clock::time_point start) const {
-  auto changes = method == "POST" || method == "PUT";
+  auto changes = method == "POST" || method == "PUT" || method == "DELETE";
   // 501 and 505 are the client's fault. An outage has its own words: a line
   // for each 503 would drown them.
   auto fault = status_ == 500 || status_ == 502 || status_ == 504;

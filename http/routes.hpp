@@ -106,6 +106,12 @@ http_response get_history(const http_request&, route_env&);
 
 http_response get_gpus(const http_request&, route_env&);
 
+http_response post_training(const http_request&, route_env&);
+http_response get_training(const http_request&, route_env&);
+http_response delete_training(const http_request&, route_env&);
+http_response get_training_jobs(const http_request&, route_env&);
+http_response get_watchlist(const http_request&, route_env&);
+
 http_response get_livez(const http_request&, route_env&);
 http_response get_readyz(const http_request&, route_env&);
 http_response get_version(const http_request&, route_env&);
