@@ -229,10 +229,16 @@ http_client::send(const outbound_request& request) {
       request.user, request.password));
   if (!request.bearer_token.empty())
     message.headers.emplace("Authorization", "Bearer " + request.bearer_token);
+  for (auto& [key, value] : request.headers)
+    message.set_header(key, value);
   auto too_large = false;
   auto encoded = false;
+  auto status = 0;
   body_.clear();
   message.response_handler = [&](const httplib::Response& head) {
+    status = head.status;
+    if (request.status_only)
+      return false;
     auto length = head.get_header_value<uint64_t>("Content-Length");
     encoded = head.has_header("Content-Encoding")
               && head.get_header_value("Content-Encoding") != "identity";
@@ -261,6 +267,12 @@ http_client::send(const outbound_request& request) {
     throw;
   }
   auto late = guard_->stop();
+  if (request.status_only && sent)
+    status = head.status; // of an answer that cannot have a body
+  if (request.status_only && status != 0) {
+    close();
+    return outbound_answer{status, {}, {}};
+  }
   // A body without a length ends where the connection does, so one that we cut
   // looks complete.
   if (!sent || late || encoded || too_large) {

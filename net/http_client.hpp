@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace httplib {
 
@@ -58,6 +59,11 @@ struct outbound_request {
   /// Bytes that have to be readable behind the body of the answer.
   size_t padding = 0;
   std::chrono::steady_clock::time_point deadline = {};
+  /// Further headers.
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  /// Whether only the status of the answer is wanted: its body is then not
+  /// read, whatever it is, and the connection ends.
+  bool status_only = false;
 };
 
 struct outbound_answer {
