@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cmath>
 #include <ctime>
+#include <utility>
 
 namespace aiops {
 
@@ -17,27 +18,43 @@ namespace {
 
 using nlohmann::json;
 
-/// A number or a string of one.
+template <class T>
+std::optional<T> number_in(const std::string& text) {
+  T result{};
+  auto last = text.data() + text.size();
+  auto [end, error] = std::from_chars(text.data(), last, result);
+  if (error != std::errc{} || end != last)
+    return std::nullopt;
+  return result;
+}
+
+/// Reads a member; false when it holds something else.
 template <class T>
 bool read_number(const json& object, const char* key, T& out) {
   auto i = object.find(key);
   if (i == object.end() || i->is_null())
     return true;
-  if (i->is_number_float() && std::is_integral_v<T>) {
-    auto value = i->get<double>();
-    if (std::trunc(value) != value || std::abs(value) > 9e15)
-      return false;
-  }
-  if (i->is_number()) {
-    out = i->get<T>();
-    return true;
-  }
-  if (!i->is_string())
-    return false;
-  auto& text = i->get_ref<const std::string&>();
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(),
-                                      out);
-  return error == std::errc{} && end == text.data() + text.size();
+  std::optional<T> value;
+  if constexpr (std::is_floating_point_v<T>)
+    value = number_of(*i);
+  else if (auto n = integer_of(*i); n && std::in_range<T>(*n))
+    value = static_cast<T>(*n);
+  if (value)
+    out = *value;
+  return value.has_value();
+}
+
+json statistics_with(const training_statistics& x, json (*integer)(int64_t)) {
+  return {{"timeElapsed", integer(x.time_elapsed)},
+          {"percentageCompleted", integer(x.percentage_completed)},
+          {"remainingTime", integer(x.remaining_time)},
+          {"currentEpoch", integer(x.current_epoch)},
+          {"modelAccuracy", x.model_accuracy},
+          {"stage", x.stage}};
+}
+
+json proto3_statistics(const training_statistics& x) {
+  return statistics_with(x, [](int64_t n) { return json(std::to_string(n)); });
 }
 
 /// Bytes of base64 text; nothing when it is malformed.
@@ -72,9 +89,12 @@ std::chrono::system_clock::time_point decode_time(const std::string& text) {
   if (rest == nullptr)
     return {};
   auto result = std::chrono::system_clock::from_time_t(timegm(&tm));
-  if (*rest == '.')
-    result += std::chrono::duration_cast<std::chrono::system_clock::duration>(
-      std::chrono::duration<double>(std::strtod(rest, nullptr)));
+  // In whole numbers, so that what was written comes back as it was.
+  if (*rest == '.') {
+    std::chrono::nanoseconds digit{100'000'000};
+    for (++rest; *rest >= '0' && *rest <= '9'; ++rest, digit /= 10)
+      result += digit * (*rest - '0');
+  }
   return result;
 }
 
@@ -91,6 +111,39 @@ std::string encode_time(std::chrono::system_clock::time_point when) {
   return std::string(date, length) + '.' + fraction.substr(1) + 'Z';
 }
 
+std::optional<double> number_of(const json& x) {
+  if (x.is_number())
+    return x.get<double>();
+  if (x.is_string())
+    return number_in<double>(x.get_ref<const std::string&>());
+  return std::nullopt;
+}
+
+std::optional<int64_t> integer_of(const json& x) {
+  if (x.is_number_unsigned() && !std::in_range<int64_t>(x.get<uint64_t>()))
+    return std::nullopt;
+  if (x.is_number_integer())
+    return x.get<int64_t>();
+  if (x.is_string())
+    if (auto n = number_in<int64_t>(x.get_ref<const std::string&>()))
+      return n;
+  auto n = number_of(x);
+  // The bounds are exact as doubles: -2^63 and 2^63.
+  if (!n || !(*n >= -0x1p63 && *n < 0x1p63) || *n != std::floor(*n))
+    return std::nullopt;
+  return static_cast<int64_t>(*n);
+}
+
+bool read_text(const json& object, const char* key, std::string& out) {
+  auto i = object.find(key);
+  if (i == object.end() || i->is_null())
+    return true;
+  if (!i->is_string())
+    return false;
+  out = i->get<std::string>();
+  return true;
+}
+
 int64_t integer_at(const json& object, const char* key) {
   int64_t result = 0;
   if (!object.is_object() || !read_number(object, key, result))
@@ -100,15 +153,14 @@ int64_t integer_at(const json& object, const char* key) {
 
 // -- the training backend -----------------------------------------------------
 
-std::string encode_workloads(const workload_list& xs) {
+json workloads_to_json(const workload_list& xs) {
   auto result = json::object();
   for (auto& x : xs)
     result[x.cluster_id][x.namespace_name].push_back(x.deployment);
-  return dump_json(result);
+  return result;
 }
 
-std::optional<workload_list> decode_workloads(std::string_view text) {
-  auto clusters = parse_json(text);
+std::optional<workload_list> workloads_from_json(const json& clusters) {
   if (!clusters.is_object())
     return std::nullopt;
   workload_list result;
@@ -128,6 +180,35 @@ std::optional<workload_list> decode_workloads(std::string_view text) {
   return normalize(std::move(result));
 }
 
+std::string encode_workloads(const workload_list& xs) {
+  return dump_json(workloads_to_json(xs));
+}
+
+std::optional<workload_list> decode_workloads(std::string_view text) {
+  return workloads_from_json(parse_json(text));
+}
+
+std::string encode_parameters(const backend_submission& x) {
+  json result{{"uuid", x.id}};
+  if (!x.workloads.empty())
+    result["workloads"] = workloads_to_json(x.workloads);
+  return dump_json(result);
+}
+
+std::optional<workload_list> decode_parameters(std::string_view text) {
+  auto object = parse_json(text);
+  if (!object.is_object())
+    return std::nullopt;
+  // A cluster of that name would hold namespaces, not a string.
+  auto id = object.find("uuid");
+  if (id == object.end() || !id->is_string())
+    return workloads_from_json(object);
+  auto workloads = object.find("workloads");
+  if (workloads == object.end() || workloads->is_null())
+    return workload_list{};
+  return workloads_from_json(*workloads);
+}
+
 bool readable(std::string_view text) {
   if (text.empty() || text.size() > 1024)
     return false;
@@ -141,29 +222,53 @@ bool readable(std::string_view text) {
 
 // -- key-value buckets --------------------------------------------------------
 
-std::string encode_statistics(const training_statistics& x) {
-  return dump_json(
-    {{"timeElapsed", std::to_string(x.time_elapsed)},
-     {"percentageCompleted", std::to_string(x.percentage_completed)},
-     {"remainingTime", std::to_string(x.remaining_time)},
-     {"currentEpoch", std::to_string(x.current_epoch)},
-     {"modelAccuracy", x.model_accuracy},
-     {"stage", x.stage}});
+json statistics_to_json(const training_statistics& x) {
+  return statistics_with(x, [](int64_t n) { return json(n); });
 }
 
-std::optional<training_statistics> decode_statistics(std::string_view text) {
-  auto object = parse_json(text);
+std::optional<training_statistics> statistics_from_json(const json& object) {
   training_statistics x;
   if (!object.is_object() || !read_number(object, "timeElapsed", x.time_elapsed)
       || !read_number(object, "percentageCompleted", x.percentage_completed)
       || !read_number(object, "remainingTime", x.remaining_time)
       || !read_number(object, "currentEpoch", x.current_epoch)
-      || !read_number(object, "modelAccuracy", x.model_accuracy))
+      || !read_number(object, "modelAccuracy", x.model_accuracy)
+      || !read_text(object, "stage", x.stage))
     return std::nullopt;
-  if (auto stage = object.find("stage"); stage != object.end()) {
-    if (!stage->is_string())
+  return x;
+}
+
+std::string encode_statistics(const training_statistics& x) {
+  return dump_json(proto3_statistics(x));
+}
+
+std::optional<training_statistics> decode_statistics(std::string_view text) {
+  return statistics_from_json(parse_json(text));
+}
+
+std::string encode_model(const model_status& x) {
+  return dump_json(
+    {{"status", x.status}, {"statistics", proto3_statistics(x.statistics)}});
+}
+
+std::optional<model_status> decode_model(std::string_view text) {
+  return model_from_json(parse_json(text));
+}
+
+json model_to_json(const model_status& x) {
+  return {{"status", x.status},
+          {"statistics", statistics_to_json(x.statistics)}};
+}
+
+std::optional<model_status> model_from_json(const json& object) {
+  model_status x;
+  if (!object.is_object() || !read_text(object, "status", x.status))
+    return std::nullopt;
+  if (auto i = object.find("statistics"); i != object.end() && !i->is_null()) {
+    auto statistics = statistics_from_json(*i);
+    if (!statistics)
       return std::nullopt;
-    x.stage = stage->get<std::string>();
+    x.statistics = std::move(*statistics);
   }
   return x;
 }
@@ -191,7 +296,7 @@ std::string encode_get(std::string_view bucket, std::string_view key) {
   return dump_json({{"last_by_subj", subjects::kv_subject(bucket, key)}});
 }
 
-std::optional<kv_entry> decode_entry(const json& answer) {
+std::optional<kv_message> decode_message(const json& answer) {
   auto message = answer.find("message");
   if (message == answer.end() || !message->is_object())
     return std::nullopt;
@@ -199,16 +304,16 @@ std::optional<kv_entry> decode_entry(const json& answer) {
     auto i = message->find(key);
     return i != message->end() && i->is_string() ? i->get<std::string>() : "";
   };
-  kv_entry result;
+  kv_message result;
   auto headers = base64_decode(text("hdrs"));
   auto value = base64_decode(text("data"));
-  if (!headers || !value || !read_number(*message, "seq", result.revision))
+  if (!headers || !value
+      || !read_number(*message, "seq", result.entry.revision))
     return std::nullopt;
-  // What stands there may be the mark of a removed key.
-  if (headers->find("KV-Operation:") != std::string::npos)
-    return kv_entry{};
-  result.value = std::move(*value);
-  result.created = decode_time(text("time"));
+  result.removal = headers->find("KV-Operation:") != std::string::npos;
+  if (!result.removal)
+    result.entry.value = std::move(*value);
+  result.entry.created = decode_time(text("time"));
   return result;
 }
 

@@ -27,6 +27,16 @@ std::chrono::system_clock::time_point decode_time(const std::string& text);
 /// RFC 3339 with milliseconds, in UTC.
 std::string encode_time(std::chrono::system_clock::time_point when);
 
+/// A number, or a string that holds one; nothing for anything else.
+std::optional<double> number_of(const nlohmann::json& x);
+
+/// Likewise, without a fraction and within the type's range.
+std::optional<int64_t> integer_of(const nlohmann::json& x);
+
+/// Reads a member of an object: `out` stays as it is when there is none or
+/// null, and the answer is false when it is no string.
+bool read_text(const nlohmann::json& object, const char* key, std::string& out);
+
 /// The integer that a member of an object holds; 0 when there is none.
 int64_t integer_at(const nlohmann::json& object, const char* key);
 
@@ -36,6 +46,17 @@ int64_t integer_at(const nlohmann::json& object, const char* key);
 std::string encode_workloads(const workload_list& xs);
 
 std::optional<workload_list> decode_workloads(std::string_view text);
+
+nlohmann::json workloads_to_json(const workload_list& xs);
+
+std::optional<workload_list> workloads_from_json(const nlohmann::json& x);
+
+/// `{"uuid":"…","workloads":{…}}`; no `workloads` when there are none, for
+/// that member's absence is what resets the model.
+std::string encode_parameters(const backend_submission& x);
+
+/// The workloads in that; also reads the bare map that older versions stored.
+std::optional<workload_list> decode_parameters(std::string_view text);
 
 /// Whether a text reply can be shown to a person: 1 to 1024 bytes of UTF-8
 /// without control characters.
@@ -48,6 +69,22 @@ std::string encode_statistics(const training_statistics& x);
 
 /// Takes numbers and strings; a missing field is 0 or empty.
 std::optional<training_statistics> decode_statistics(std::string_view text);
+
+/// `ModelStatus` likewise. Absent or null statistics are zeros.
+std::string encode_model(const model_status& x);
+
+std::optional<model_status> decode_model(std::string_view text);
+
+// With real integers, as we write them for ourselves; either is read.
+
+nlohmann::json statistics_to_json(const training_statistics& x);
+
+std::optional<training_statistics>
+statistics_from_json(const nlohmann::json& x);
+
+nlohmann::json model_to_json(const model_status& x);
+
+std::optional<model_status> model_from_json(const nlohmann::json& x);
 
 // -- JetStream API ------------------------------------------------------------
 
@@ -70,10 +107,17 @@ struct jetstream_result {
 
 jetstream_result jetstream_error_of(const nlohmann::json& answer);
 
-/// Request for the last value of a key, and the entry in its answer.
+/// The last message on the subject of a key.
+struct kv_message {
+  kv_entry entry;
+  /// Whether it is the mark of a removed key, which has no value.
+  bool removal = false;
+};
+
+/// Request for it, and what its answer holds.
 std::string encode_get(std::string_view bucket, std::string_view key);
 
-std::optional<kv_entry> decode_entry(const nlohmann::json& answer);
+std::optional<kv_message> decode_message(const nlohmann::json& answer);
 
 /// Request to remove the keys of a bucket whose names match.
 std::string encode_purge(std::string_view bucket, std::string_view pattern);

@@ -131,6 +131,16 @@ caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
 
 void kv_store_state::read_key(const std::string& bucket, const std::string& key,
                               caf::typed_response_promise<kv_entry> promise) {
+  read_message(bucket, key, promise, [promise](kv_message& found) mutable {
+    promise.deliver(found.removal ? kv_entry{} : std::move(found.entry));
+  });
+}
+
+template <class T, class OnMessage>
+void kv_store_state::read_message(const std::string& bucket,
+                                  const std::string& key,
+                                  caf::typed_response_promise<T> promise,
+                                  OnMessage on_message) {
   auto what = "reading " + bucket + '/' + key;
   // Asks the stream's leader: a direct get may answer an older value.
   auto ask = request(
@@ -139,18 +149,20 @@ void kv_store_state::read_key(const std::string& bucket, const std::string& key,
   // The bus answers by its own deadline; ours only guards against its death.
   self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
     .then(
-      [this, promise, what, bucket](const bus_reply& reply) mutable {
+      [this, promise, what, bucket,
+       on_message](const bus_reply& reply) mutable {
         auto answer = parse_json(reply.payload);
         auto result = jetstream_error_of(answer);
+        auto nothing = kv_message{};
         if (result.error == jetstream_error::stream_not_found)
           readable_.erase(bucket);
         if (result.error == jetstream_error::no_message_found
             || result.error == jetstream_error::stream_not_found)
-          promise.deliver(kv_entry{});
+          on_message(nothing);
         else if (result.error != 0)
           promise.deliver(failure(result, what));
-        else if (auto entry = decode_entry(answer))
-          promise.deliver(std::move(*entry));
+        else if (auto found = decode_message(answer))
+          on_message(*found);
         else
           promise.deliver(failure({-1, "unreadable answer"}, what));
       },
@@ -171,17 +183,19 @@ caf::result<uint64_t> kv_store_state::put(kv_write& what) {
 void kv_store_state::write(kv_write what,
                            caf::typed_response_promise<uint64_t> promise) {
   auto deed = "writing " + what.bucket + '/' + what.key;
-  auto ask = request(subjects::kv_subject(what.bucket, what.key),
-                     std::move(what.value));
+  auto ask = request(subjects::kv_subject(what.bucket, what.key), what.value);
   if (what.expected)
     ask.headers.emplace_back("Nats-Expected-Last-Subject-Sequence",
                              std::to_string(*what.expected));
   self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
     .then(
-      [promise, deed](const bus_reply& reply) mutable {
+      [this, promise, deed, what](const bus_reply& reply) mutable {
         auto answer = parse_json(reply.payload);
         auto result = jetstream_error_of(answer);
-        if (result.error != 0)
+        if (result.error == jetstream_error::wrong_last_sequence
+            && what.expected == 0)
+          replace_mark(std::move(what), promise, failure(result, deed));
+        else if (result.error != 0)
           promise.deliver(failure(result, deed));
         else
           promise.deliver(static_cast<uint64_t>(integer_at(answer, "seq")));
@@ -191,6 +205,23 @@ void kv_store_state::write(kv_write what,
         buckets_.erase(bucket);
         promise.deliver(explain(err));
       });
+}
+
+void kv_store_state::replace_mark(kv_write what,
+                                  caf::typed_response_promise<uint64_t> promise,
+                                  caf::error conflict) {
+  auto bucket = what.bucket;
+  auto key = what.key;
+  read_message(bucket, key, promise,
+               [this, promise, what = std::move(what),
+                conflict](kv_message& found) mutable {
+                 if (!found.removal) {
+                   promise.deliver(conflict);
+                   return;
+                 }
+                 what.expected = found.entry.revision;
+                 write(std::move(what), promise);
+               });
 }
 
 caf::result<uint64_t> kv_store_state::remove(const std::string& bucket,

@@ -67,9 +67,22 @@ private:
   void read_key(const std::string& bucket, const std::string& key,
                 caf::typed_response_promise<kv_entry> promise);
 
+  /// Hands the last message on a key's subject to `on_message`; the promise
+  /// gets what goes wrong.
+  template <class T, class OnMessage>
+  void read_message(const std::string& bucket, const std::string& key,
+                    caf::typed_response_promise<T> promise,
+                    OnMessage on_message);
+
   caf::result<uint64_t> put(kv_write& what);
 
   void write(kv_write what, caf::typed_response_promise<uint64_t> promise);
+
+  /// Writes a key that has no value but the mark of one removed, which
+  /// JetStream counts as the key's last revision.
+  void replace_mark(kv_write what,
+                    caf::typed_response_promise<uint64_t> promise,
+                    caf::error conflict);
 
   caf::result<uint64_t> remove(const std::string& bucket,
                                const std::string& pattern);

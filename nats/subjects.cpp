@@ -44,6 +44,10 @@ std::string shard_key(std::string_view prefix, std::string_view cluster,
          + std::to_string(part);
 }
 
+std::string job_key(uint64_t number) {
+  return "training.history." + std::to_string(number % job_slots);
+}
+
 std::string history_key(size_t slot, size_t part) {
   return "history." + std::to_string(slot) + '.' + std::to_string(part);
 }

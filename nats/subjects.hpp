@@ -12,16 +12,30 @@
 
 namespace aiops::subjects {
 
-// -- the training backend (request-reply generation) --------------------------
+// -- the training backend -----------------------------------------------------
 
 inline constexpr std::string_view train_model = "train_model";
+// Of the request-reply generation.
 inline constexpr std::string_view model_status = "model_status";
 inline constexpr std::string_view workload_parameters = "workload_parameters";
+// Of the key-value generation.
+inline constexpr std::string_view gpu_service_running = "gpu_service_running";
 
 /// What the requests without arguments carry.
 inline constexpr std::string_view model_status_payload = "model_status";
 inline constexpr std::string_view workload_parameters_payload
   = "model_training_parameters";
+inline constexpr std::string_view gpu_service_running_payload = "check-up";
+
+// -- the training, for everybody ----------------------------------------------
+
+/// Progress, from backends that cannot reach us by HTTP. All gateways listen
+/// in one queue.
+inline constexpr std::string_view training_progress = "aiops.training.progress";
+inline constexpr std::string_view gateway_queue = "aiops-gateway";
+
+/// Every job that has ended.
+inline constexpr std::string_view training_finished = "aiops.training.finished";
 
 // -- buckets and keys ---------------------------------------------------------
 
@@ -30,9 +44,23 @@ inline constexpr std::string_view aggregation_bucket
 inline constexpr std::string_view aggregation_key = "aggregation";
 inline constexpr std::string_view statistics_key = "modelTrainingStatus";
 
+// Of the key-value generation; the key in the first is `statistics_key` too.
+inline constexpr std::string_view statistics_bucket
+  = "model-training-statistics";
+inline constexpr std::string_view parameters_bucket
+  = "model-training-parameters";
+inline constexpr std::string_view parameters_key = "modelTrainingParameters";
+
 /// What only gateways read and write.
 inline constexpr std::string_view gateway_bucket = "aiops-gateway";
 inline constexpr std::string_view aggregation_lease_key = "lease.aggregation";
+inline constexpr std::string_view hooks_lease_key = "lease.hooks";
+/// The training book.
+inline constexpr std::string_view book_key = "training.book";
+/// Number of the last job that the world was told of.
+inline constexpr std::string_view hooks_key = "training.hooks";
+/// Matches all jobs of the history.
+inline constexpr std::string_view job_pattern = "training.history.*";
 /// Why the counts cannot be renewed.
 inline constexpr std::string_view failure_key = "counts.failure";
 
@@ -54,6 +82,11 @@ std::string shard_key(std::string_view prefix, std::string_view cluster,
 /// One part of one interval of the history, of which `slot` is the place in
 /// the ring.
 std::string history_key(size_t slot, size_t part);
+
+/// A job of the history, a ring of `job_slots`.
+inline constexpr uint64_t job_slots = 100;
+
+std::string job_key(uint64_t number);
 
 /// The JetStream stream behind a bucket.
 inline std::string kv_stream(std::string_view bucket) {

@@ -63,22 +63,25 @@ TEST_CASE("statistics are written as proto3 JSON and read leniently") {
 }
 
 TEST_CASE("entries of a bucket are read from the stream's answer") {
-  auto entry = decode_entry(parse_json(
+  auto found = decode_message(parse_json(
     R"({"message":{"subject":"$KV.b.k","seq":7,"data":"aGVsbG8=",
         "time":"2026-01-31T12:00:00.5Z"}})"));
-  REQUIRE(entry);
-  CHECK(entry->value == "hello");
-  CHECK(entry->revision == 7);
-  CHECK(entry->created.time_since_epoch()
+  REQUIRE(found);
+  CHECK(!found->removal);
+  CHECK(found->entry.value == "hello");
+  CHECK(found->entry.revision == 7);
+  CHECK(found->entry.created.time_since_epoch()
         == std::chrono::milliseconds{1769860800500});
   // "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"
-  auto removed = decode_entry(parse_json(
+  auto removed = decode_message(parse_json(
     R"({"message":{"seq":8,"hdrs":"TkFUUy8xLjANCktWLU9wZXJhdGlvbjogREVMDQoNCg==",
         "time":"2026-01-31T12:00:00Z"}})"));
   REQUIRE(removed);
-  CHECK(removed->revision == 0);
-  CHECK(!decode_entry(parse_json("{}")));
-  CHECK(!decode_entry(parse_json(R"({"message":{"data":"!!!!"}})")));
+  CHECK(removed->removal);
+  CHECK(removed->entry.revision == 8);
+  CHECK(removed->entry.value.empty());
+  CHECK(!decode_message(parse_json("{}")));
+  CHECK(!decode_message(parse_json(R"({"message":{"data":"!!!!"}})")));
 }
 
 TEST_CASE("errors of JetStream are told apart by their code") {

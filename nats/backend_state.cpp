@@ -1,0 +1,176 @@
+#include "nats/backend_state.hpp"
+
+#include "actors/log.hpp"
+#include "nats/bus.hpp"
+#include "nats/json.hpp"
+#include "nats/subjects.hpp"
+
+namespace aiops {
+
+// -- errors -------------------------------------------------------------------
+
+std::optional<std::string> decode_text(std::string_view text) {
+  if (!readable(text))
+    return std::nullopt;
+  return std::string{text};
+}
+
+caf::error explain_backend_error(const caf::error& err,
+                                 std::string_view subject) {
+  auto quoted = '\'' + std::string{subject} + '\'';
+  switch (code_of(err)) {
+    case ec::no_responders:
+      return make_error(ec::no_responders,
+                        "no training backend answers on " + quoted
+                          + "; is it running and connected to NATS?");
+    case ec::timeout:
+      return make_error(ec::timeout, "the training backend did not answer on "
+                                       + quoted + " in time");
+    default:
+      return err;
+  }
+}
+
+caf::error explain_doubt(const caf::error& err, std::string_view what) {
+  // An actor that died may have done it before.
+  auto lost = err == caf::sec::request_receiver_down
+              || (code_of(err) == ec::disconnected
+                  && text_of(err) == lost_in_flight);
+  if (!lost)
+    return err;
+  return make_error(ec::timeout, std::string{what}
+                                   + " is uncertain: the connection to NATS "
+                                     "was lost before the answer");
+}
+
+caf::error unreadable_reply(std::string_view subject) {
+  return make_error(ec::bad_reply,
+                    "the training backend answered something unreadable on '"
+                      + std::string{subject} + '\'');
+}
+
+// -- initialization -----------------------------------------------------------
+
+backend_state::backend_state(backend_actor::pointer self) : self_(self) {
+  // nop
+}
+
+backend_actor::behavior_type
+backend_state::make_behavior(bus_actor bus, kv_store_actor kv_store,
+                             const backend_config& config) {
+  bus_ = std::move(bus);
+  kv_store_ = std::move(kv_store);
+  config_ = config;
+  return {
+    [this](train_atom, const backend_submission& what, caf::timespan timeout) {
+      return train(what, timeout);
+    },
+    [this](status_atom) { return status(); },
+    [this](watchlist_atom) { return watchlist(); },
+    [this](check_atom) { return check(); },
+    [this](get_atom) { return get(); },
+    [this](put_atom, const model_status& x) { return put(x); },
+    [this](delete_atom) { return forget(); },
+  };
+}
+
+// -- the backend --------------------------------------------------------------
+
+void backend_state::submit(std::string payload, caf::timespan timeout,
+                           submission_handler handler) {
+  auto subject = subjects::train_model;
+  bus_request request{std::string{subject}, std::move(payload), {}, timeout};
+  self_->request(bus_, timeout * 2, request_atom_v, std::move(request))
+    .then(
+      [handler, subject](const bus_reply& reply) {
+        if (auto text = decode_text(reply.payload))
+          handler(std::move(*text));
+        else
+          handler(unreadable_reply(subject));
+      },
+      [handler, subject](const caf::error& err) {
+        handler(
+          explain_backend_error(explain_doubt(err, "the submission"), subject));
+      });
+}
+
+caf::result<void> backend_state::ask_anything(std::string_view subject,
+                                              std::string_view payload) {
+  auto promise = self_->make_response_promise();
+  bus_request request{
+    std::string{subject}, std::string{payload}, {}, config_.request_timeout};
+  self_
+    ->request(bus_, config_.request_timeout * 2, request_atom_v,
+              std::move(request))
+    .then(
+      [promise, subject](const bus_reply& reply) mutable {
+        if (readable(reply.payload))
+          promise.deliver(caf::unit);
+        else
+          promise.deliver(unreadable_reply(subject));
+      },
+      [promise, subject](const caf::error& err) mutable {
+        promise.deliver(explain_backend_error(err, subject));
+      });
+  return promise;
+}
+
+// -- the store ----------------------------------------------------------------
+
+caf::result<stored_model> backend_state::read_model(
+  const place& from, std::optional<model_status> (*decode)(std::string_view)) {
+  auto promise = self_->make_response_promise<stored_model>();
+  // The store keeps its own deadline; ours only guards against its death.
+  self_
+    ->request(kv_store_, config_.request_timeout * 3, get_atom_v,
+              std::string{from.bucket}, std::string{from.key})
+    .then(
+      [promise, from, decode](const kv_entry& entry) mutable {
+        stored_model result{{}, entry.revision, entry.created};
+        if (entry.revision != 0) {
+          if (auto x = decode(entry.value))
+            result.value = std::move(*x);
+          else
+            log::warning("backend", "ignores an unreadable model status",
+                         {{"bucket", from.bucket}, {"key", from.key}});
+        }
+        promise.deliver(std::move(result));
+      },
+      [promise](const caf::error& err) mutable { promise.deliver(err); });
+  return promise;
+}
+
+caf::result<void> backend_state::write(const place& to, std::string value) {
+  auto promise = self_->make_response_promise();
+  self_
+    ->request(kv_store_, config_.request_timeout * 3, put_atom_v,
+              kv_write{std::string{to.bucket}, std::string{to.key},
+                       std::move(value), std::nullopt})
+    .then([promise](uint64_t) mutable { promise.deliver(caf::unit); },
+          [promise](const caf::error& err) mutable { promise.deliver(err); });
+  return promise;
+}
+
+caf::result<void> backend_state::remove(std::vector<place> places) {
+  auto promise = self_->make_response_promise();
+  remove_next(std::move(places), promise);
+  return promise;
+}
+
+void backend_state::remove_next(std::vector<place> places,
+                                caf::response_promise promise) {
+  if (places.empty()) {
+    promise.deliver(caf::unit);
+    return;
+  }
+  auto next = places.back();
+  places.pop_back();
+  self_
+    ->request(kv_store_, config_.request_timeout * 2, delete_atom_v,
+              std::string{next.bucket}, std::string{next.key})
+    .then([this, promise, places = std::move(places)](
+            uint64_t) mutable { remove_next(std::move(places), promise); },
+          [promise](const caf::error& err) mutable { promise.deliver(err); });
+}
+
+} // namespace aiops

@@ -1,0 +1,68 @@
+#include "nats/request_reply_backend.hpp"
+
+#include "nats/json.hpp"
+#include "nats/subjects.hpp"
+
+namespace aiops {
+
+namespace {
+
+/// The statistics, without a text.
+std::optional<model_status> decode_bare_statistics(std::string_view text) {
+  if (auto x = decode_statistics(text))
+    return model_status{{}, std::move(*x)};
+  return std::nullopt;
+}
+
+} // namespace
+
+caf::result<std::string>
+request_reply_backend_state::train(const backend_submission& what,
+                                   caf::timespan timeout) {
+  auto promise = self_->make_response_promise<std::string>();
+  submit(encode_workloads(what.workloads), timeout,
+         [promise](caf::expected<std::string> outcome) mutable {
+           if (outcome)
+             promise.deliver(std::move(*outcome));
+           else
+             promise.deliver(std::move(outcome.error()));
+         });
+  return promise;
+}
+
+caf::result<backend_report> request_reply_backend_state::status() {
+  return ask<backend_report>(subjects::model_status,
+                             subjects::model_status_payload, decode_text);
+}
+
+caf::result<workload_list> request_reply_backend_state::watchlist() {
+  return ask<workload_list>(subjects::workload_parameters,
+                            subjects::workload_parameters_payload,
+                            decode_workloads);
+}
+
+caf::result<void> request_reply_backend_state::check() {
+  return ask_anything(subjects::model_status, subjects::model_status_payload);
+}
+
+caf::result<stored_model> request_reply_backend_state::get() {
+  return read_model({subjects::aggregation_bucket, subjects::statistics_key},
+                    decode_bare_statistics);
+}
+
+caf::result<void> request_reply_backend_state::put(const model_status& x) {
+  return write({subjects::aggregation_bucket, subjects::statistics_key},
+               encode_statistics(x.statistics));
+}
+
+caf::result<void> request_reply_backend_state::forget() {
+  return remove({{subjects::aggregation_bucket, subjects::statistics_key}});
+}
+
+backend_actor::behavior_type request_reply_backend(
+  backend_actor::stateful_pointer<request_reply_backend_state> self,
+  bus_actor bus, kv_store_actor kv_store, const backend_config& config) {
+  return self->state.make_behavior(std::move(bus), std::move(kv_store), config);
+}
+
+} // namespace aiops
