@@ -197,8 +197,6 @@ void training_hooks_state::store_number(uint64_t number) {
           return;
         told_ = number;
         unstored_.reset();
-        // There may be more.
-        looked_ = false;
         backoff_ = {};
         enter(step::idle);
         proceed();

@@ -138,7 +138,7 @@ private:
   std::optional<uint64_t> told_;
   /// The next such number, while it is not stored.
   std::optional<uint64_t> unstored_;
-  /// Whether the list of jobs was looked at since.
+  /// Whether the list of jobs was looked at since the number was read.
   bool looked_ = false;
   /// Whether the book changed since the list was asked for.
   bool changed_ = false;

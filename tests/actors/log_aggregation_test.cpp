@@ -551,6 +551,10 @@ TEST_CASE_FIXTURE(fixture, "who counts tells of its counts and failures") {
   start_counting();
   CHECK(last_told().clusters == std::vector<cluster_summary>{{"c", 1, 1, 8}});
   CHECK(last_told().aggregating);
+  // Renewed: no news.
+  auto before = events->told.size();
+  give_lease();
+  CHECK(events->told.size() == before);
   source->count.fail(ec::disconnected, "no connection");
   advance(30s);
   CHECK(last_told().reason == "no connection");

@@ -112,6 +112,13 @@ struct fixture : deterministic {
     publish();
   }
 
+  /// A new job, of which the backend has not said anything yet.
+  void submit(uint64_t number) {
+    auto& job = jobs->jobs.emplace_back();
+    job.number = number;
+    publish();
+  }
+
   /// Makes book and list of the jobs.
   void publish() {
     auto& book = jobs->book.value;
@@ -206,13 +213,7 @@ TEST_CASE_FIXTURE(fixture, "a job is told as superseded only when the next one "
   start_with_lease();
   put(1, job_state::training);
   jobs->jobs.back().state = job_state::superseded;
-  put(2, job_state::submitted);
-  take_lease();
-  jobs->jobs.back().response.clear();
-  publish();
-  hooks[0]->put = script<caf::unit_t, training_job>{caf::unit};
-  store->told = 0;
-  give_lease();
+  submit(2);
   CHECK(told().empty());
   SUBCASE("it is taken back") {
     jobs->jobs.pop_back();
@@ -271,6 +272,9 @@ TEST_CASE_FIXTURE(fixture, "a gap in the numbers holds up nobody") {
   start_with_lease();
   CHECK(told() == numbers{7});
   CHECK(store->told == 7);
+  auto asked = jobs->list.calls();
+  put(9, job_state::training);
+  CHECK(jobs->list.calls() == asked);
   put(9, job_state::cancelled);
   CHECK(told() == numbers{7, 9});
 }
@@ -465,11 +469,23 @@ TEST_CASE_FIXTURE(fixture, "a lease that was not renewed is over without "
   leases->publish({true, 1, now() + 4s});
   run();
   hooks[0]->put.hold();
+  hooks[1]->put.fail(ec::disconnected);
   put(1, job_state::completed);
+  CHECK(told(1).size() == 1);
   advance(4s);
+  CHECK(told(1).size() == 3);
+  SUBCASE("what is to be tried again waits") {
+    advance(1h);
+    CHECK(told(1).size() == 3);
+    hooks[1]->put.answer(caf::unit);
+  }
+  SUBCASE("an answer comes later") {
+    hooks[1]->put.answer(caf::unit);
+  }
   hooks[0]->put.release(caf::unit);
   run();
   CHECK(store->told == 0);
+  CHECK(told().size() == 1);
   // Renewed after all: what the store says counts.
   leases->publish({true, 1, now() + 4s});
   run();
