@@ -285,11 +285,9 @@ struct lease_status {
 
 /// Something that changed, as it stands now: training, watchlist, aggregation,
 /// GPUs, backend.
-using event_value
-  = std::variant<snapshot_ptr<training_overview>,
-                 snapshot_ptr<watchlist_overview>,
-                 snapshot_ptr<cluster_overview>, snapshot_ptr<gpu_inventory>,
-                 backend_health>;
+using event_value = std::variant<
+  snapshot_ptr<training_overview>, snapshot_ptr<watchlist_overview>,
+  snapshot_ptr<cluster_overview>, snapshot_ptr<gpu_inventory>, backend_health>;
 
 } // namespace aiops
 

@@ -248,7 +248,7 @@ void training_state::answer(const submission_ptr& job) {
 void training_state::fail(const submission_ptr& job, const caf::error& err) {
   log::warning(name, "cannot submit",
                {{"error", to_string(code_of(err))}, {"reason", text_of(err)}});
-  job->promise.deliver(with_remedy(err));
+  job->promise.deliver(err);
   if (job == current_)
     finish();
 }

@@ -98,9 +98,13 @@ void fail(training_book& book, std::string reason, time_point now) {
 
 /// Makes `job` the current one; the one before takes a step back.
 void put_first(training_book& book, training_job job, time_point now) {
-  if (book.job && !ended(book.job->state))
+  if (book.job && !ended(book.job->state)) {
     enter(*book.job, job_state::superseded, "job " + job.id + " took its place",
           now);
+    // Nobody will ever tell of its end.
+    if (book.job->action == training_action::train)
+      book.model.status = model_text::failed;
+  }
   book.before = std::move(book.job);
   job.number = ++book.last_number;
   book.job = std::move(job);
@@ -135,17 +139,18 @@ bool older_than(const job_progress& progress, time_point start,
 /// another training, which nobody submitted through us.
 bool starts_anew(const training_job& last, const job_progress& progress,
                  time_point now) {
-  auto trained = last.action == training_action::train;
-  auto since = trained ? last.ended_at.value_or(last.updated_at)
-                       : last.started_at;
   auto may = last.state == job_state::completed
              || last.state == job_state::failed;
   auto says_training = !progress.status
                        || *progress.status == model_text::training;
-  return may && says_training && progress.statistics
-         && progress.statistics->percentage_completed < 100
-         && (!trained || now - since > settling_time)
-         && !older_than(progress, since, now);
+  if (!may || !says_training || !progress.statistics
+      || progress.statistics->percentage_completed >= 100)
+    return false;
+  auto settled = now - *last.ended_at > settling_time;
+  // Nothing was to be trained, so a training goes on in spite of that.
+  if (last.action != training_action::train)
+    return settled || !older_than(progress, last.started_at, now);
+  return settled && !older_than(progress, *last.ended_at, now);
 }
 
 /// Progress that came after the end of the job: fine if it says the same.
@@ -155,18 +160,17 @@ caf::expected<training_book> refine(training_book book,
   auto complete_word = progress.status == model_text::completed
                        || (progress.statistics
                            && progress.statistics->percentage_completed == 100);
-  if (job.state == job_state::completed && complete_word
-      && job.action == training_action::train) {
-    if (progress.statistics) {
+  auto completed = job.state == job_state::completed && complete_word;
+  auto failed = job.state == job_state::failed && progress.status
+                && failure_text(*progress.status);
+  if (job.action == training_action::train && (completed || failed)) {
+    if (progress.statistics)
       job.statistics = *progress.statistics;
+    if (completed)
       normalize_completed(job.statistics);
-      book.model = {std::string{model_text::completed}, job.statistics};
-    }
+    book.model.statistics = job.statistics;
     return book;
   }
-  if (job.state == job_state::failed && progress.status
-      && failure_text(*progress.status))
-    return book;
   return conflict("this progress is of an older training: "
                   + describe(*book.job) + " has ended");
 }

@@ -11,8 +11,9 @@ watchlist_state::make_behavior(backend_actor backend, training_jobs_actor jobs,
                                const watchlist_config& cfg) {
   backend_ = std::move(backend);
   cfg_ = cfg;
-  caf::anon_send(jobs, subscribe_atom_v,
-                 caf::actor_cast<book_listener_actor>(self_));
+  if (jobs)
+    caf::anon_send(jobs, subscribe_atom_v,
+                   caf::actor_cast<book_listener_actor>(self_));
   return {
     [this](get_atom) { return get(); },
     [this](status_atom) { return submitted(); },

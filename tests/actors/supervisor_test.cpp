@@ -56,7 +56,9 @@ struct fixture : deterministic {
   child_spec watchlist_child() {
     return {"watchlist", [this](caf::actor_system& sys, gateway_actors& x) {
               REQUIRE(x.backend);
-              x.watchlist = sys.spawn(watchlist, x.backend, watchlist_config{});
+              x.watchlist = sys.spawn(watchlist, x.backend,
+                                      training_jobs_actor{},
+                                      watchlist_config{});
               return note("watchlist", x.watchlist);
             }};
   }
@@ -70,7 +72,8 @@ struct fixture : deterministic {
 
   child_spec gpu_child() {
     return {"gpu", [this](caf::actor_system& sys, gateway_actors& x) {
-              x.gpu_info = sys.spawn(gpu_info, x.gpu_probe, gpu_info_config{});
+              x.gpu_info = sys.spawn(gpu_info, x.gpu_probe, events_actor{},
+                                     gpu_info_config{});
               return note("gpu", x.gpu_info);
             }};
   }

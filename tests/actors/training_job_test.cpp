@@ -12,8 +12,8 @@ namespace {
 const workload a{"c", "n", "a"};
 const workload b{"c", "n", "b"};
 
-const training_job::time_point noon{std::chrono::sys_days{
-  std::chrono::year{2026} / 1 / 31}};
+const training_job::time_point noon{
+  std::chrono::sys_days{std::chrono::year{2026} / 1 / 31}};
 
 /// A book that grows change by change.
 struct fixture {
@@ -82,8 +82,8 @@ TEST_CASE("the table of transitions") {
   using enum job_state;
   for (auto from : {submitted, fetching_data, training, stalled}) {
     CHECK_FALSE(ended(from));
-    for (auto to : {fetching_data, training, completed, failed, cancelled,
-                    superseded})
+    for (auto to :
+         {fetching_data, training, completed, failed, cancelled, superseded})
       CHECK(can_follow(from, to));
     CHECK(can_follow(from, submitted) == (from == submitted));
     CHECK(can_follow(from, stalled));
@@ -113,8 +113,7 @@ TEST_CASE_FIXTURE(fixture, "a training from submission to completion") {
   CHECK(book.job->updated_at == context.now);
   CHECK(report({4, 20, 200, 1, 0.5, "train"}, "training") == ec::none);
   CHECK(state() == job_state::training);
-  CHECK(book.model
-        == model_status{"training", {4, 20, 200, 1, 0.5, "train"}});
+  CHECK(book.model == model_status{"training", {4, 20, 200, 1, 0.5, "train"}});
   CHECK(say("completed") == ec::none);
   CHECK(state() == job_state::completed);
   CHECK(book.job->ended_at == context.now);
@@ -154,6 +153,21 @@ TEST_CASE_FIXTURE(fixture, "a job that runs stands in the way, unless forced") {
   CHECK(book.before->state == job_state::superseded);
   CHECK(book.before->ended_at == context.now);
   CHECK(book.before->reason == "job 2 took its place");
+}
+
+TEST_CASE_FIXTURE(fixture, "a training whose place an update took is shown no "
+                           "more, unless it goes on") {
+  train_to(50);
+  submit("2", training_action::update, true);
+  CHECK(book.model.status == "training failed");
+  // The one that is being submitted trains nothing.
+  CHECK(report({11, 51, 90, 1, 0.5, "train"}) == ec::conflict);
+  accept("2");
+  CHECK(state() == job_state::completed);
+  pass(31s);
+  CHECK(report({700, 52, 90, 1, 0.5, "train"}) == ec::none);
+  CHECK(book.job->number == 3);
+  CHECK(book.model.status == "training");
 }
 
 TEST_CASE_FIXTURE(fixture, "a job that has stalled or ended stands in nobody's "
@@ -293,6 +307,9 @@ TEST_CASE_FIXTURE(fixture, "failed stays failed") {
   CHECK(say("training failed") == ec::none);
   CHECK(say("completed") == ec::conflict);
   CHECK(book == before);
+  CHECK(report({11, 60, 0, 1, 0.5, "train"}, "training failed") == ec::none);
+  CHECK(state() == job_state::failed);
+  CHECK(book.model.statistics.percentage_completed == 60);
 }
 
 TEST_CASE_FIXTURE(fixture, "silence stalls a training, and words bring it "
@@ -462,8 +479,7 @@ TEST_CASE_FIXTURE(fixture, "a status that we do not know goes through") {
   train_to(50);
   CHECK(say("paused") == ec::none);
   CHECK(state() == job_state::training);
-  CHECK(book.model
-        == model_status{"paused", {10, 50, 90, 1, 0.5, "train"}});
+  CHECK(book.model == model_status{"paused", {10, 50, 90, 1, 0.5, "train"}});
 }
 
 TEST_CASE_FIXTURE(fixture, "an empty word says nothing") {

@@ -13,22 +13,91 @@ using namespace aiops::test;
 namespace {
 
 const training_statistics half{30, 50, 30, 3, 0.5, "train"};
+const job_progress progress{{}, {}, half};
+
+/// A book that shows these statistics.
+stored_book with(const training_statistics& x, uint64_t revision = 1) {
+  stored_book result;
+  result.value.job.emplace();
+  result.value.job->state = job_state::training;
+  result.value.model.statistics = x;
+  result.revision = revision;
+  return result;
+}
+
+/// What the hub is told.
+events_actor::behavior_type
+fake_hub(events_actor::pointer,
+         std::shared_ptr<std::vector<event_value>> seen) {
+  return {
+    [=](update_atom, const event_value& x) { seen->push_back(x); },
+    [](subscribe_atom, const event_listener_actor&) { /* nop */ },
+  };
+}
 
 struct fixture : deterministic {
   backend_script_ptr backend = std::make_shared<backend_script>();
-  store_script_ptr store = std::make_shared<store_script>();
-  backend_actor backend_edge = spawn(fake_backend, backend);
-  store_actor store_edge = spawn(fake_store, store);
-  training_status_actor aut = spawn(training_status, backend_edge, store_edge,
-                                    training_status_config{});
+  training_jobs_script_ptr jobs = std::make_shared<training_jobs_script>();
+  std::shared_ptr<std::vector<event_value>> told
+    = std::make_shared<std::vector<event_value>>();
+  training_status_actor aut;
+  size_t polls = 0;
+
+  fixture() {
+    training_status_config cfg;
+    cfg.poll_interval = 1h;
+    cfg.idle_text = "idle";
+    cfg.wall_clock = [this] { return wall_now(); };
+    aut = spawn(training_status, spawn(fake_backend, backend),
+                spawn(fake_training_jobs, jobs), bus_actor{},
+                spawn(fake_hub, told), cfg);
+    run();
+    polls = backend->status.calls();
+  }
+
+  /// How often somebody's question was passed on.
+  size_t asked() const {
+    return backend->status.calls() - polls;
+  }
+
+  void publish(training_book book) {
+    jobs->publish({std::move(book), 1});
+    run();
+  }
+
+  void connect(bool connected) {
+    bus_status status;
+    status.connected = connected;
+    status.reason = connected ? "" : "cable cut";
+    ask(aut, update_atom_v, status);
+  }
+
+  const training_overview& overview() {
+    auto x = ask(aut, status_atom_v);
+    REQUIRE(x->value);
+    last_overview = *x->value;
+    return last_overview->value();
+  }
+
+  snapshot_ptr<training_overview> last_overview;
 };
+
+training_book book_of(job_state state) {
+  training_book result;
+  result.job.emplace();
+  result.job->id = "1";
+  result.job->state = state;
+  result.model.status = state == job_state::stalled ? "training failed"
+                                                    : "training";
+  return result;
+}
 
 } // namespace
 
 TEST_CASE_FIXTURE(fixture, "a status has the backend's words and the store's "
                            "statistics") {
-  backend->status.answer("training");
-  store->get.answer({half, 7});
+  backend->status.answer(backend_report{"training"});
+  jobs->get.answer(with(half, 7));
   auto x = ask(aut, get_atom_v);
   REQUIRE(x->value);
   CHECK((*x->value)->value() == model_status{"training", half});
@@ -36,14 +105,14 @@ TEST_CASE_FIXTURE(fixture, "a status has the backend's words and the store's "
 
 TEST_CASE_FIXTURE(fixture, "backend and store are asked at the same time") {
   backend->status.hold();
-  store->get.hold();
+  jobs->get.hold();
   auto x = ask(aut, get_atom_v);
-  CHECK(backend->status.calls() == 1);
-  CHECK(store->get.calls() == 1);
-  store->get.release({half, 1});
+  CHECK(asked() == 1);
+  CHECK(jobs->get.calls() == 1);
+  jobs->get.release(with(half));
   run();
   CHECK_FALSE(x->done());
-  backend->status.release("training");
+  backend->status.release(backend_report{"training"});
   run();
   REQUIRE(x->value);
 }
@@ -53,50 +122,50 @@ TEST_CASE_FIXTURE(fixture, "concurrent readers of the status share a read") {
   std::vector<answer_ptr<snapshot_ptr<model_status>>> readers;
   for (auto i = 0; i < 64; ++i)
     readers.push_back(ask(aut, get_atom_v));
-  CHECK(backend->status.calls() == 1);
-  CHECK(store->get.calls() == 1);
-  backend->status.release("completed");
+  CHECK(asked() == 1);
+  CHECK(jobs->get.calls() == 1);
+  backend->status.release(backend_report{"completed"});
   run();
   for (auto& reader : readers) {
     REQUIRE(reader->value);
     CHECK(*reader->value == *readers.front()->value);
   }
-  backend->status.answer("completed");
+  backend->status.answer(backend_report{"completed"});
   ask(aut, get_atom_v);
-  CHECK(backend->status.calls() == 2);
+  CHECK(asked() == 2);
 }
 
 TEST_CASE_FIXTURE(fixture, "an unchanged status keeps its bytes") {
   auto x = ask(aut, get_atom_v);
   auto y = ask(aut, get_atom_v);
   CHECK(*x->value == *y->value);
-  backend->status.answer("training");
+  backend->status.answer(backend_report{"training"});
   CHECK(*ask(aut, get_atom_v)->value != *x->value);
 }
 
 TEST_CASE_FIXTURE(fixture, "either side's failure fails the read at once") {
   SUBCASE("the backend's") {
     backend->status.fail(ec::no_responders);
-    store->get.hold();
+    jobs->get.hold();
     CHECK(ask(aut, get_atom_v)->code() == ec::no_responders);
     // The other half comes too late to matter.
-    backend->status.answer("training");
+    backend->status.answer(backend_report{"training"});
     auto next = ask(aut, get_atom_v);
-    store->get.release({half, 1});
+    jobs->get.release(with(half));
     run();
     CHECK_FALSE(next->done());
-    store->get.release({{}, 2});
+    jobs->get.release(with({}, 2));
     run();
     REQUIRE(next->value);
     CHECK((*next->value)->value() == model_status{"training", {}});
   }
   SUBCASE("the store's") {
-    store->get.fail(ec::disconnected);
+    jobs->get.fail(ec::disconnected);
     CHECK(ask(aut, get_atom_v)->code() == ec::disconnected);
   }
   SUBCASE("both") {
     backend->status.fail(ec::disconnected);
-    store->get.fail(ec::timeout);
+    jobs->get.fail(ec::timeout);
     CHECK(ask(aut, get_atom_v)->code() == ec::disconnected);
   }
 }
@@ -106,7 +175,7 @@ TEST_CASE_FIXTURE(fixture, "a silent backend or store is a timeout") {
     backend->status.hold();
   }
   SUBCASE("store") {
-    store->get.hold();
+    jobs->get.hold();
   }
   auto x = ask(aut, get_atom_v);
   advance(4999ms);
@@ -116,72 +185,62 @@ TEST_CASE_FIXTURE(fixture, "a silent backend or store is a timeout") {
 }
 
 TEST_CASE_FIXTURE(fixture, "progress is acknowledged when it is stored") {
-  store->put.hold();
-  auto x = ask(aut, put_atom_v, half);
+  jobs->put.hold();
+  auto x = ask(aut, put_atom_v, progress);
   CHECK_FALSE(x->done());
-  CHECK(std::get<0>(store->put.last()) == half);
-  store->put.release(1);
+  auto& stored = std::get<job_progress>(std::get<0>(jobs->put.last()));
+  CHECK(stored.statistics == half);
+  jobs->put.release({});
   run();
   CHECK(x->value);
 }
 
 TEST_CASE_FIXTURE(fixture, "progress that cannot be stored is an error") {
   SUBCASE("refused") {
-    store->put.fail(ec::disconnected);
-    CHECK(ask(aut, put_atom_v, half)->code() == ec::disconnected);
+    jobs->put.fail(ec::disconnected);
+    CHECK(ask(aut, put_atom_v, progress)->code() == ec::disconnected);
   }
   SUBCASE("no answer") {
-    store->put.hold();
-    auto x = ask(aut, put_atom_v, half);
-    advance(5s);
+    jobs->put.hold();
+    auto x = ask(aut, put_atom_v, progress);
+    advance(15s);
     CHECK(x->code() == ec::timeout);
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a status update stores its statistics, if any") {
-  CHECK(ask(aut, put_atom_v, model_status_update{"completed", {}})->value);
-  CHECK(store->put.calls() == 0);
-  CHECK(ask(aut, put_atom_v, model_status_update{"training", half})->value);
-  REQUIRE(store->put.calls() == 1);
-  CHECK(std::get<0>(store->put.last()) == half);
-  store->put.fail(ec::timeout);
-  CHECK(ask(aut, put_atom_v, model_status_update{"training", half})->code()
-        == ec::timeout);
-}
-
 TEST_CASE_FIXTURE(fixture, "a read that began before a put was acknowledged "
                            "does not answer who asks after it") {
-  store->get.hold();
+  jobs->get.hold();
   auto early = ask(aut, get_atom_v);
-  CHECK(ask(aut, put_atom_v, half)->value);
+  CHECK(ask(aut, put_atom_v, progress)->value);
   auto late = ask(aut, get_atom_v);
   auto later = ask(aut, get_atom_v);
-  CHECK(store->get.calls() == 1);
-  store->get.release({{}, 0});
+  CHECK(jobs->get.calls() == 1);
+  jobs->get.release(with({}, 0));
   run();
   REQUIRE(early->value);
   CHECK((*early->value)->value().statistics == training_statistics{});
   CHECK_FALSE(late->done());
-  CHECK(store->get.calls() == 2);
-  store->get.release({half, 1});
+  CHECK(jobs->get.calls() == 2);
+  jobs->get.release(with(half));
   run();
   REQUIRE(late->value);
   REQUIRE(later->value);
   CHECK((*late->value)->value().statistics == half);
-  CHECK(store->get.calls() == 2);
+  CHECK(jobs->get.calls() == 2);
 }
 
 TEST_CASE_FIXTURE(fixture, "after a put that failed, too, nobody rides on an "
                            "older read") {
-  store->get.hold();
+  jobs->get.hold();
   ask(aut, get_atom_v);
-  store->put.fail(ec::timeout);
-  ask(aut, put_atom_v, half);
+  jobs->put.fail(ec::timeout);
+  ask(aut, put_atom_v, progress);
   auto late = ask(aut, get_atom_v);
-  store->get.release_error(ec::timeout);
+  jobs->get.release_error(ec::timeout);
   run();
   CHECK_FALSE(late->done());
-  store->get.release({half, 1});
+  jobs->get.release(with(half));
   run();
   CHECK(late->value);
 }
@@ -190,43 +249,28 @@ TEST_CASE_FIXTURE(fixture, "a read does not start before the end of a put "
                            "that was there first") {
   std::function<void()> end;
   SUBCASE("stored") {
-    store->put.hold();
-    ask(aut, put_atom_v, half);
-    end = [&] { store->put.release(1); };
+    jobs->put.hold();
+    ask(aut, put_atom_v, progress);
+    end = [&] { jobs->put.release({}); };
   }
   SUBCASE("not stored") {
-    store->put.hold();
-    ask(aut, put_atom_v, half);
-    end = [&] { store->put.release_error(ec::disconnected); };
-  }
-  SUBCASE("with a status") {
-    store->put.hold();
-    ask(aut, put_atom_v, model_status_update{"training", half});
-    end = [&] { store->put.release(1); };
-  }
-  SUBCASE("guarded") {
-    store->put_if.hold();
-    ask(aut, put_atom_v, half, uint64_t{7});
-    end = [&] { store->put_if.release(8); };
-  }
-  SUBCASE("guarded, and late") {
-    store->put_if.hold();
-    ask(aut, put_atom_v, half, uint64_t{7});
-    end = [&] { store->put_if.release_error(ec::conflict); };
+    jobs->put.hold();
+    ask(aut, put_atom_v, progress);
+    end = [&] { jobs->put.release_error(ec::disconnected); };
   }
   SUBCASE("no answer") {
-    store->put.hold();
-    ask(aut, put_atom_v, half);
-    end = [&] { advance(5s); };
+    jobs->put.hold();
+    ask(aut, put_atom_v, progress);
+    end = [&] { advance(15s); };
   }
-  store->get.answer({half, 8});
+  jobs->get.answer(with(half, 8));
   auto x = ask(aut, get_atom_v);
   auto y = ask(aut, get_atom_v);
-  CHECK(store->get.calls() == 0);
-  CHECK(backend->status.calls() == 0);
+  CHECK(jobs->get.calls() == 0);
+  CHECK(asked() == 0);
   end();
   run();
-  CHECK(store->get.calls() == 1);
+  CHECK(jobs->get.calls() == 1);
   REQUIRE(x->value);
   REQUIRE(y->value);
   CHECK((*x->value)->value().statistics == half);
@@ -234,19 +278,19 @@ TEST_CASE_FIXTURE(fixture, "a read does not start before the end of a put "
 
 TEST_CASE_FIXTURE(fixture, "a read in flight does not answer who asks while a "
                            "put is in flight") {
-  store->get.hold();
-  store->put.hold();
+  jobs->get.hold();
+  jobs->put.hold();
   auto early = ask(aut, get_atom_v);
-  ask(aut, put_atom_v, half);
+  ask(aut, put_atom_v, progress);
   auto late = ask(aut, get_atom_v);
-  store->get.release({{}, 0});
+  jobs->get.release(with({}, 0));
   run();
   CHECK(early->value);
   CHECK_FALSE(late->done());
-  CHECK(store->get.calls() == 1);
-  store->put.release(1);
+  CHECK(jobs->get.calls() == 1);
+  jobs->put.release({});
   run();
-  store->get.release({half, 1});
+  jobs->get.release(with(half));
   run();
   REQUIRE(late->value);
   CHECK((*late->value)->value().statistics == half);
@@ -254,57 +298,196 @@ TEST_CASE_FIXTURE(fixture, "a read in flight does not answer who asks while a "
 
 TEST_CASE_FIXTURE(fixture, "a reader waits for the puts that were there first, "
                            "and for no later ones") {
-  store->put.hold();
-  ask(aut, put_atom_v, half);
-  ask(aut, put_atom_v, half);
+  jobs->put.hold();
+  ask(aut, put_atom_v, progress);
+  ask(aut, put_atom_v, progress);
   auto x = ask(aut, get_atom_v);
-  ask(aut, put_atom_v, half);
+  ask(aut, put_atom_v, progress);
   auto y = ask(aut, get_atom_v);
-  store->put.release(1);
+  jobs->put.release({});
   run();
-  CHECK(store->get.calls() == 0);
-  store->put.release(2);
+  CHECK(jobs->get.calls() == 0);
+  jobs->put.release({});
   run();
-  CHECK(store->get.calls() == 1);
+  CHECK(jobs->get.calls() == 1);
   CHECK(x->value);
   CHECK_FALSE(y->done());
-  store->put.release(3);
+  jobs->put.release({});
   run();
-  CHECK(store->get.calls() == 2);
+  CHECK(jobs->get.calls() == 2);
   CHECK(y->value);
 }
 
 TEST_CASE_FIXTURE(fixture, "a steady stream of puts starves nobody") {
-  store->put.hold();
-  ask(aut, put_atom_v, half);
+  jobs->put.hold();
+  ask(aut, put_atom_v, progress);
   for (auto i = 0; i < 100; ++i) {
     auto x = ask(aut, get_atom_v);
-    ask(aut, put_atom_v, half);
+    ask(aut, put_atom_v, progress);
     CHECK_FALSE(x->done());
-    store->put.release(1);
+    jobs->put.release({});
     run();
     CHECK(x->value);
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "guarded progress names its revision") {
-  SUBCASE("stored") {
-    CHECK(ask(aut, put_atom_v, half, uint64_t{7})->value);
+TEST_CASE_FIXTURE(fixture, "progress of an older job is a conflict") {
+  jobs->put.fail(ec::conflict);
+  CHECK(ask(aut, put_atom_v, progress)->code() == ec::conflict);
+}
+
+TEST_CASE_FIXTURE(fixture, "of a backend that tells nothing the book knows") {
+  backend->status.answer({});
+  SUBCASE("a status") {
+    jobs->get.answer({book_of(job_state::training), 1});
+    CHECK((*ask(aut, get_atom_v)->value)->value().status == "training");
   }
-  SUBCASE("newer progress is fine") {
-    store->put_if.fail(ec::conflict);
-    CHECK(ask(aut, put_atom_v, half, uint64_t{7})->value);
+  SUBCASE("none") {
+    CHECK((*ask(aut, get_atom_v)->value)->value().status == "idle");
   }
-  SUBCASE("not stored") {
-    store->put_if.fail(ec::disconnected);
-    CHECK(ask(aut, put_atom_v, half, uint64_t{7})->code() == ec::disconnected);
+}
+
+TEST_CASE_FIXTURE(fixture, "what the backend tells is entered before it is "
+                           "shown") {
+  auto book = book_of(job_state::training);
+  book.job->progressed = true;
+  publish(book);
+  jobs->get.answer({book, 1});
+  backend->status.answer({"completed"});
+  jobs->put.hold();
+  auto x = ask(aut, get_atom_v);
+  CHECK_FALSE(x->done());
+  auto& seen = std::get<job_observation>(std::get<0>(jobs->put.last()));
+  CHECK(seen.status == "completed");
+  auto after = book_of(job_state::completed);
+  after.model = {"completed", {1, 100, 0, 1, 0.5, "train"}};
+  jobs->put.release({book, {after, 2}});
+  run();
+  REQUIRE(x->value);
+  CHECK((*x->value)->value() == after.model);
+}
+
+TEST_CASE_FIXTURE(fixture, "what the backend told before a job is not about "
+                           "it") {
+  publish({});
+  auto book = book_of(job_state::training);
+  book.job->progressed = true;
+  jobs->get.answer({book, 1});
+  backend->status.answer({"completed"});
+  CHECK(ask(aut, get_atom_v)->value);
+  CHECK(jobs->put.calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "a dashboard is let go even when the backend is "
+                           "gone") {
+  backend->status.fail(ec::no_responders);
+  auto state = job_state::stalled;
+  std::string shown = "training failed";
+  SUBCASE("stalled") {
+    // As is.
   }
-  SUBCASE("no answer") {
-    store->put_if.hold();
-    auto x = ask(aut, put_atom_v, half, uint64_t{7});
+  SUBCASE("cancelled") {
+    state = job_state::cancelled;
+    shown = "idle";
+  }
+  auto book = book_of(state);
+  book.model.status = shown;
+  publish(book);
+  jobs->get.answer({book, 1});
+  auto x = ask(aut, get_atom_v);
+  REQUIRE(x->value);
+  CHECK((*x->value)->value().status == shown);
+  publish(book_of(job_state::training));
+  jobs->get.answer({book_of(job_state::training), 1});
+  CHECK(ask(aut, get_atom_v)->code() == ec::no_responders);
+}
+
+TEST_CASE_FIXTURE(fixture, "an overview comes from memory") {
+  CHECK(ask(aut, status_atom_v)->code() == ec::overloaded);
+  publish(book_of(job_state::training));
+  auto before = asked();
+  CHECK(overview().book.job->id == "1");
+  CHECK(overview().backend.reachable);
+  CHECK(asked() == before);
+  CHECK(jobs->get.calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "the hub is told of every change, once") {
+  publish(book_of(job_state::training));
+  REQUIRE(told->size() == 1);
+  publish(book_of(job_state::training));
+  CHECK(told->size() == 1);
+  publish(book_of(job_state::stalled));
+  REQUIRE(told->size() == 2);
+  auto& last = std::get<snapshot_ptr<training_overview>>(told->back());
+  CHECK(last->value().book.job->state == job_state::stalled);
+}
+
+TEST_CASE_FIXTURE(fixture, "the backend is asked now and then") {
+  publish(book_of(job_state::training));
+  SUBCASE("it tells a status") {
+    advance(1h);
+    CHECK(asked() == 1);
+    CHECK(backend->check.calls() == 0);
+    backend->status.fail(ec::no_responders, "nobody there");
+    advance(1h);
+    CHECK_FALSE(overview().backend.reachable);
+    CHECK(overview().backend.reason == "nobody there");
+    backend->status.answer({"training"});
+    advance(1h);
+    CHECK(overview().backend.reachable);
+    CHECK(overview().backend.reason.empty());
+  }
+  SUBCASE("it tells none") {
+    backend->status.answer({});
+    advance(1h);
+    CHECK(backend->check.calls() == 1);
+    backend->check.fail(ec::timeout, "silent");
+    advance(1h);
+    CHECK_FALSE(overview().backend.reachable);
+    CHECK(overview().backend.reason == "silent");
+  }
+  SUBCASE("it told of the end") {
+    auto book = book_of(job_state::training);
+    book.job->progressed = true;
+    publish(book);
+    backend->status.answer({"completed"});
+    advance(1h);
+    CHECK(
+      std::holds_alternative<job_observation>(std::get<0>(jobs->put.last())));
+  }
+  SUBCASE("it is still silent") {
+    backend->status.hold();
+    advance(1h);
+    CHECK(asked() == 1);
     advance(5s);
-    CHECK(x->code() == ec::timeout);
+    CHECK_FALSE(overview().backend.reachable);
+    advance(1h);
+    CHECK(asked() == 2);
   }
-  CHECK(store->put_if.last() == std::tuple{half, uint64_t{7}});
-  CHECK(store->put.calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "an outage of NATS is told at once") {
+  connect(true);
+  publish(book_of(job_state::training));
+  CHECK(overview().backend.nats_connected);
+  auto before = told->size();
+  connect(false);
+  CHECK(told->size() == before + 1);
+  CHECK_FALSE(overview().backend.nats_connected);
+  CHECK_FALSE(overview().backend.reachable);
+  CHECK(overview().stale_reason == "no connection to NATS: cable cut");
+  auto polled = asked();
+  connect(true);
+  CHECK(asked() == polled + 1);
+  CHECK(overview().stale_reason.empty());
+  CHECK(overview().backend.reachable);
+}
+
+TEST_CASE_FIXTURE(fixture, "before the book was read the outage is the "
+                           "reason") {
+  connect(false);
+  auto x = ask(aut, status_atom_v);
+  CHECK(x->code() == ec::disconnected);
+  CHECK(text_of(x->error).find("cable cut") != std::string::npos);
 }

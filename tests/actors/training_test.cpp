@@ -1,6 +1,6 @@
 #include "actors/training.hpp"
 
-#include "actors/training_status.hpp"
+#include "actors/training_jobs.hpp"
 
 #include "tests/support/deterministic.hpp"
 #include "tests/support/fakes.hpp"
@@ -22,20 +22,41 @@ const training_statistics fresh{0, 0, 3600, 0, 0.0, ""};
 
 struct fixture : deterministic {
   backend_script_ptr backend = std::make_shared<backend_script>();
-  store_script_ptr store = std::make_shared<store_script>();
-  backend_actor backend_edge = spawn(fake_backend, backend);
-  store_actor store_edge = spawn(fake_store, store);
-  training_status_actor status = spawn(training_status, backend_edge,
-                                       store_edge, training_status_config{});
-  training_actor aut = spawn(training, backend_edge, store_edge, status,
-                             training_config{});
+  job_store_script_ptr store = std::make_shared<job_store_script>();
+  backend_actor edge = spawn(fake_backend, backend);
+  training_jobs_actor jobs;
+  training_actor aut;
+  int ids = 0;
 
-  auto submit(workload_list xs) {
-    return ask(aut, train_atom_v, std::move(xs));
+  fixture() {
+    training_jobs_config book;
+    book.wall_clock = [this] { return wall_now(); };
+    jobs = spawn(training_jobs, spawn(fake_job_store, store), edge, book);
+    training_config cfg;
+    cfg.make_id = [this] { return "id-" + std::to_string(++ids); };
+    aut = spawn(training, edge, jobs, cfg);
+    run();
+  }
+
+  auto submit(workload_list xs, bool force = true) {
+    return ask(aut, train_atom_v, training_request{std::move(xs), force});
+  }
+
+  auto preview(workload_list xs) {
+    return ask(aut, train_atom_v, training_request{std::move(xs), false, true});
   }
 
   const workload_list& sent(size_t i) const {
-    return std::get<0>(backend->train.call(i));
+    return std::get<0>(backend->train.call(i)).workloads;
+  }
+
+  /// As the backend would, between two submissions.
+  void complete() {
+    ask(jobs, put_atom_v, job_change{job_progress{{}, "completed", {}}});
+  }
+
+  const training_book& book() const {
+    return store->book.value;
   }
 };
 
@@ -43,15 +64,17 @@ struct fixture : deterministic {
 
 TEST_CASE_FIXTURE(fixture, "a new workload is a training") {
   backend->watchlist.answer({a});
-  store->get.answer({{}, 7});
   auto x = submit({b, a, b});
   REQUIRE(x->value);
   CHECK(x->value->response == "training job submitted");
   CHECK(x->value->action == training_action::train);
+  CHECK(x->value->job_id == "id-1");
+  CHECK(x->value->changes.added == workload_list{b});
   CHECK(sent(0) == workload_list{a, b});
-  REQUIRE(store->put_if.calls() == 1);
-  CHECK(store->put_if.last() == std::tuple{fresh, uint64_t{7}});
-  CHECK(store->put.calls() == 0);
+  CHECK(std::get<0>(backend->train.last()).id == "id-1");
+  CHECK(book().job->id == "id-1");
+  CHECK(book().job->workloads == workload_list{a, b});
+  CHECK(book().model == model_status{"training", fresh});
 }
 
 TEST_CASE_FIXTURE(fixture, "without a new workload no training is shown") {
@@ -76,109 +99,111 @@ TEST_CASE_FIXTURE(fixture, "without a new workload no training is shown") {
   CHECK(x->value->response == "the backend's words");
   CHECK(x->value->action == action);
   CHECK(sent(0) == next);
-  CHECK(store->put_if.calls() == 0);
+  CHECK(book().job->state == job_state::completed);
+  CHECK(book().model.status != "training");
+  CHECK(book().model.statistics.remaining_time == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "everything is asked at once, the backend's "
-                           "watchlist before the submission") {
-  backend->watchlist.hold();
+TEST_CASE_FIXTURE(fixture, "the job is stored before the backend is asked, and "
+                           "what came of it before the answer") {
   backend->train.hold();
-  store->get.hold();
-  submit({a});
-  CHECK(backend->asked == std::vector<std::string>{"watchlist", "train"});
-  CHECK(store->get.calls() == 1);
-}
-
-TEST_CASE_FIXTURE(fixture, "the answer comes when all three have answered, in "
-                           "whatever order") {
-  backend->watchlist.hold();
-  backend->train.hold();
-  store->get.hold();
   auto x = submit({a});
-  std::vector<std::function<void()>> answers{
-    [&] { backend->watchlist.release({}); },
-    [&] { backend->train.release("training job submitted"); },
-    [&] {
-      store->get.release({{}, 7});
-    },
-  };
-  size_t first = 0;
-  SUBCASE("the watchlist first") {
-    first = 0;
-  }
-  SUBCASE("the submission first") {
-    first = 1;
-  }
-  SUBCASE("the revision first") {
-    first = 2;
-  }
-  for (size_t i = 0; i < 3; ++i) {
-    CHECK_FALSE(x->done());
-    answers[(first + i) % 3]();
-    run();
-  }
-  REQUIRE(x->value);
-  CHECK(x->value->action == training_action::train);
-  CHECK(store->put_if.last() == std::tuple{fresh, uint64_t{7}});
-}
-
-TEST_CASE_FIXTURE(fixture, "without the old watchlist nothing is shown on a "
-                           "guess") {
-  backend->watchlist.fail(ec::bad_reply);
-  SUBCASE("workloads") {
-    auto x = submit({a});
-    REQUIRE(x->value);
-    CHECK(x->value->response == "training job submitted");
-    CHECK(x->value->action == training_action::none);
-  }
-  SUBCASE("none") {
-    auto x = submit({});
-    REQUIRE(x->value);
-    CHECK(x->value->action == training_action::reset);
-  }
-  SUBCASE("and without the revision") {
-    store->get.fail(ec::disconnected);
-    CHECK(submit({a})->value);
-  }
-  CHECK(backend->train.calls() == 1);
-  CHECK(store->put_if.calls() == 0);
-}
-
-TEST_CASE_FIXTURE(fixture, "without the revision nothing is stored") {
-  store->get.fail(ec::disconnected);
-  auto x = submit({a});
-  REQUIRE(x->value);
-  CHECK(x->value->response == "training job submitted");
-  CHECK(x->value->action == training_action::train);
-  CHECK(store->put_if.calls() == 0);
-  CHECK(store->put.calls() == 0);
-}
-
-TEST_CASE_FIXTURE(fixture, "a refused submission stores nothing, whatever the "
-                           "questions' answers") {
-  backend->train.fail(ec::refused);
-  SUBCASE("they came") {
-    CHECK(submit({a})->code() == ec::refused);
-  }
-  SUBCASE("they come late") {
-    backend->watchlist.hold();
-    store->get.hold();
-    CHECK(submit({a})->code() == ec::refused);
-    backend->watchlist.release({});
-    store->get.release({});
-  }
-  SUBCASE("they fail late") {
-    backend->watchlist.hold();
-    store->get.hold();
-    CHECK(submit({a})->code() == ec::refused);
-    advance(5s);
-  }
+  REQUIRE(book().job);
+  CHECK(book().job->id == "id-1");
+  CHECK(book().job->response.empty());
+  CHECK(backend->asked.front() == "stored");
+  CHECK_FALSE(x->done());
+  backend->train.release("training job submitted");
   run();
-  CHECK(store->put_if.calls() == 0);
-  backend->train.answer("done");
-  backend->watchlist.answer({});
-  store->get.answer({});
+  CHECK(x->value);
+  CHECK(book().job->response == "training job submitted");
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "without the backend's watchlist the book's counts") {
+  submit({a});
+  complete();
+  backend->watchlist.fail(ec::bad_reply);
+  auto x = submit({a, b});
+  REQUIRE(x->value);
+  CHECK(x->value->action == training_action::train);
+  CHECK(x->value->changes.added == workload_list{b});
+  complete();
+  CHECK(submit({a})->value->action == training_action::update);
+  CHECK(submit({})->value->action == training_action::reset);
+}
+
+TEST_CASE_FIXTURE(fixture, "a job that cannot be stored is not submitted") {
+  store->down = make_error(ec::disconnected, "down");
+  CHECK(submit({a})->code() == ec::disconnected);
+  CHECK(backend->train.calls() == 0);
+  store->down = {};
   CHECK(submit({a})->value);
+}
+
+TEST_CASE_FIXTURE(fixture, "what surely failed is undone before the answer") {
+  submit({a});
+  complete();
+  auto before = book();
+  auto code = ec::no_responders;
+  SUBCASE("nobody there") {
+    // As is.
+  }
+  SUBCASE("the backend refused") {
+    code = ec::refused;
+  }
+  SUBCASE("not sent") {
+    code = ec::overloaded;
+  }
+  backend->train.fail(code);
+  CHECK(submit({b})->code() == code);
+  CHECK(book().job == before.job);
+  CHECK(book().model == before.model);
+  CHECK(store->history.at(2).state == job_state::failed);
+  backend->train.answer("done");
+  CHECK(submit({b})->value);
+}
+
+TEST_CASE_FIXTURE(fixture, "what may have happened is read back") {
+  submit({a});
+  complete();
+  auto before = book();
+  backend->watchlist.answer({a});
+  backend->train.hold();
+  auto x = submit({b});
+  auto read_back = [&] {
+    backend->train.release_error(ec::timeout);
+    run();
+    CHECK(x->code() == ec::timeout);
+  };
+  SUBCASE("it happened") {
+    backend->watchlist.answer({b});
+    read_back();
+    CHECK(book().job->id == "id-2");
+    CHECK(book().job->state == job_state::submitted);
+    CHECK(book().model == model_status{"training", fresh});
+  }
+  SUBCASE("it did not") {
+    read_back();
+    CHECK(book().job == before.job);
+    CHECK(book().model == before.model);
+    CHECK(store->history.at(2).state == job_state::failed);
+  }
+  SUBCASE("the backend stays silent") {
+    backend->watchlist.hold();
+    read_back();
+    auto next = submit({b});
+    advance(5s);
+    CHECK(book().job->id == "id-2");
+    CHECK(book().job->reason == "scripted failure");
+    CHECK(book().model == model_status{"training", fresh});
+    CHECK_FALSE(next->done());
+    // The first one is too late by now.
+    backend->watchlist.release({});
+    backend->watchlist.release({a});
+    run();
+    CHECK(book().job->id == "id-3");
+  }
 }
 
 TEST_CASE_FIXTURE(fixture, "an error of the backend names the remedy") {
@@ -193,81 +218,68 @@ TEST_CASE_FIXTURE(fixture, "an error of the backend names the remedy") {
   CHECK(text(ec::timeout).find("may have started") != std::string::npos);
   CHECK(text(ec::bad_reply).find("--backend-protocol") != std::string::npos);
   CHECK(text(ec::refused) == "what happened");
-  CHECK(store->put_if.calls() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "the first progress may be faster than the first "
-                           "statistics") {
+TEST_CASE_FIXTURE(fixture, "the first progress may be faster than the answer") {
   backend->train.hold();
-  store->get.answer({{}, 4});
   auto x = submit({a});
-  store->put_if.fail(ec::conflict);
+  ask(
+    jobs, put_atom_v,
+    job_change{job_progress{{}, {}, training_statistics{1, 7, 9, 0, 0.0, ""}}});
   backend->train.release("training job submitted");
   run();
   REQUIRE(x->value);
-  CHECK(x->value->response == "training job submitted");
-  CHECK(std::get<1>(store->put_if.last()) == 4);
+  CHECK(book().job->state == job_state::training);
+  CHECK(book().job->statistics.percentage_completed == 7);
 }
 
-TEST_CASE_FIXTURE(fixture, "nobody waits for the first statistics") {
-  store->put_if.hold();
-  auto x = submit({a});
-  CHECK(x->value);
-  CHECK(store->put_if.held() == 1);
-  SUBCASE("the next submission neither") {
-    CHECK(submit({b})->value);
-  }
-  SUBCASE("nor for ever does who reads them") {
-    auto y = ask(status, get_atom_v);
-    advance(5s);
-    CHECK(y->value);
-  }
-}
-
-TEST_CASE_FIXTURE(fixture, "who reads after a submission sees that it began") {
-  store->put_if.hold();
-  CHECK(submit({a})->value);
-  auto x = ask(status, get_atom_v);
-  CHECK_FALSE(x->done());
-  store->get.answer({fresh, 1});
-  store->put_if.release(1);
-  run();
+TEST_CASE_FIXTURE(fixture, "a training that runs stands in the way, unless "
+                           "forced") {
+  submit({a});
+  auto x = submit({b}, false);
   REQUIRE(x->value);
-  CHECK((*x->value)->value().statistics == fresh);
+  REQUIRE(x->value->running);
+  CHECK(x->value->running->id == "id-1");
+  CHECK(x->value->job_id.empty());
+  CHECK(backend->train.calls() == 1);
+  CHECK(submit({b}, true)->value);
+  CHECK(book().job->workloads == workload_list{b});
+  complete();
+  CHECK_FALSE(submit({a}, false)->value->running);
 }
 
-TEST_CASE_FIXTURE(fixture, "the first statistics are sent before the answer") {
-  std::vector<std::string> order;
-  auto fake_status = [&](training_status_actor::pointer, int) {
-    return training_status_actor::behavior_type{
-      [](get_atom) -> caf::result<snapshot_ptr<model_status>> {
-        return make_error(ec::internal, "not asked for");
-      },
-      [](put_atom, const training_statistics&) { /* nop */ },
-      [&](put_atom, const training_statistics&, uint64_t) {
-        order.emplace_back("statistics");
-      },
-      [](put_atom, const model_status_update&) { /* nop */ },
-    };
-  };
-  auto submitter = [&](caf::event_based_actor* self, training_actor to) {
-    self->request(to, 30s, train_atom_v, workload_list{a})
-      .then([&](const training_result&) { order.emplace_back("answer"); },
-            [&](const caf::error&) { order.emplace_back("error"); });
-  };
-  status = spawn(fake_status, 0);
-  aut = spawn(training, backend_edge, store_edge, status, training_config{});
-  spawn(submitter, aut);
-  run();
-  CHECK(order == std::vector<std::string>{"statistics", "answer"});
+TEST_CASE_FIXTURE(fixture, "a preview says what there is to do, and does "
+                           "nothing") {
+  backend->watchlist.answer({a});
+  auto stored = store->books.size();
+  auto x = preview({b});
+  REQUIRE(x->value);
+  CHECK(x->value->action == training_action::train);
+  CHECK(x->value->changes.added == workload_list{b});
+  CHECK(x->value->changes.removed == workload_list{a});
+  CHECK(x->value->job_id.empty());
+  CHECK_FALSE(x->value->running);
+  CHECK(store->books.size() == stored);
+  submit({a, b});
+  CHECK(preview({b})->value->running->id == "id-1");
+  CHECK(backend->train.calls() == 1);
+  SUBCASE("and waits for no submission") {
+    backend->train.hold();
+    submit({b});
+    CHECK(preview({b})->value);
+  }
 }
 
 TEST_CASE_FIXTURE(fixture, "what the backend accepted is accepted, even when "
-                           "the first statistics cannot be stored") {
-  store->put_if.fail(ec::disconnected);
-  CHECK(submit({a})->value);
-  CHECK(submit({b})->value);
-  CHECK(store->put_if.calls() == 2);
+                           "that cannot be stored") {
+  backend->train.hold();
+  auto x = submit({a});
+  store->down = make_error(ec::disconnected, "down");
+  backend->train.release("training job submitted");
+  run();
+  CHECK(x->value);
+  store->down = {};
+  CHECK(book().job->state == job_state::submitted);
 }
 
 TEST_CASE_FIXTURE(fixture, "submissions are sent one at a time, in order") {
@@ -337,24 +349,15 @@ TEST_CASE_FIXTURE(fixture, "a silent backend is a timeout in the end") {
   CHECK(x->at - start == 15s + training_grace);
 }
 
-TEST_CASE_FIXTURE(fixture, "a question that is not answered delays, but does "
-                           "not fail") {
-  training_action action;
-  SUBCASE("the watchlist") {
-    backend->watchlist.hold();
-    action = training_action::none;
-  }
-  SUBCASE("the statistics") {
-    store->get.hold();
-    action = training_action::train;
-  }
+TEST_CASE_FIXTURE(fixture, "a watchlist that is not told delays, but does not "
+                           "fail") {
+  backend->watchlist.hold();
   auto x = submit({a});
   advance(4999ms);
   CHECK_FALSE(x->done());
   advance(1ms);
   REQUIRE(x->value);
-  CHECK(x->value->action == action);
-  CHECK(store->put_if.calls() == 0);
+  CHECK(x->value->action == training_action::train);
 }
 
 TEST_CASE_FIXTURE(fixture, "questions get no more than what is left of the "
@@ -369,7 +372,7 @@ TEST_CASE_FIXTURE(fixture, "questions get no more than what is left of the "
   run();
   CHECK_FALSE(x->done());
   advance(1s);
-  CHECK(x->value);
+  CHECK(x->done());
 }
 
 TEST_CASE_FIXTURE(fixture, "who waited too long is not submitted") {
@@ -386,29 +389,8 @@ TEST_CASE_FIXTURE(fixture, "who waited too long is not submitted") {
   CHECK(submit({b})->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "late answers of a failed submission do not disturb "
-                           "the next one") {
-  backend->watchlist.hold();
-  store->get.hold();
-  backend->train.fail(ec::no_responders);
-  CHECK(submit({a})->code() == ec::no_responders);
-  backend->train.answer("done");
-  auto y = submit({b});
-  backend->watchlist.release({b});
-  store->get.release({{}, 3});
-  run();
-  CHECK_FALSE(y->done());
-  backend->watchlist.release({});
-  store->get.release({{}, 9});
-  run();
-  REQUIRE(y->value);
-  CHECK(y->value->action == training_action::train);
-  REQUIRE(store->put_if.calls() == 1);
-  CHECK(std::get<1>(store->put_if.last()) == 9);
-}
-
 TEST_CASE_FIXTURE(fixture, "a backend that crashes fails the submission") {
   backend->train.crash();
   CHECK(submit({a})->code() == ec::internal);
-  CHECK(submit({a})->code() == ec::overloaded);
+  CHECK(submit({a})->done());
 }

@@ -12,8 +12,10 @@ namespace {
 
 struct fixture : deterministic {
   backend_script_ptr backend = std::make_shared<backend_script>();
-  backend_actor edge = spawn(fake_backend, backend);
-  watchlist_actor aut = spawn(watchlist, edge, watchlist_config{});
+  training_jobs_script_ptr jobs = std::make_shared<training_jobs_script>();
+  watchlist_actor aut = spawn(watchlist, spawn(fake_backend, backend),
+                              spawn(fake_training_jobs, jobs),
+                              watchlist_config{});
 };
 
 } // namespace
@@ -75,4 +77,32 @@ TEST_CASE_FIXTURE(fixture, "a backend that crashes is an error at once") {
   backend->watchlist.crash();
   CHECK(ask(aut, get_atom_v)->code() == ec::internal);
   CHECK(ask(aut, get_atom_v)->code() == ec::overloaded);
+}
+
+TEST_CASE_FIXTURE(fixture, "the watchlist that gateways submitted comes from "
+                           "the book") {
+  run();
+  CHECK(ask(aut, status_atom_v)->code() == ec::overloaded);
+  jobs->publish({});
+  run();
+  auto none = ask(aut, status_atom_v);
+  REQUIRE(none->value);
+  CHECK((*none->value)->value() == watchlist_overview{});
+  stored_book book;
+  book.value.job.emplace();
+  book.value.job->id = "1";
+  book.value.job->workloads = {{"c", "n", "d"}};
+  book.value.job->started_at = wall_now();
+  jobs->publish(book);
+  run();
+  auto x = ask(aut, status_atom_v);
+  REQUIRE(x->value);
+  CHECK((*x->value)->value()
+        == watchlist_overview{{{"c", "n", "d"}}, "1", wall_now()});
+  // Progress does not change it.
+  book.value.job->statistics.percentage_completed = 7;
+  jobs->publish(book);
+  run();
+  CHECK(*ask(aut, status_atom_v)->value == *x->value);
+  CHECK(backend->asked.empty());
 }

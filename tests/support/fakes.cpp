@@ -114,6 +114,27 @@ job_store_actor::behavior_type fake_job_store(job_store_actor::pointer,
   };
 }
 
+void training_jobs_script::publish(const stored_book& book) const {
+  for (auto& listener : listeners)
+    caf::anon_send(listener, update_atom_v, book);
+}
+
+training_jobs_actor::behavior_type
+fake_training_jobs(training_jobs_actor::pointer self,
+                   training_jobs_script_ptr script) {
+  return {
+    [=](put_atom, const job_change& x) { return script->put(self, x); },
+    [=](delete_atom) { return script->forget(self); },
+    [=](get_atom) { return script->get(self); },
+    [=](list_atom) { return script->list(self); },
+    [=](subscribe_atom, const book_listener_actor& listener) {
+      script->listeners.push_back(listener);
+    },
+    [](update_atom, const stored_book&) { /* nop */ },
+    [](tick_atom) { /* nop */ },
+  };
+}
+
 job_hook_actor::behavior_type fake_job_hook(job_hook_actor::pointer self,
                                             job_hook_script_ptr script) {
   return {

@@ -161,6 +161,18 @@ struct job_store_script {
   void publish() const;
 };
 
+/// Who keeps the book of jobs: an empty book, and every change changes nothing.
+struct training_jobs_script {
+  script<book_update, job_change> put{book_update{}};
+  script<stored_book> forget{stored_book{}};
+  script<stored_book> get{stored_book{}};
+  script<snapshot_ptr<job_list>> list{make_snapshot(job_list{})};
+  std::vector<book_listener_actor> listeners;
+
+  /// Tells everyone who subscribed.
+  void publish(const stored_book& book) const;
+};
+
 /// Who is told of a job that has ended.
 struct job_hook_script {
   script<caf::unit_t, training_job> put{caf::unit};
@@ -207,6 +219,7 @@ struct events_script {
 
 using backend_script_ptr = std::shared_ptr<backend_script>;
 using job_store_script_ptr = std::shared_ptr<job_store_script>;
+using training_jobs_script_ptr = std::shared_ptr<training_jobs_script>;
 using job_hook_script_ptr = std::shared_ptr<job_hook_script>;
 using counts_store_script_ptr = std::shared_ptr<counts_store_script>;
 using lease_script_ptr = std::shared_ptr<lease_script>;
@@ -219,6 +232,10 @@ backend_actor::behavior_type fake_backend(backend_actor::pointer self,
 
 job_store_actor::behavior_type fake_job_store(job_store_actor::pointer self,
                                               job_store_script_ptr script);
+
+training_jobs_actor::behavior_type
+fake_training_jobs(training_jobs_actor::pointer self,
+                   training_jobs_script_ptr script);
 
 job_hook_actor::behavior_type fake_job_hook(job_hook_actor::pointer self,
                                             job_hook_script_ptr script);
