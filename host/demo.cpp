@@ -25,8 +25,10 @@ start_demo(const gateway_config& config, const std::string& address) {
   auto state_file = config.state_dir / "training_sim.json";
   std::vector<std::unique_ptr<child_process>> result;
   result.push_back(
-    start("training_sim", {"--gateway-url", "http://" + address, "--state-file",
-                           state_file.string()}));
+    start("training_sim",
+          {"--gateway-url", "http://" + address, "--state-file",
+           state_file.string(), "--backend-protocol",
+           config.protocol == backend_protocol::kv ? "kv" : "request-reply"}));
   result.push_back(start("log_feed", {"--demo"}));
   return result;
 }

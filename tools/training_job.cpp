@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 namespace aiops::tools {
 
@@ -56,20 +57,42 @@ std::optional<workload_list> parse_workloads(std::string_view text) {
   return from_json(json::parse(text, nullptr, false));
 }
 
+std::optional<submission> parse_submission(std::string_view text) {
+  auto value = json::parse(text, nullptr, false);
+  if (!value.is_object() || !value.contains("uuid")
+      || !value["uuid"].is_string())
+    return std::nullopt;
+  submission result;
+  result.id = value["uuid"].get<std::string>();
+  if (!value.contains("workloads"))
+    return result;
+  auto list = from_json(value["workloads"]);
+  if (!list)
+    return std::nullopt;
+  result.workloads = std::move(*list);
+  return result;
+}
+
 std::string render_workloads(const workload_list& xs) {
   return to_json(xs).dump();
 }
 
-training_job::training_job(milliseconds duration) : duration_(duration) {
+training_job::training_job(milliseconds duration, backend_protocol protocol)
+  : duration_(duration), protocol_(protocol) {
   // nop
 }
 
 std::string training_job::submit(std::string_view payload, time_point now) {
-  auto list = parse_workloads(payload);
-  if (!list)
+  auto got = std::optional<submission>{};
+  if (protocol_ == backend_protocol::kv)
+    got = parse_submission(payload);
+  else if (auto list = parse_workloads(payload))
+    got = submission{{}, std::move(*list)};
+  if (!got)
     return "not a training request";
-  auto action = action_for(workloads_, *list);
-  workloads_ = std::move(*list);
+  auto action = action_for(workloads_, got->workloads);
+  workloads_ = std::move(got->workloads);
+  id_ = std::move(got->id);
   if (action == training_action::reset || workloads_.empty()) {
     phase_ = phase::none;
     return "model reset";
@@ -77,6 +100,7 @@ std::string training_job::submit(std::string_view payload, time_point now) {
   if (action == training_action::train) {
     phase_ = phase::training;
     started_ = now;
+    earlier_id_ = std::exchange(training_id_, id_);
   }
   return "training job submitted";
 }
@@ -104,21 +128,42 @@ bool training_job::due(time_point now) const {
   return now >= started_ + duration_;
 }
 
-std::string training_job::statistics(time_point now) const {
-  using namespace std::chrono;
-  auto total = duration<double>(duration_).count();
-  auto elapsed = std::clamp(duration<double>(now - started_).count(), 0.,
-                            total);
-  auto done = due(now) ? 1. : elapsed / total;
-  auto percentage = static_cast<int64_t>(done * 100);
+double training_job::done(time_point now) const {
+  using seconds = std::chrono::duration<double>;
+  return due(now) ? 1.
+                  : std::max(0., seconds{now - started_} / seconds{duration_});
+}
+
+std::string training_job::report(time_point now,
+                                 const report_style& style) const {
+  auto total = std::chrono::duration<double>(duration_).count();
+  auto part = done(now);
+  auto percentage = static_cast<int64_t>(part * 100);
+  json numbers;
+  numbers["timeElapsed"] = static_cast<int64_t>(part * total);
+  numbers["percentageCompleted"] = percentage;
+  numbers["remainingTime"] = static_cast<int64_t>(
+    std::ceil(total - part * total));
+  numbers["currentEpoch"] = static_cast<int64_t>(part * epochs);
+  numbers["modelAccuracy"] = std::round((1. - 0.5 / (1. + 9. * part)) * 1000)
+                             / 1000;
+  if (style.strings)
+    for (auto& number : numbers)
+      number = number.dump();
+  numbers["stage"] = percentage < 10 ? "fetching data" : "train";
   json body;
-  body["timeElapsed"] = static_cast<int64_t>(elapsed);
-  body["percentageCompleted"] = percentage;
-  body["remainingTime"] = static_cast<int64_t>(std::ceil(total - elapsed));
-  body["currentEpoch"] = static_cast<int64_t>(done * epochs);
-  body["modelAccuracy"] = std::round((1. - 0.5 / (1. + 9. * done)) * 1000)
-                          / 1000;
-  body["stage"] = percentage < 10 ? "fetching data" : "train";
+  if (protocol_ == backend_protocol::kv) {
+    body["status"] = due(now) ? "completed" : "training";
+    body["statistics"] = due(now) || style.null_statistics ? json{} : numbers;
+    body["uuid"] = training_id_;
+  } else {
+    body = std::move(numbers);
+    if (style.null_statistics)
+      for (auto& number : body)
+        number = nullptr;
+  }
+  if (style.id)
+    body["uuid"] = *style.id;
   return body.dump();
 }
 
@@ -135,6 +180,9 @@ void training_job::reported() {
 std::string training_job::save() const {
   auto since = duration_cast<milliseconds>(started_.time_since_epoch());
   return json{{"workloads", to_json(workloads_)},
+              {"id", id_},
+              {"trainingId", training_id_},
+              {"earlierId", earlier_id_},
               {"phase", phase_names[static_cast<size_t>(phase_)]},
               {"startedAt", since.count()}}
     .dump(2);
@@ -151,6 +199,14 @@ bool training_job::load(std::string_view text) {
   if (!list || name == phase_names.end())
     return false;
   workloads_ = std::move(*list);
+  // A file of an older version has none of these.
+  auto text_at = [&](const char* key) {
+    auto i = state.find(key);
+    return i != state.end() && i->is_string() ? i->get<std::string>() : "";
+  };
+  id_ = text_at("id");
+  training_id_ = text_at("trainingId");
+  earlier_id_ = text_at("earlierId");
   phase_ = static_cast<phase>(name - phase_names.begin());
   started_ = time_point{milliseconds{state["startedAt"].get<int64_t>()}};
   return true;

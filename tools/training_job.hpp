@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/config.hpp"
 #include "actors/workload.hpp"
 
 #include <chrono>
@@ -9,6 +10,16 @@
 
 namespace aiops::tools {
 
+/// How a report is written.
+struct report_style {
+  /// All numbers as strings.
+  bool strings = false;
+  /// No statistics, where there should be some.
+  bool null_statistics = false;
+  /// The identity of the job that it is about; nothing: as it is.
+  std::optional<std::string> id = {};
+};
+
 /// What a training backend remembers, and a training that only the clock
 /// advances. Pure: time comes in, texts of the wire go out.
 class training_job {
@@ -16,7 +27,9 @@ public:
   using time_point = std::chrono::system_clock::time_point;
 
   /// @param duration How long a training takes.
-  explicit training_job(std::chrono::milliseconds duration);
+  explicit training_job(std::chrono::milliseconds duration,
+                        backend_protocol protocol
+                        = backend_protocol::request_reply);
 
   // -- what arrives over NATS -------------------------------------------------
 
@@ -29,6 +42,11 @@ public:
 
   /// Answers the last list as it was submitted.
   std::string watchlist() const;
+
+  /// Whether nothing was ever submitted.
+  bool fresh() const {
+    return id_.empty() && workloads_.empty();
+  }
 
   // -- progress ---------------------------------------------------------------
 
@@ -43,8 +61,22 @@ public:
   /// Whether the training is over by the clock.
   bool due(time_point now) const;
 
-  /// The body of `PUT /model/statistics` at that time.
-  std::string statistics(time_point now) const;
+  /// How far the training has come, 0 to 1.
+  double done(time_point now) const;
+
+  /// The body of the report at that time: of `PUT /model/statistics`, or with
+  /// `kv` of `PUT /model/current_status`, which at the end has no statistics.
+  std::string report(time_point now, const report_style& style = {}) const;
+
+  /// The identity of the submission that trains; `kv` only.
+  const std::string& id() const {
+    return training_id_;
+  }
+
+  /// That of the training before; empty when there was none.
+  const std::string& earlier_id() const {
+    return earlier_id_;
+  }
 
   /// The training is over: from now on the status is `completed`.
   void finish();
@@ -63,13 +95,28 @@ private:
   enum class phase { none, training, finished, reported };
 
   std::chrono::milliseconds duration_;
+  backend_protocol protocol_;
   phase phase_ = phase::none;
   time_point started_;
   workload_list workloads_;
+  /// Of the last submission.
+  std::string id_;
+  std::string training_id_;
+  std::string earlier_id_;
+};
+
+/// What a gateway submits.
+struct submission {
+  /// Empty when it has none.
+  std::string id;
+  workload_list workloads;
 };
 
 /// Reads `{"<cluster>":{"<namespace>":["<deployment>",…]}}`.
 std::optional<workload_list> parse_workloads(std::string_view text);
+
+/// Reads `{"uuid":"…","workloads":{…}}`; without `workloads` the list is empty.
+std::optional<submission> parse_submission(std::string_view text);
 
 /// Writes the same.
 std::string render_workloads(const workload_list& xs);

@@ -1,5 +1,7 @@
 #include "actors/log.hpp"
 #include "tools/broker.hpp"
+#include "tools/misbehaviour.hpp"
+#include "tools/progress_channel.hpp"
 #include "tools/training_job.hpp"
 
 #include <httplib.h>
@@ -18,8 +20,8 @@
 #include <unistd.h>
 
 /// @file
-/// A training backend that trains nothing. It speaks the backend's side of the
-/// request-reply protocol and reports a progress that only the clock advances.
+/// A training backend that trains nothing. It speaks the backend's side of both
+/// protocols and reports a progress that only the clock advances.
 
 namespace aiops::tools {
 
@@ -30,16 +32,19 @@ using std::chrono::system_clock;
 
 constexpr auto component = "training_sim";
 
-/// How the simulator answers.
-enum class manner { well, rubbish, silent, slow };
+/// Where a gateway that speaks `kv` leaves what to train.
+constexpr auto parameters_bucket = "model-training-parameters";
+constexpr auto parameters_key = "modelTrainingParameters";
 
 struct sim_options {
   broker_options broker;
+  backend_protocol protocol = backend_protocol::request_reply;
+  bool report_by_nats = false;
   std::string gateway_url = "http://127.0.0.1:11080";
   int64_t duration = 30'000;
   int64_t report_interval = 1'000;
   std::filesystem::path state_file;
-  manner behaviour = manner::well;
+  std::vector<manner> misbehaviour;
   int64_t slow_by = 10'000;
 };
 
@@ -60,7 +65,9 @@ bool write_atomically(const std::filesystem::path& file,
 class simulator {
 public:
   explicit simulator(sim_options options)
-    : options_(std::move(options)), job_(milliseconds{options_.duration}),
+    : options_(std::move(options)),
+      manners_(options_.misbehaviour.begin(), options_.misbehaviour.end()),
+      job_(milliseconds{options_.duration}, options_.protocol),
       link_(options_.broker, component) {
     load();
   }
@@ -88,16 +95,27 @@ private:
 
   void unsubscribe();
 
+  /// Takes the watchlist that stands in the store, if there never was another.
+  void read_parameters();
+
   void log_gpus(httplib::Client& gateway);
 
   /// Sends the progress of now and answers how long to wait for the next.
-  milliseconds report_once(httplib::Client& gateway);
+  milliseconds report_once(progress_channel& channel);
+
+  /// Sends them all; whether the first one needs no repetition.
+  bool send(progress_channel& channel, const planned_reports& reports);
+
+  bool does(manner what) const {
+    return manners_.contains(what);
+  }
 
   void load();
 
   void save();
 
   const sim_options options_;
+  const manners manners_;
   std::mutex mutex_;
   std::condition_variable changed_;
   training_job job_;
@@ -105,6 +123,7 @@ private:
   std::vector<natsSubscription*> subscriptions_;
   // Touched by the reporting thread only.
   milliseconds back_off_{0};
+  int64_t reports_ = 0;
   system_clock::time_point announced_;
 };
 
@@ -152,22 +171,23 @@ std::string simulator::reply_to(std::string_view subject,
 }
 
 void simulator::answer(natsMsg* msg) {
-  if (natsMsg_GetReply(msg) == nullptr || options_.behaviour == manner::silent)
+  if (natsMsg_GetReply(msg) == nullptr || does(manner::silent))
     return;
-  if (options_.behaviour == manner::slow)
+  if (does(manner::slow))
     std::this_thread::sleep_for(milliseconds{options_.slow_by});
   auto size = static_cast<size_t>(natsMsg_GetDataLength(msg));
-  auto reply = options_.behaviour == manner::rubbish
-                 ? std::string{"\xff\xfe{{{\0rubbish", 13}
-                 : reply_to(natsMsg_GetSubject(msg),
-                            {natsMsg_GetData(msg), size});
+  auto reply = does(manner::rubbish) ? std::string{"\xff\xfe{{{\0rubbish", 13}
+                                     : reply_to(natsMsg_GetSubject(msg),
+                                                {natsMsg_GetData(msg), size});
   natsConnection_Publish(link_.get(), natsMsg_GetReply(msg), reply.data(),
                          static_cast<int>(reply.size()));
 }
 
 bool simulator::subscribe() {
-  for (auto subject : {"train_model", "model_status", "workload_parameters",
-                       "gpu_service_running"}) {
+  auto subjects = std::vector{"train_model", "gpu_service_running"};
+  if (options_.protocol == backend_protocol::request_reply)
+    subjects.insert(subjects.end(), {"model_status", "workload_parameters"});
+  for (auto subject : subjects) {
     natsSubscription* sub = nullptr;
     if (natsConnection_Subscribe(&sub, link_.get(), subject, on_message, this)
         != NATS_OK)
@@ -183,21 +203,47 @@ void simulator::unsubscribe() {
   subscriptions_.clear();
 }
 
+void simulator::read_parameters() {
+  {
+    std::lock_guard guard{mutex_};
+    if (options_.protocol != backend_protocol::kv || !job_.fresh())
+      return;
+  }
+  jsCtx* context = nullptr;
+  kvStore* bucket = nullptr;
+  kvEntry* entry = nullptr;
+  std::string found;
+  if (natsConnection_JetStream(&context, link_.get(), nullptr) == NATS_OK
+      && js_KeyValue(&bucket, context, parameters_bucket) == NATS_OK
+      && kvStore_Get(&entry, bucket, parameters_key) == NATS_OK)
+    found = kvEntry_ValueString(entry);
+  kvEntry_Destroy(entry);
+  kvStore_Destroy(bucket);
+  jsCtx_Destroy(context);
+  std::lock_guard guard{mutex_};
+  if (!found.empty() && job_.fresh()) {
+    log::info(component, "goes on with the watchlist of the store");
+    train(found);
+  }
+}
+
 void simulator::serve(const stop_signal& stop) {
   for (auto wait = milliseconds{0}; !stop.wait(wait);) {
     wait = milliseconds{100};
     if (link_.connected())
       continue;
     unsubscribe();
-    if (link_.connect() && subscribe())
-      log::info(component, "is ready for training requests, and will train "
-                           "nothing");
-    else
+    if (!link_.connect() || !subscribe()) {
       link_.close();
+      continue;
+    }
+    read_parameters();
+    log::info(component, "is ready for training requests, and will train "
+                         "nothing");
   }
 }
 
-// -- HTTP ---------------------------------------------------------------------
+// -- progress -----------------------------------------------------------------
 
 void simulator::log_gpus(httplib::Client& gateway) {
   auto response = gateway.Get("/ModelTraining/gpu_info");
@@ -209,53 +255,71 @@ void simulator::log_gpus(httplib::Client& gateway) {
                  {{"gateway", options_.gateway_url}});
 }
 
-milliseconds simulator::report_once(httplib::Client& gateway) {
+bool simulator::send(progress_channel& channel,
+                     const planned_reports& reports) {
+  auto done = true;
+  for (auto& body : reports.bodies) {
+    auto result = channel.send(body);
+    if (&body == &reports.bodies.front())
+      done = result.what != outcome::lost;
+    if (result.what == outcome::stored)
+      log::info(component, "reported progress", {{"report", body}});
+    else if (result.what == outcome::refused || back_off_ == milliseconds{0})
+      log::warning(component,
+                   result.what == outcome::refused
+                     ? "was refused a report"
+                     : "could not report progress, tries again",
+                   {{"report", body}, {"reason", result.reason}});
+  }
+  return done;
+}
+
+milliseconds simulator::report_once(progress_channel& channel) {
   std::unique_lock lock{mutex_};
   auto now = system_clock::now();
   auto started = job_.started();
   auto due = job_.due(now);
-  auto body = job_.statistics(now);
+  if (does(manner::die) && job_.done(now) >= 0.5) {
+    log::info(component, "dies in the middle of the training");
+    std::_Exit(1);
+  }
+  auto reports = plan_reports(job_, now, manners_,
+                              milliseconds{options_.slow_by}, reports_++);
   lock.unlock();
-  if (started != std::exchange(announced_, started))
-    log_gpus(gateway);
-  auto response = gateway.Put("/ModelTraining/model/statistics", body,
-                              "application/json");
-  auto stored = response && response->status == 200;
+  auto done = send(channel, reports);
   lock.lock();
   if (started != job_.started())
     return milliseconds{0};
   if (due) {
     job_.finish();
-    if (stored)
+    if (done && reports.last)
       job_.reported();
     save();
   }
-  if (stored) {
+  if (done) {
     back_off_ = milliseconds{0};
-    log::info(component, "reported progress", {{"statistics", body}});
     return milliseconds{options_.report_interval};
   }
-  if (back_off_ == milliseconds{0})
-    log::warning(component, "could not report progress, tries again",
-                 {{"gateway", options_.gateway_url},
-                  {"status", response ? response->status : 0}});
   back_off_ = std::clamp(back_off_ * 2, milliseconds{100}, milliseconds{2'000});
   return back_off_;
 }
 
 void simulator::report() {
-  httplib::Client gateway{options_.gateway_url};
-  gateway.set_connection_timeout(2);
-  gateway.set_read_timeout(10);
-  gateway.set_keep_alive(true);
+  auto gateway = make_client(options_.gateway_url);
+  auto channel = options_.report_by_nats
+                   ? progress_by_nats(options_.broker)
+                   : progress_by_http(options_.gateway_url, options_.protocol);
   for (;;) {
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [this] { return job_.reporting(); });
+    auto started = job_.started();
     lock.unlock();
-    auto pause = report_once(gateway);
+    if (started != std::exchange(announced_, started))
+      log_gpus(*gateway);
+    auto pause = report_once(*channel);
     lock.lock();
     // Not later than the end, so that a short training ends on time.
-    auto started = job_.started();
+    started = job_.started();
     auto end = started + milliseconds{options_.duration};
     auto until = system_clock::now() + pause;
     if (system_clock::now() < end)
@@ -275,6 +339,18 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "training_sim " AIOPS_GATEWAY_VERSION);
   options.broker.add_to(app);
   app
+    .add_option("--backend-protocol", options.protocol,
+                "The protocol to speak, as the gateway does: `request-reply` "
+                "(default) or `kv`")
+    ->transform(CLI::CheckedTransformer(std::map<std::string, backend_protocol>{
+      {"request-reply", backend_protocol::request_reply},
+      {"kv", backend_protocol::kv}}));
+  app
+    .add_option("--report-by", options.report_by_nats,
+                "How progress is reported: by `http` (default) or `nats`")
+    ->transform(CLI::CheckedTransformer(
+      std::map<std::string, bool>{{"http", false}, {"nats", true}}));
+  app
     .add_option("--gateway-url", options.gateway_url,
                 "Where progress is reported")
     ->capture_default_str();
@@ -289,15 +365,18 @@ int run(int argc, char** argv) {
     ->check(CLI::PositiveNumber);
   app.add_option("--state-file", options.state_file,
                  "Remember watchlist and training in this file");
-  std::map<std::string, manner> manners{{"rubbish", manner::rubbish},
-                                        {"silent", manner::silent},
-                                        {"slow", manner::slow}};
   app
-    .add_option("--misbehave", options.behaviour,
-                "For tests: answer `rubbish`, never (`silent`) or late "
-                "(`slow`)")
-    ->transform(CLI::CheckedTransformer(manners));
-  app.add_option("--slow-by", options.slow_by, "How late that is (10s)")
+    .add_option("--misbehave", options.misbehaviour,
+                "For tests, a list: answer `rubbish`, never (`silent`) or late "
+                "(`slow`); `die` in\nmid-training; report each progress twice "
+                "(`repeat`), go `backwards`, be `late`,\nreport on an "
+                "`older-job`, with `null-statistics`, all numbers as "
+                "`strings`,\nor not the end (`lose-completion`)")
+    ->delimiter(',')
+    ->transform(CLI::CheckedTransformer(manners_by_name()));
+  app
+    .add_option("--slow-by", options.slow_by,
+                "How late `slow` and `late` are (10s)")
     ->transform(duration_units());
   CLI11_PARSE(app, argc, argv);
   while (options.gateway_url.ends_with('/'))

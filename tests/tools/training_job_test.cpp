@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+using aiops::backend_protocol;
 using namespace aiops::tools;
 using namespace std::chrono_literals;
 
@@ -16,7 +17,7 @@ constexpr auto one = R"({"c":{"n":["a"]}})";
 
 nlohmann::json statistics(const training_job& job,
                           training_job::time_point now) {
-  return nlohmann::json::parse(job.statistics(now));
+  return nlohmann::json::parse(job.report(now));
 }
 
 } // namespace
@@ -96,4 +97,72 @@ TEST_CASE("a training survives a restart") {
         R"({"workloads":{},"phase":"none","startedAt":"1"})"})
     CHECK_FALSE(after.load(text));
   CHECK_EQ(after.status(), "training");
+}
+
+// -- kv -----------------------------------------------------------------------
+
+namespace {
+
+constexpr auto first_of_kv = R"({"uuid":"id-1","workloads":{"c":{"n":["a"]}}})";
+constexpr auto more_of_kv
+  = R"({"uuid":"id-2","workloads":{"c":{"n":["a","b"]}}})";
+
+} // namespace
+
+TEST_CASE("with kv a report has status, statistics and the job's id") {
+  training_job job{20s, backend_protocol::kv};
+  CHECK(job.fresh());
+  CHECK_EQ(job.submit(first_of_kv, start), "training job submitted");
+  CHECK_FALSE(job.fresh());
+  auto middle = statistics(job, start + 10s);
+  CHECK_EQ(middle["status"], "training");
+  CHECK_EQ(middle["uuid"], "id-1");
+  CHECK_EQ(middle["statistics"]["percentageCompleted"], 50);
+  CHECK_EQ(statistics(job, start + 20s),
+           nlohmann::json::parse(
+             R"({"status":"completed","statistics":null,"uuid":"id-1"})"));
+}
+
+TEST_CASE("with kv the absence of workloads resets the model") {
+  training_job job{20s, backend_protocol::kv};
+  job.submit(first_of_kv, start);
+  CHECK_EQ(job.submit(R"({"uuid":"id-2"})", start), "model reset");
+  CHECK_EQ(job.watchlist(), "{}");
+  CHECK_FALSE(job.reporting());
+  CHECK_FALSE(job.fresh());
+}
+
+TEST_CASE("with kv the id is that of the submission that trains") {
+  training_job job{20s, backend_protocol::kv};
+  job.submit(first_of_kv, start);
+  CHECK_EQ(job.earlier_id(), "");
+  job.submit(more_of_kv, start);
+  CHECK_EQ(job.id(), "id-2");
+  CHECK_EQ(job.earlier_id(), "id-1");
+  // Only removals: the training goes on.
+  job.submit(R"({"uuid":"id-3","workloads":{"c":{"n":["b"]}}})", start);
+  CHECK_EQ(job.id(), "id-2");
+}
+
+TEST_CASE("with kv a bare map is no training request") {
+  training_job job{20s, backend_protocol::kv};
+  for (auto text : {two, "{}", "[]", R"({"uuid":1})",
+                    R"({"uuid":"id-1","workloads":[]})", "\xff"})
+    CHECK_EQ(job.submit(text, start), "not a training request");
+  CHECK(job.fresh());
+}
+
+TEST_CASE("the ids survive a restart") {
+  training_job before{20s, backend_protocol::kv};
+  before.submit(first_of_kv, start);
+  before.submit(more_of_kv, start);
+  training_job after{20s, backend_protocol::kv};
+  REQUIRE(after.load(before.save()));
+  CHECK_EQ(after.id(), "id-2");
+  CHECK_EQ(after.earlier_id(), "id-1");
+  CHECK_FALSE(after.fresh());
+  // A file of an older version.
+  training_job old{20s};
+  CHECK(old.load(R"({"workloads":{},"phase":"none","startedAt":1,"id":7})"));
+  CHECK_EQ(old.id(), "");
 }

@@ -1,0 +1,125 @@
+#include "tools/misbehaviour.hpp"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+using aiops::backend_protocol;
+using namespace aiops::tools;
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+namespace {
+
+const auto start = training_job::time_point{1'700'000'000s};
+
+/// A job of 20 s that follows another one.
+training_job second_job(backend_protocol protocol) {
+  training_job job{20s, protocol};
+  auto kv = protocol == backend_protocol::kv;
+  job.submit(kv ? R"({"uuid":"id-1","workloads":{"c":{"n":["a"]}}})"
+                : R"({"c":{"n":["a"]}})",
+             start - 1h);
+  job.submit(kv ? R"({"uuid":"id-2","workloads":{"c":{"n":["b"]}}})"
+                : R"({"c":{"n":["b"]}})",
+             start);
+  return job;
+}
+
+struct fixture {
+  backend_protocol protocol = backend_protocol::kv;
+  manners how;
+
+  planned_reports plan(training_job::time_point now, int64_t count = 0) const {
+    return plan_reports(second_job(protocol), now, how, 5s, count);
+  }
+
+  std::vector<json> bodies(training_job::time_point now,
+                           int64_t count = 0) const {
+    std::vector<json> result;
+    for (auto& body : plan(now, count).bodies)
+      result.push_back(json::parse(body));
+    return result;
+  }
+};
+
+int64_t percentage(const json& body) {
+  return body["statistics"]["percentageCompleted"];
+}
+
+} // namespace
+
+TEST_CASE_FIXTURE(fixture, "who behaves sends the progress of now") {
+  for (int64_t count = 0; count < 10; ++count) {
+    auto sent = bodies(start + 10s, count);
+    REQUIRE_EQ(sent.size(), 1);
+    CHECK_EQ(percentage(sent[0]), 50);
+  }
+  CHECK_FALSE(plan(start + 19s).last);
+  CHECK(plan(start + 20s).last);
+}
+
+TEST_CASE_FIXTURE(fixture, "some repeat themselves") {
+  how = {manner::repeat};
+  auto sent = bodies(start + 10s);
+  REQUIRE_EQ(sent.size(), 2);
+  CHECK_EQ(sent[0], sent[1]);
+}
+
+TEST_CASE_FIXTURE(fixture, "some go backwards now and then") {
+  how = {manner::backwards};
+  CHECK_EQ(bodies(start + 10s, 0).size(), 1);
+  auto sent = bodies(start + 10s, now_and_then - 1);
+  REQUIRE_EQ(sent.size(), 2);
+  CHECK_EQ(percentage(sent[0]), 50);
+  CHECK_EQ(percentage(sent[1]), 25);
+  CHECK_EQ(sent[1]["uuid"], "id-2");
+}
+
+TEST_CASE_FIXTURE(fixture, "some speak of an earlier job now and then") {
+  how = {manner::older_job};
+  CHECK_EQ(bodies(start + 10s, 0).size(), 1);
+  auto sent = bodies(start + 10s, now_and_then - 1);
+  REQUIRE_EQ(sent.size(), 2);
+  CHECK_EQ(sent[0]["uuid"], "id-2");
+  CHECK_EQ(sent[1]["uuid"], "id-1");
+  protocol = backend_protocol::request_reply;
+  sent = bodies(start + 10s, now_and_then - 1);
+  CHECK_FALSE(sent[0].contains("uuid"));
+  CHECK_FALSE(sent[1]["uuid"].get<std::string>().empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "some are late, with the end too") {
+  how = {manner::late};
+  CHECK_EQ(percentage(bodies(start + 10s)[0]), 25);
+  CHECK_EQ(percentage(bodies(start + 1s)[0]), 0);
+  CHECK_FALSE(plan(start + 24s).last);
+  CHECK(plan(start + 25s).last);
+}
+
+TEST_CASE_FIXTURE(fixture, "some leave out the statistics") {
+  how = {manner::null_statistics};
+  CHECK(bodies(start + 10s)[0]["statistics"].is_null());
+  CHECK_EQ(bodies(start + 10s)[0]["status"], "training");
+  protocol = backend_protocol::request_reply;
+  auto sent = bodies(start + 10s)[0];
+  CHECK_EQ(sent.size(), 6);
+  for (auto& value : sent)
+    CHECK(value.is_null());
+}
+
+TEST_CASE_FIXTURE(fixture, "some write all numbers as strings") {
+  how = {manner::strings};
+  protocol = backend_protocol::request_reply;
+  auto sent = bodies(start + 10s)[0];
+  CHECK_EQ(sent["percentageCompleted"], "50");
+  for (auto& value : sent)
+    CHECK(value.is_string());
+}
+
+TEST_CASE_FIXTURE(fixture, "some never tell of the end") {
+  how = {manner::lose_completion, manner::repeat};
+  CHECK_EQ(bodies(start + 19s).size(), 2);
+  CHECK(bodies(start + 20s).empty());
+  CHECK(plan(start + 20s).last);
+}
