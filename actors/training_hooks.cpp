@@ -104,11 +104,11 @@ void training_hooks_state::proceed() {
 }
 
 bool training_hooks_state::something_to_tell() const {
-  auto& [job, before, last_number, model] = book_;
-  return (before && before->number > *told_)
-         || (job
-             && (job->number > *told_ + 1
-                 || (job->number > *told_ && ended(job->state))));
+  auto& job = book_.job;
+  auto& before = book_.before;
+  if (job && job->number == *told_ + 1)
+    return ended(job->state);
+  return (job && job->number > *told_) || (before && before->number > *told_);
 }
 
 void training_hooks_state::read_number() {

@@ -120,7 +120,8 @@ struct fixture : deterministic {
   }
 
   /// Makes book and list of the jobs.
-  void publish() {
+  /// @param taken_back Whether the job before the last one is current again.
+  void publish(bool taken_back = false) {
     auto& book = jobs->book.value;
     book = {};
     if (!jobs->jobs.empty()) {
@@ -129,6 +130,8 @@ struct fixture : deterministic {
     }
     if (jobs->jobs.size() > 1)
       book.before = *(jobs->jobs.end() - 2);
+    if (taken_back)
+      std::swap(book.job, book.before);
     auto listed = jobs->jobs;
     std::reverse(listed.begin(), listed.end());
     jobs->list.answer(make_snapshot(std::move(listed)));
@@ -232,6 +235,22 @@ TEST_CASE_FIXTURE(fixture, "a job is told as superseded only when the next one "
     put(2, job_state::training);
   }
   CHECK(told() == numbers{1});
+}
+
+TEST_CASE_FIXTURE(fixture, "a job that the backend never got is told of after "
+                           "the one that goes on") {
+  start_with_lease();
+  put(1, job_state::training);
+  submit(2);
+  jobs->jobs.back().state = job_state::failed;
+  publish(true);
+  auto asked = jobs->list.calls();
+  publish(true);
+  CHECK(jobs->list.calls() == asked);
+  CHECK(told().empty());
+  jobs->jobs.front().state = job_state::completed;
+  publish(true);
+  CHECK(told() == numbers{1, 2});
 }
 
 // -- in order, at least once --------------------------------------------------
