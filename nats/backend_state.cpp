@@ -80,7 +80,8 @@ void backend_state::submit(std::string payload, caf::timespan timeout,
                            submission_handler handler) {
   auto subject = subjects::train_model;
   bus_request request{std::string{subject}, std::move(payload), {}, timeout};
-  self_->request(bus_, timeout * 2, request_atom_v, std::move(request))
+  // Nobody waits any longer, not even for a bus that has died.
+  self_->request(bus_, timeout, request_atom_v, std::move(request))
     .then(
       [handler, subject](const bus_reply& reply) {
         if (auto text = decode_text(reply.payload))

@@ -1,3 +1,4 @@
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "nats/bus.hpp"
 #include "tests/support/deterministic.hpp"
 
@@ -7,6 +8,15 @@ using namespace aiops;
 using namespace aiops::test;
 
 namespace {
+
+using statuses = std::shared_ptr<std::vector<bus_status>>;
+
+bus_listener_actor::behavior_type bus_listener(bus_listener_actor::pointer,
+                                               statuses seen) {
+  return {
+    [seen](update_atom, const bus_status& x) { seen->push_back(x); },
+  };
+}
 
 /// The bus without a server: attempts to connect end as the test says.
 struct fixture : deterministic {
@@ -88,4 +98,31 @@ TEST_CASE_FIXTURE(fixture, "an attempt that hangs is abandoned") {
     advance(60s);
     CHECK(reason == "an attempt to connect to NATS hangs inside the library");
   }
+}
+
+TEST_CASE_FIXTURE(fixture, "messages without a connection are refused") {
+  auto answer = ask(handle, put_atom_v, bus_message{"subject", "x", {}});
+  CHECK(answer->code() == ec::disconnected);
+}
+
+TEST_CASE_FIXTURE(fixture, "listeners hear why there is no connection, once") {
+  auto seen = std::make_shared<std::vector<bus_status>>();
+  auto listener = bus_listener_actor{spawn(bus_listener, seen)};
+  ask(handle, subscribe_atom_v, listener);
+  REQUIRE(seen->size() == 1);
+  CHECK(!seen->back().connected);
+  CHECK(seen->back().reason == "not connected yet");
+  refuse("no route to host");
+  REQUIRE(seen->size() == 2);
+  CHECK(seen->back().reason == "no route to host");
+  advance(1s);
+  refuse("no route to host");
+  CHECK(seen->size() == 2);
+  advance(1s);
+  refuse("another reason");
+  CHECK(seen->size() == 3);
+  kill(listener);
+  advance(10s);
+  refuse("yet another");
+  CHECK(seen->size() == 3);
 }

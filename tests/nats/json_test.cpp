@@ -29,6 +29,29 @@ TEST_CASE("what is no map of workloads is noticed") {
   }
 }
 
+TEST_CASE("parameters carry the job, and are read in both shapes") {
+  workload_list xs{{"c", "n", "d"}};
+  auto text = encode_parameters({"7", xs});
+  CHECK(text == R"({"uuid":"7","workloads":{"c":{"n":["d"]}}})");
+  CHECK(decode_parameters(text) == xs);
+  CHECK(encode_parameters({"7", {}}) == R"({"uuid":"7"})");
+  CHECK(decode_parameters(R"({"uuid":"7"})") == workload_list{});
+  CHECK(decode_parameters(R"({"uuid":"7","workloads":null})")
+        == workload_list{});
+  CHECK(decode_parameters(R"({"c":{"n":["d"]}})") == xs);
+  CHECK(decode_parameters("{}") == workload_list{});
+  // Clusters may have any name.
+  CHECK(decode_parameters(R"({"uuid":{"n":["d"]},"workloads":{"n":["d"]}})")
+        == workload_list{{"uuid", "n", "d"}, {"workloads", "n", "d"}});
+  CHECK(decode_parameters(R"({"workloads":{"n":["d"]}})")
+        == workload_list{{"workloads", "n", "d"}});
+  for (auto bad : {"", "[]", R"({"uuid":"7","workloads":7})", R"({"uuid":7})",
+                   R"({"uuid":"7","workloads":{"c":7}})"}) {
+    CAPTURE(bad);
+    CHECK(!decode_parameters(bad));
+  }
+}
+
 TEST_CASE("replies in text have to be readable") {
   CHECK(readable("training job submitted"));
   CHECK(readable("état: terminé"));
@@ -60,6 +83,32 @@ TEST_CASE("statistics are written as proto3 JSON and read leniently") {
     CAPTURE(bad);
     CHECK(!decode_statistics(bad));
   }
+}
+
+TEST_CASE("a model status is written as proto3 JSON and read leniently") {
+  model_status x{"training", {61, 42, 100, 3, 0.25, "train"}};
+  auto json = nlohmann::json::parse(encode_model(x));
+  CHECK(json["status"] == "training");
+  CHECK(json["statistics"]["timeElapsed"] == "61");
+  CHECK(decode_model(encode_model(x)) == x);
+  CHECK(decode_model("{}") == model_status{});
+  CHECK(decode_model(R"({"status":"completed","statistics":null})")
+        == model_status{"completed", {}});
+  for (auto bad : {"", "[]", R"({"status":1})", R"({"statistics":1})",
+                   R"({"statistics":{"timeElapsed":"x"}})"}) {
+    CAPTURE(bad);
+    CHECK(!decode_model(bad));
+  }
+}
+
+TEST_CASE("times are read as they were written, and finer") {
+  using namespace std::chrono_literals;
+  auto noon = std::chrono::system_clock::time_point{1769860800s};
+  for (auto ms = 0ms; ms < 1000ms; ++ms)
+    CHECK(decode_time(encode_time(noon + ms)) == noon + ms);
+  CHECK(decode_time("2026-01-31T12:00:00.123456789Z") == noon + 123456789ns);
+  CHECK(decode_time("2026-01-31T12:00:00.1234567891Z") == noon + 123456789ns);
+  CHECK(decode_time("2026-01-31T12:00:00Z") == noon);
 }
 
 TEST_CASE("entries of a bucket are read from the stream's answer") {

@@ -310,3 +310,24 @@ TEST_CASE_FIXTURE(fixture, "keys are listed by pattern") {
   bus_script->on(info_subject).answer({"rubbish"});
   CHECK(list()->code() == ec::bad_reply);
 }
+
+TEST_CASE_FIXTURE(fixture, "a key that was removed can be made anew") {
+  bus_script->on(key_subject)
+    .answer({R"({"error":{"code":400,"err_code":10071}})"});
+  // "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"
+  bus_script->on(get_subject)
+    .answer({R"({"message":{"seq":8,"time":"2026-01-31T12:00:00Z",)"
+             R"("hdrs":"TkFUUy8xLjANCktWLU9wZXJhdGlvbjogREVMDQoNCg=="}})"});
+  auto answer = put("value", 0);
+  // Whoever was faster than the second write is heard too.
+  CHECK(answer->code() == ec::conflict);
+  auto& writes = bus_script->on(key_subject);
+  REQUIRE(writes.calls() == 2);
+  auto& headers = std::get<0>(writes.last()).headers;
+  CHECK(headers == bus_headers{{"Nats-Expected-Last-Subject-Sequence", "8"}});
+  CHECK(std::get<0>(writes.last()).payload == "value");
+  // A value is none of that.
+  bus_script->on(get_subject).answer(entry(8, "aGVsbG8="));
+  CHECK(put("value", 0)->code() == ec::conflict);
+  CHECK(writes.calls() == 3);
+}

@@ -1,12 +1,5 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include "nats/backend.hpp"
-#include "nats/bus.hpp"
-#include "nats/kv_store.hpp"
-#include "nats/store.hpp"
-#include "nats/subjects.hpp"
-#include "tests/support/eventually.hpp"
-#include "tests/support/live_system.hpp"
-#include "tests/support/nats_server.hpp"
+#include "tests/nats/live_stack.hpp"
 
 #include <doctest/doctest.h>
 
@@ -19,107 +12,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-bus_config quick(nats_config nats) {
-  bus_config cfg;
-  cfg.nats = std::move(nats);
-  cfg.last_backoff = 100ms;
-  return cfg;
-}
-
-nats_config to(const nats_server& server, std::string_view credentials = "") {
-  nats_config result;
-  result.urls = {server.url(credentials)};
-  return result;
-}
-
-/// The bus and what rests on it, against a real server.
-struct stack : live_system {
-  explicit stack(nats_config nats) {
-    bus_handle = spawn_detached(bus, quick(std::move(nats)));
-    kv_store_config cfg;
-    // Making a bucket may take a while on a busy disk.
-    cfg.request_timeout = 10s;
-    kv = spawn(kv_store, bus_handle, cfg);
-  }
-
-  bus_status status() {
-    return ask<bus_status>(bus_handle, status_atom_v).cvalue();
-  }
-
-  bool connects() {
-    return eventually([&] { return status().connected; });
-  }
-
-  ec request(const std::string& subject, caf::timespan timeout = 2s) {
-    auto reply = ask<bus_reply>(bus_handle, request_atom_v,
-                                bus_request{subject, "x", {}, timeout});
-    return reply ? ec::none : code_of(reply.error());
-  }
-
-  caf::expected<uint64_t> put(std::string value,
-                              std::optional<uint64_t> expected = {}) {
-    return ask<uint64_t>(kv, put_atom_v,
-                         kv_write{"bucket", "key", std::move(value), expected});
-  }
-
-  caf::expected<kv_entry> get() {
-    return ask<kv_entry>(kv, get_atom_v, std::string{"bucket"},
-                         std::string{"key"});
-  }
-
-  bus_actor bus_handle;
-  kv_store_actor kv;
-};
-
-bus_sink_actor::behavior_type
-sink(bus_sink_actor::pointer, std::shared_ptr<mailbox_of<std::string>> seen) {
-  return {
-    [seen](const bus_message& msg) { seen->push(msg.payload); },
-    [seen](connect_atom) { seen->push("(connected)"); },
-  };
-}
-
-kv_listener_actor::behavior_type
-listener(kv_listener_actor::pointer,
-         std::shared_ptr<mailbox_of<std::string>> seen) {
-  return {
-    [seen](update_atom, const kv_entry& x) {
-      seen->push(x.revision == 0 ? "(none)" : x.value);
-    },
-  };
-}
-
-/// Answers requests on a subject like a backend would.
-class responder {
-public:
-  responder(const nats_server& server, const std::string& subject,
-            std::string reply)
-    : reply_(std::move(reply)) {
-    auto on_message = [](natsConnection* nc, natsSubscription*, natsMsg* msg,
-                         void* self) {
-      auto& text = static_cast<responder*>(self)->reply_;
-      natsConnection_Publish(nc, natsMsg_GetReply(msg), text.data(),
-                             static_cast<int>(text.size()));
-      natsMsg_Destroy(msg);
-    };
-    natsConnection_ConnectTo(&connection_, server.url().c_str());
-    natsConnection_Subscribe(&subscription_, connection_, subject.c_str(),
-                             on_message, this);
-    natsConnection_Flush(connection_);
-  }
-
-  ~responder() {
-    natsConnection_Close(connection_);
-    natsSubscription_Destroy(subscription_);
-    natsConnection_Destroy(connection_);
-  }
-
-private:
-  std::string reply_;
-  natsConnection* connection_ = nullptr;
-  natsSubscription* subscription_ = nullptr;
-};
-
 std::string text_file(const nats_server& server, const std::string& name,
                       std::string_view text) {
   auto path = server.directory() / name;
@@ -131,7 +23,7 @@ std::string text_file(const nats_server& server, const std::string& name,
 
 TEST_CASE("requests are answered, refused for want of listeners, or time out") {
   nats_server server;
-  stack s{to(server)};
+  live_stack s{to(server)};
   REQUIRE(s.connects());
   CHECK(s.request("nobody.here") == ec::no_responders);
   responder answering{server, "echo", "reply"};
@@ -151,7 +43,7 @@ TEST_CASE("requests are answered, refused for want of listeners, or time out") {
 
 TEST_CASE("a payload that the server would refuse is refused here") {
   nats_server server{"max_payload: 1024"};
-  stack s{to(server)};
+  live_stack s{to(server)};
   REQUIRE(s.connects());
   auto big = bus_request{"echo", std::string(2048, 'x'), {}, 1s};
   auto reply = s.ask<bus_reply>(s.bus_handle, request_atom_v, big);
@@ -161,7 +53,7 @@ TEST_CASE("a payload that the server would refuse is refused here") {
 
 TEST_CASE("a server that dies is noticed, and found again with all listeners") {
   nats_server server;
-  stack s{to(server)};
+  live_stack s{to(server)};
   REQUIRE(s.connects());
   auto seen = std::make_shared<mailbox_of<std::string>>();
   s.ask<caf::unit_t>(s.bus_handle, subscribe_atom_v, std::string{"news"},
@@ -182,7 +74,7 @@ TEST_CASE("a server that dies is noticed, and found again with all listeners") {
 
 TEST_CASE("requests in flight fail with the connection") {
   nats_server server;
-  stack s{to(server)};
+  live_stack s{to(server)};
   REQUIRE(s.connects());
   auto seen = std::make_shared<mailbox_of<std::string>>();
   s.ask<caf::unit_t>(s.bus_handle, subscribe_atom_v, std::string{"mute"},
@@ -197,7 +89,7 @@ TEST_CASE("requests in flight fail with the connection") {
 
 TEST_CASE("a server that stands still is a timeout, not a hang") {
   nats_server server;
-  stack s{to(server)};
+  live_stack s{to(server)};
   REQUIRE(s.connects());
   REQUIRE(s.put("before"));
   server.pause();
@@ -210,7 +102,7 @@ TEST_CASE("a server that stands still is a timeout, not a hang") {
 TEST_CASE("the bus finds a server that starts late") {
   nats_server server;
   server.kill();
-  stack s{to(server)};
+  live_stack s{to(server)};
   CHECK(s.request("echo") == ec::disconnected);
   server.start();
   CHECK(s.connects());
@@ -218,7 +110,7 @@ TEST_CASE("the bus finds a server that starts late") {
 
 TEST_CASE("values are stored, guarded by revision, and survive a crash") {
   nats_server server;
-  stack s{to(server)};
+  live_stack s{to(server)};
   REQUIRE(s.connects());
   CHECK(s.get()->revision == 0);
   auto first = s.put("one");
@@ -240,7 +132,7 @@ TEST_CASE("values are stored, guarded by revision, and survive a crash") {
 
 TEST_CASE("a bucket that an operator made is used and left as it is") {
   nats_server server;
-  stack s{to(server)};
+  live_stack s{to(server)};
   REQUIRE(s.connects());
   auto made = s.ask<bus_reply>(
     s.bus_handle, request_atom_v,
@@ -262,8 +154,8 @@ TEST_CASE("a bucket that an operator made is used and left as it is") {
 
 TEST_CASE("a follower sees every writer's changes, also over a crash") {
   nats_server server;
-  stack s{to(server)};
-  stack other{to(server)};
+  live_stack s{to(server)};
+  live_stack other{to(server)};
   REQUIRE(s.connects());
   REQUIRE(other.connects());
   auto seen = std::make_shared<mailbox_of<std::string>>();
@@ -288,7 +180,7 @@ TEST_CASE("a follower sees every writer's changes, also over a crash") {
 
 TEST_CASE("a server without JetStream is named as such") {
   nats_server server{""};
-  stack s{to(server)};
+  live_stack s{to(server)};
   REQUIRE(s.connects());
   auto result = s.put("x");
   CHECK(code_of(result.error()) == ec::disconnected);
@@ -301,7 +193,7 @@ TEST_CASE("several servers are tried until one answers") {
   nats_server server;
   nats_config nats;
   nats.urls = {dead.url(), server.url()};
-  stack s{nats};
+  live_stack s{nats};
   CHECK(s.connects());
   CHECK(s.status().server == server.url());
 }
@@ -311,7 +203,7 @@ TEST_CASE("user and password, also after the password changed") {
   auto nats = to(server);
   nats.user = "u";
   nats.password_file = text_file(server, "password", "wrong\n");
-  stack s{nats};
+  live_stack s{nats};
   REQUIRE(eventually([&] {
     return s.status().reason.find("uthorization") != std::string::npos;
   }));
@@ -328,7 +220,7 @@ TEST_CASE("an NKey seed is all that is needed, for many logins") {
     "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK } ] }"};
   auto nats = to(server);
   nats.nkey_seed_file = text_file(server, "user.nk", seed);
-  stack s{nats};
+  live_stack s{nats};
   CHECK(s.connects());
 }
 
@@ -336,7 +228,7 @@ TEST_CASE("a missing credentials file is an error that names it") {
   nats_server server;
   auto nats = to(server);
   nats.nkey_seed_file = "/does/not/exist.nk";
-  stack s{nats};
+  live_stack s{nats};
   CHECK(eventually([&] {
     return s.status().reason.find("/does/not/exist.nk") != std::string::npos;
   }));
