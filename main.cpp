@@ -95,7 +95,8 @@ int run(gateway_config config) {
   }
   give_up_reason reason;
   auto give_up = [&](std::string why) { reason.set(std::move(why)); };
-  auto root = system.spawn(supervisor, gateway_children(config, give_up),
+  auto root = system.spawn(supervisor,
+                           gateway_children(config, &server.events(), give_up),
                            &actors, supervisor_config{}, give_up);
   // Who asks as soon as we listen shall find the actors.
   actors.wait(start_time);

@@ -1,9 +1,12 @@
 #include "wiring.hpp"
 
+#include "actors/events.hpp"
 #include "actors/gpu_info.hpp"
 #include "actors/log_aggregation.hpp"
 #include "actors/log_history.hpp"
 #include "actors/training.hpp"
+#include "actors/training_hooks.hpp"
+#include "actors/training_jobs.hpp"
 #include "actors/training_status.hpp"
 #include "actors/watchlist.hpp"
 #include "gpu/file.hpp"
@@ -11,15 +14,21 @@
 #include "gpu/none.hpp"
 #include "gpu/nvml.hpp"
 #include "host/host_name.hpp"
+#include "http/event_feed.hpp"
 #include "logs/jetstream.hpp"
 #include "logs/opensearch.hpp"
-#include "nats/backend.hpp"
 #include "nats/bus.hpp"
 #include "nats/counts_store.hpp"
+#include "nats/finished_hook.hpp"
+#include "nats/job_json.hpp"
+#include "nats/job_store.hpp"
+#include "nats/kv_backend.hpp"
 #include "nats/kv_store.hpp"
 #include "nats/lease.hpp"
-#include "nats/store.hpp"
+#include "nats/progress_feed.hpp"
+#include "nats/request_reply_backend.hpp"
 #include "nats/subjects.hpp"
+#include "net/webhook.hpp"
 
 namespace aiops {
 
@@ -39,13 +48,22 @@ child(std::string name, Handle gateway_actors::*member,
   return {std::move(name), std::move(start)};
 }
 
+/// Who we are to other replicas. Nobody else can hold a lease in a broker of
+/// our own, so the one of an earlier run is ours.
+std::string owner_of(const gateway_config& config) {
+  return config.nats.token.empty() ? replica_id() : "embedded";
+}
+
+lease_config lease_on(std::string_view key, const gateway_config& config) {
+  return {std::string{subjects::gateway_bucket}, std::string{key},
+          owner_of(config), config.aggregation.lease};
+}
+
 /// What counts the logs and keeps the counts.
 std::vector<child_spec> counts(const gateway_config& config) {
   auto request = config.deadlines.request;
   auto counting = config.aggregation.source != log_source::none;
-  // Nobody else can hold a lease in a broker of our own, so the one of an
-  // earlier run is ours.
-  auto owner = config.nats.token.empty() ? replica_id() : "embedded";
+  auto held = lease_on(subjects::aggregation_lease_key, config);
   kv_store_config kv;
   kv.request_timeout = request;
   // A million counts take a while to count, read and write, so whoever does
@@ -70,17 +88,13 @@ std::vector<child_spec> counts(const gateway_config& config) {
           return {};
       }
     }));
-  result.push_back(child<lease_actor>(
-    "lease", &gateway_actors::lease,
-    [=](auto& sys, auto& known) -> lease_actor {
-      if (!counting)
-        return {};
-      return sys.spawn(
-        lease, known.kv_store,
-        lease_config{std::string{subjects::gateway_bucket},
-                     std::string{subjects::aggregation_lease_key}, owner,
-                     config.aggregation.lease});
-    }));
+  result.push_back(
+    child<lease_actor>("lease", &gateway_actors::lease,
+                       [=](auto& sys, auto& known) -> lease_actor {
+                         if (!counting)
+                           return {};
+                         return sys.spawn(lease, known.kv_store, held);
+                       }));
   result.push_back(child<kv_store_actor>(
     "counts-kv-store", &gateway_actors::counts_kv_store,
     [=](auto& sys, auto& known) -> kv_store_actor {
@@ -90,7 +104,7 @@ std::vector<child_spec> counts(const gateway_config& config) {
     "counts-store", &gateway_actors::counts_store,
     [=](auto& sys, auto& known) -> counts_store_actor {
       counts_store_config cfg;
-      cfg.owner = owner;
+      cfg.owner = held.owner;
       cfg.request_timeout = request;
       return sys.template spawn<caf::detached>(
         counts_store, known.bus, known.counts_kv_store, known.lease, cfg);
@@ -132,16 +146,22 @@ std::vector<child_spec> edges(const gateway_config& config,
                             cfg.request_timeout = request;
                             return sys.spawn(kv_store, known.bus, cfg);
                           }));
-  result.push_back(child<store_actor>(
-    "store", &gateway_actors::store,
-    [=](auto& sys, auto& known) -> store_actor {
-      return sys.spawn(store, known.kv_store, store_config{request});
-    }));
   for (auto& spec : counts(config))
     result.push_back(std::move(spec));
+  result.push_back(child<job_store_actor>(
+    "job-store", &gateway_actors::job_store,
+    [=](auto& sys, auto& known) -> job_store_actor {
+      return sys.spawn(job_store, known.kv_store, job_store_config{request});
+    }));
   result.push_back(child<backend_actor>(
     "backend", &gateway_actors::backend, [=](auto& sys, auto& known) {
-      return sys.spawn(backend, known.bus, backend_config{request});
+      auto spawn = [&](auto protocol) -> backend_actor {
+        return sys.spawn(protocol, known.bus, known.kv_store,
+                         backend_config{request});
+      };
+      return config.protocol == backend_protocol::kv
+               ? spawn(kv_backend)
+               : spawn(request_reply_backend);
     }));
   result.push_back(child<gpu_probe_actor>(
     "gpu-probe", &gateway_actors::gpu_probe, [=](auto& sys, auto&) {
@@ -165,27 +185,102 @@ std::vector<child_spec> edges(const gateway_config& config,
   return result;
 }
 
-std::vector<child_spec> domain(const gateway_config& config) {
+/// The life of a training, from the submission to those who are told of its
+/// end.
+std::vector<child_spec> lifecycle(const gateway_config& config) {
   auto request = config.deadlines.request + margin;
+  auto idle_text = std::string{config.protocol == backend_protocol::kv
+                                 ? kv_idle_text
+                                 : request_reply_idle_text};
   std::vector<child_spec> result;
+  result.push_back(child<training_jobs_actor>(
+    "training-jobs", &gateway_actors::training_jobs,
+    [=](auto& sys, auto& known) {
+      training_jobs_config cfg;
+      cfg.request_timeout = request;
+      cfg.stall_after = config.lifecycle.stall_after;
+      cfg.idle_text = idle_text;
+      return sys.spawn(training_jobs, known.job_store, known.backend, cfg);
+    }));
   result.push_back(child<training_status_actor>(
     "training-status", &gateway_actors::training_status,
     [=](auto& sys, auto& known) {
-      return sys.spawn(training_status, known.backend, known.store,
-                       training_status_config{request});
+      training_status_config cfg;
+      cfg.request_timeout = request;
+      cfg.poll_interval = config.lifecycle.poll_interval;
+      cfg.idle_text = idle_text;
+      return sys.spawn(training_status, known.backend, known.training_jobs,
+                       known.bus, known.events, cfg);
     }));
   result.push_back(child<training_actor>(
     "training", &gateway_actors::training, [=](auto& sys, auto& known) {
       training_config cfg;
       cfg.request_timeout = request;
       cfg.train_timeout = config.deadlines.train;
-      return sys.spawn(training, known.backend, known.store,
-                       known.training_status, cfg);
+      return sys.spawn(training, known.backend, known.training_jobs, cfg);
     }));
   result.push_back(child<watchlist_actor>(
     "watchlist", &gateway_actors::watchlist, [=](auto& sys, auto& known) {
-      return sys.spawn(watchlist, known.backend, watchlist_config{request});
+      return sys.spawn(watchlist, known.backend, known.training_jobs,
+                       watchlist_config{request});
     }));
+  result.push_back(child<bus_sink_actor>(
+    "progress-feed", &gateway_actors::progress_feed,
+    [=](auto& sys, auto& known) {
+      progress_feed_config cfg;
+      cfg.request_timeout = request * 3;
+      return sys.spawn(progress_feed, known.bus, known.training_status, cfg);
+    }));
+  return result;
+}
+
+/// Who is told that a training has ended.
+std::vector<child_spec> hooks(const gateway_config& config) {
+  auto& settings = config.lifecycle;
+  std::vector<child_spec> result;
+  result.push_back(child<job_hook_actor>(
+    "finished-hook", &gateway_actors::finished_hook,
+    [](auto& sys, auto& known) {
+      return sys.spawn(finished_hook, known.bus, finished_hook_config{});
+    }));
+  webhook_config web;
+  web.url = settings.webhook_url;
+  web.secret_file = settings.webhook_secret_file;
+  web.ca_file = settings.webhook_ca_file;
+  web.encode = encode_job;
+  result.push_back(child<job_hook_actor>(
+    "webhook", &gateway_actors::webhook,
+    [=](auto& sys, auto&) -> job_hook_actor {
+      if (web.url.empty())
+        return {};
+      return sys.template spawn<caf::detached>(webhook, web);
+    }));
+  result.push_back(
+    child<lease_actor>("hooks-lease", &gateway_actors::hooks_lease,
+                       [held = lease_on(subjects::hooks_lease_key, config)](
+                         auto& sys, auto& known) {
+                         return sys.spawn(lease, known.kv_store, held);
+                       }));
+  training_hooks_config cfg;
+  // A try of the webhook comes first to its own end.
+  cfg.request_timeout = std::max(config.deadlines.request * 2,
+                                 web.timeout + margin);
+  cfg.give_up = settings.webhook_give_up;
+  result.push_back(child<training_hooks_actor>(
+    "training-hooks", &gateway_actors::training_hooks,
+    [=](auto& sys, auto& known) {
+      std::vector<job_hook_actor> told{known.finished_hook};
+      if (known.webhook)
+        told.push_back(known.webhook);
+      return sys.spawn(training_hooks, known.training_jobs, known.job_store,
+                       known.hooks_lease, std::move(told), cfg);
+    }));
+  return result;
+}
+
+std::vector<child_spec> inventories(const gateway_config& config) {
+  auto request = config.deadlines.request + margin;
+  std::vector<child_spec> result;
   result.push_back(child<gpu_info_actor>(
     "gpu-info", &gateway_actors::gpu_info, [=](auto& sys, auto& known) {
       gpu_info_config cfg;
@@ -210,7 +305,7 @@ std::vector<child_spec> domain(const gateway_config& config) {
         cfg.refresh = config.gpu.refresh;
         cfg.look_timeout = longest_look(config) + margin;
       }
-      return sys.spawn(gpu_info, known.gpu_probe, cfg);
+      return sys.spawn(gpu_info, known.gpu_probe, known.events, cfg);
     }));
   result.push_back(child<log_aggregation_actor>(
     "log-aggregation", &gateway_actors::log_aggregation,
@@ -222,7 +317,7 @@ std::vector<child_spec> domain(const gateway_config& config) {
       // Each holds a worker of the front end until the counts are loaded.
       cfg.max_waiting = std::max<size_t>(1, config.http.workers / 5);
       return sys.spawn(log_aggregation, known.log_source, known.counts_store,
-                       known.lease, cfg);
+                       known.lease, known.events, cfg);
     }));
   result.push_back(child<log_history_actor>(
     "log-history", &gateway_actors::log_history, [=](auto& sys, auto& known) {
@@ -236,14 +331,23 @@ std::vector<child_spec> domain(const gateway_config& config) {
 } // namespace
 
 std::vector<child_spec>
-gateway_children(const gateway_config& config,
+gateway_children(const gateway_config& config, event_streams* streams,
                  std::function<void(std::string)> give_up) {
   auto resolved = config;
   // Once: asking for a driver may take a while.
   resolved.gpu.source = gpu_source(config.gpu);
-  auto result = edges(resolved, std::move(give_up));
-  for (auto& spec : domain(resolved))
-    result.push_back(std::move(spec));
+  std::vector<child_spec> result;
+  // First, so that it knows how everything stands whatever starts again.
+  result.push_back(child<events_actor>(
+    "events", &gateway_actors::events,
+    [](auto& sys, auto&) { return sys.spawn(events, events_config{}); }));
+  result.push_back(child<event_listener_actor>(
+    "event-feed", &gateway_actors::event_feed, [=](auto& sys, auto& known) {
+      return sys.spawn(event_feed, known.events, streams);
+    }));
+  for (auto& part : {edges(resolved, std::move(give_up)), lifecycle(resolved),
+                     hooks(resolved), inventories(resolved)})
+    result.insert(result.end(), part.begin(), part.end());
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include "actors/config.hpp"
 #include "actors/supervisor.hpp"
+#include "http/event_streams.hpp"
 
 #include <functional>
 #include <string>
@@ -11,9 +12,10 @@ namespace aiops {
 
 /// Which actors the configuration asks for, in the order of their
 /// dependencies: what the supervisor starts. `config.nats` must name servers.
-/// `give_up` is called with a reason when only a new process can help.
+/// `streams` get all events and outlive the actors. `give_up` is called with a
+/// reason when only a new process can help.
 std::vector<child_spec>
-gateway_children(const gateway_config& config,
+gateway_children(const gateway_config& config, event_streams* streams,
                  std::function<void(std::string)> give_up);
 
 } // namespace aiops

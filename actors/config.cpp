@@ -115,6 +115,11 @@ settings read_config_file(const std::string& file) {
 
 /// The value as it may be shown.
 std::string shown(const option& x, const std::string& value) {
+  if (x.secret_path) {
+    auto end = std::min(value.find('/', value.find("://") + 3),
+                        value.find('?'));
+    return end < value.size() ? value.substr(0, end) + "/***" : value;
+  }
   if (!x.holds_passwords)
     return value;
   std::string result;

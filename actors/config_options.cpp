@@ -235,7 +235,7 @@ void add_domain(std::vector<option>& to) {
   webhook.help = "Where a training that has ended is reported by POST.";
   webhook.expected = "a URL such as https://hooks.example.org/training, or "
                      "nothing";
-  webhook.holds_passwords = true;
+  webhook.secret_path = true;
   webhook.set = [](gateway_config& cfg, const std::string& value) {
     cfg.lifecycle.webhook_url = value;
     return value.empty() || valid_webhook_url(value);

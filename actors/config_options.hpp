@@ -33,6 +33,8 @@ struct option {
   std::string known_as = {};
   /// Whether the value is a list of URLs that may hold passwords.
   bool holds_passwords = false;
+  /// Whether what follows the host of the URL may be one too.
+  bool secret_path = false;
   /// The default in words when the environment decides it.
   std::string default_words = {};
 

@@ -231,9 +231,33 @@ TEST_CASE_FIXTURE(config_fixture, "values out of range leave with 78") {
   fails(78, {"--max-body", "0"}, {"--max-body", "out of range"});
 }
 
-TEST_CASE_FIXTURE(config_fixture, "what is not built yet is an error") {
-  fails(78, {"--backend-protocol", "kv"}, {"'kv'", "request-reply"});
+TEST_CASE_FIXTURE(config_fixture, "a file of GPUs needs a path") {
   fails(2, {"--gpu-source", "file:"}, {"file:PATH"});
+}
+
+TEST_CASE_FIXTURE(config_fixture, "both backend protocols are spoken") {
+  CHECK(read({}).protocol == backend_protocol::request_reply);
+  CHECK(read({"--backend-protocol", "kv"}).protocol == backend_protocol::kv);
+  fails(2, {"--backend-protocol", "morse"}, {"request-reply", "kv"});
+}
+
+TEST_CASE_FIXTURE(config_fixture, "a webhook is a URL, with all that belongs "
+                                  "to it") {
+  auto secret = file("secret", "key");
+  auto url = std::string{"https://hooks.example.org/a?token=b%20c"};
+  auto cfg = read(
+    {"--training-webhook", url, "--training-webhook-secret-file", secret});
+  CHECK(cfg.lifecycle.webhook_url == url);
+  CHECK(cfg.lifecycle.webhook_secret_file == secret);
+  for (auto bad : {"hooks.example.org", "ftp://a/b", "http://u:p@a/b",
+                   "http://a/b c", "http://a/#b", "http://"})
+    fails(2, {"--training-webhook", bad}, {"--training-webhook"});
+  fails(78, {"--training-webhook-secret-file", secret}, {"--training-webhook"});
+  auto shown = parse({"--print-config", "--training-webhook", url});
+  REQUIRE(shown.print);
+  CHECK(shown.print->find("b%20c") == std::string::npos);
+  CHECK(shown.print->find("https://hooks.example.org/***")
+        != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(config_fixture, "an API server is named in one way") {
