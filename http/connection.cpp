@@ -33,7 +33,8 @@ connection::connection(int fd, peer_address peer, const http_config& config)
 }
 
 connection::~connection() {
-  ::close(fd_);
+  if (fd_ >= 0)
+    ::close(fd_);
 }
 
 connection::wish connection::advance(request_processor& processor,
@@ -60,6 +61,8 @@ connection::wish connection::proceed(request_processor& processor,
       case io::closed:
         return wish::close;
     }
+    if (seat_)
+      return wish::hand_over;
     if (last_)
       return finish();
     if (serve(processor, stopping))
@@ -71,6 +74,10 @@ connection::wish connection::proceed(request_processor& processor,
     if (got == io::blocked)
       return park(stopping);
   }
+}
+
+connection::handover connection::release() {
+  return {std::exchange(fd_, -1), std::move(seat_)};
 }
 
 void connection::turn_away(request_processor& processor) {
@@ -148,7 +155,7 @@ bool connection::serve(request_processor& processor,
   enter(phase::processing, std::chrono::hours{1});
   last_ = !head_->keep_alive || stopping;
   auto body = std::string_view{in_}.substr(head_->size, head_->content_length);
-  processor.process(*head_, body, peer_, last_, out_);
+  seat_ = processor.process(*head_, body, peer_, last_, out_);
   head_.reset();
   if (in_.size() == end)
     reset(in_);

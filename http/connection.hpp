@@ -7,6 +7,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace aiops {
 
@@ -18,7 +19,16 @@ public:
   using clock = std::chrono::steady_clock;
 
   /// What has to happen before the connection can go on.
-  enum class wish { read, write, close };
+  enum class wish {
+    read,
+    write,
+    close,
+    /// Nothing: somebody else has to take over the socket, by `release`.
+    hand_over,
+  };
+
+  /// A socket, and the seat of its client.
+  using handover = std::pair<int, std::shared_ptr<event_seat>>;
 
   /// Takes over a non-blocking socket.
   connection(int fd, peer_address peer, const http_config& config);
@@ -36,6 +46,9 @@ public:
   /// Goes on as far as possible: sends, receives, serves whole requests.
   /// @param stopping Whether the server stops: answers are then the last ones.
   wish advance(request_processor& processor, const std::atomic<bool>& stopping);
+
+  /// Lets go of the socket. Nothing but the destructor may follow.
+  handover release();
 
   /// Answers that there are too many connections; to be advanced afterwards.
   void turn_away(request_processor& processor);
@@ -100,6 +113,8 @@ private:
   /// Whether the connection ends after what is in `out_`.
   bool last_ = false;
   bool refused_ = false;
+  /// Set when the client follows the events from now on.
+  std::shared_ptr<event_seat> seat_;
   size_t drained_ = 0;
 
   /// Epoll hands the connection from worker to worker. The language does not

@@ -5,6 +5,8 @@
 
 namespace aiops {
 
+class event_streams;
+
 /// What every request may use. All that it points to outlives the server.
 struct http_context {
   /// Where the actors live.
@@ -13,6 +15,8 @@ struct http_context {
   const directory* actors = nullptr;
   /// How long an answer may take.
   deadline_config deadlines;
+  /// Whom the clients follow; the server enters its own.
+  event_streams* events = nullptr;
 };
 
 } // namespace aiops

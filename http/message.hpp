@@ -1,11 +1,14 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace aiops {
+
+class event_seat;
 
 /// Not plain `application/json`: httplib compresses that, at a price of
 /// seconds for large answers.
@@ -15,6 +18,9 @@ inline constexpr std::string_view problem_type = "application/problem+json";
 
 /// The text format of Prometheus.
 inline constexpr std::string_view metrics_type = "text/plain; version=0.0.4";
+
+/// Without a charset: it is always UTF-8.
+inline constexpr std::string_view event_stream_type = "text/event-stream";
 
 /// What a route handler gets to see of a request.
 struct http_request {
@@ -26,6 +32,8 @@ struct http_request {
   std::string_view query;
   /// `If-None-Match` as it was sent, empty for none.
   std::string_view if_none_match;
+  /// `Last-Event-ID` as it was sent, empty for none.
+  std::string_view last_event_id;
   /// Whether the client takes an answer that is compressed with gzip.
   bool accepts_gzip = false;
   /// The path segment that the route's `{id}` stands for, decoded.
@@ -55,6 +63,9 @@ struct http_response {
   /// Whether the same body may come again: then it gets an `ETag`, is
   /// compressed for those who want it, and left out for those who have it.
   bool recurring = false;
+  /// If set, the body is the stream of events: it begins behind the head, has
+  /// no length, and ends with the connection.
+  std::shared_ptr<event_seat> seat;
   /// What the log says beside it, and nobody outside may read.
   std::string detail;
 };

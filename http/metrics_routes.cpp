@@ -1,3 +1,4 @@
+#include "http/event_streams.hpp"
 #include "http/routes.hpp"
 
 #include <prometheus/metric_family.h>
@@ -28,6 +29,20 @@ public:
       metric.gauge.value = value;
     families_.push_back(
       {"aiops_gateway_" + name, std::move(help), type, {std::move(metric)}});
+  }
+
+  /// A gauge for each of these values of a label: 1 for the current one.
+  void states(std::string name, std::string help,
+              const std::vector<std::string_view>& all,
+              std::string_view current) {
+    prometheus::MetricFamily family{
+      "aiops_gateway_" + name, std::move(help), MetricType::Gauge, {}};
+    for (auto state : all) {
+      auto& metric = family.metric.emplace_back();
+      metric.label.push_back({"state", std::string{state}});
+      metric.gauge.value = state == current;
+    }
+    families_.push_back(std::move(family));
   }
 
   void gauge(std::string name, std::string help, double value) {
@@ -80,6 +95,25 @@ void add_aggregation(metrics_writer& out, const cluster_overview& x) {
             static_cast<double>(workloads));
 }
 
+void add_training(metrics_writer& out, const training_overview& x) {
+  std::vector<std::string_view> states{"none"};
+  for (size_t i = 0; i < job_state_count; ++i)
+    states.push_back(to_string(static_cast<job_state>(i)));
+  auto& job = x.book.job;
+  out.states("training_state", "The state of the last training job.", states,
+             job ? to_string(job->state) : states.front());
+  out.gauge("backend_reachable", "Whether the training backend answers.",
+            x.backend.reachable);
+}
+
+void add_events(metrics_writer& out, const event_streams& x) {
+  out.gauge("event_clients", "Clients that follow the events.",
+            static_cast<double>(x.clients()));
+  out.counter("event_clients_cut_off_total",
+              "Clients that did not keep up with the events and were cut off.",
+              static_cast<int64_t>(x.cut_off()));
+}
+
 } // namespace
 
 http_response get_metrics(const http_request&, route_env& env) {
@@ -93,6 +127,10 @@ http_response get_metrics(const http_request&, route_env& env) {
               bus->connected);
   if (auto overview = env.check(actors->log_aggregation, get_atom_v))
     add_aggregation(out, (*overview)->value());
+  if (auto overview = env.check(actors->training_status, status_atom_v))
+    add_training(out, (*overview)->value());
+  if (env.context.events)
+    add_events(out, *env.context.events);
   http_response result;
   result.body = out.text();
   result.content_type = metrics_type;

@@ -200,6 +200,8 @@ private:
       join(head_.accept_encoding, value);
     if (is("If-None-Match"))
       join(head_.if_none_match, value);
+    if (is("Last-Event-ID"))
+      head_.last_event_id = value;
     if (is("X-Request-Id") && is_request_id(value))
       head_.request_id = value;
     if (std::none_of(withheld.begin(), withheld.end(), is)) {

@@ -39,6 +39,8 @@ struct request_head {
   /// percent signs in them); several of a kind are joined by commas.
   std::string accept_encoding;
   std::string if_none_match;
+  /// `Last-Event-ID` as it came, the last one of several.
+  std::string last_event_id;
   /// What httplib gets to read: without the query, and without the headers
   /// that are settled here or that we do not want it to act on.
   std::string filtered;

@@ -5,6 +5,7 @@
 #include "http/negotiation.hpp"
 
 #include <cstring>
+#include <utility>
 
 namespace aiops {
 
@@ -78,9 +79,11 @@ request_processor::request_processor(const http_context& context,
   });
 }
 
-void request_processor::process(const request_head& head, std::string_view body,
-                                const peer_address& peer, bool close,
-                                std::string& out) {
+std::shared_ptr<event_seat> request_processor::process(const request_head& head,
+                                                       std::string_view body,
+                                                       const peer_address& peer,
+                                                       bool close,
+                                                       std::string& out) {
   head_ = &head;
   body_ = body;
   detail_.clear();
@@ -88,8 +91,20 @@ void request_processor::process(const request_head& head, std::string_view body,
   memory_stream stream{head.filtered, peer, out};
   auto closed = false;
   auto start = std::chrono::steady_clock::now();
+  auto begin = out.size();
   process_request(stream, close, closed, nullptr);
   log_access(head.method, head.path(), peer, start);
+  auto seat = std::exchange(seat_, nullptr);
+  if (!seat)
+    return nullptr;
+  // httplib would tell a length.
+  auto follows = head.method != "HEAD";
+  out.resize(begin);
+  out += stream_head_;
+  if (close || follows)
+    out += "Connection: close\r\n";
+  out += "\r\n";
+  return follows ? seat : nullptr;
 }
 
 void request_processor::refuse(const refusal& why, const peer_address& peer,
@@ -122,6 +137,7 @@ request_processor::handle(httplib::Response& res) {
   req.body = body_;
   req.query = head_->query();
   req.if_none_match = head_->if_none_match;
+  req.last_event_id = head_->last_event_id;
   req.accepts_gzip = accepts_gzip(head_->accept_encoding);
   fill(res, answer_(std::move(req), env_, gate_));
   return HandlerResponse::Handled;
@@ -144,6 +160,9 @@ void request_processor::fail(httplib::Response& res,
 
 void request_processor::fill(httplib::Response& res, http_response answer) {
   res.status = status_ = answer.status;
+  if (answer.seat)
+    stream_head_ = stream_head(answer);
+  seat_ = std::move(answer.seat);
   res.body = std::move(answer.body);
   if (!res.body.empty())
     res.headers.emplace("Content-Type", answer.content_type);
@@ -155,6 +174,17 @@ void request_processor::fill(httplib::Response& res, http_response answer) {
   for (auto& [key, value] : answer.headers)
     res.headers.emplace(key, std::move(value));
   detail_ = std::move(answer.detail);
+}
+
+std::string request_processor::stream_head(const http_response& answer) const {
+  std::string result = "HTTP/1.1 200 OK\r\nContent-Type: ";
+  result += answer.content_type;
+  result += "\r\nX-Request-Id: " + request_id_ + "\r\n";
+  for (auto& [key, value] : answer.headers) {
+    result += key;
+    result += ": " + value + "\r\n";
+  }
+  return result;
 }
 
 std::string request_processor::next_request_id() {

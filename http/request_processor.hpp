@@ -28,8 +28,12 @@ public:
 
   /// Appends the answer to `out`.
   /// @param close Whether the connection closes after it.
-  void process(const request_head& head, std::string_view body,
-               const peer_address& peer, bool close, std::string& out);
+  /// @returns the seat of a client that follows the events: its connection
+  ///          has to be handed over when the answer is sent. Else null.
+  std::shared_ptr<event_seat> process(const request_head& head,
+                                      std::string_view body,
+                                      const peer_address& peer, bool close,
+                                      std::string& out);
 
   /// Appends the answer to a request that is not served and ends the
   /// connection.
@@ -47,6 +51,10 @@ private:
   void fail(httplib::Response& res, const std::exception_ptr& reason);
 
   void fill(httplib::Response& res, http_response answer);
+
+  /// The head of an answer whose body is the stream of events, as far as the
+  /// connection has no say in it.
+  std::string stream_head(const http_response& answer) const;
 
   std::string next_request_id();
 
@@ -66,6 +74,9 @@ private:
   std::string request_id_;
   int status_ = 0;
   std::string detail_;
+  /// Set when the answer is the stream of events; then httplib's is void.
+  std::shared_ptr<event_seat> seat_;
+  std::string stream_head_;
 };
 
 } // namespace aiops

@@ -41,6 +41,7 @@ constexpr std::array table = {
   route{"DELETE", "/api/v1/training", delete_training, true},
   route{"GET", "/api/v1/training/jobs", get_training_jobs, true},
   route{"GET", "/api/v1/watchlist", get_watchlist, false},
+  route{"GET", "/api/v1/events", get_events, false, {"topics"}},
   route{"GET", "/livez", get_livez, false},
   route{"GET", "/readyz", get_readyz, false},
   route{"GET", "/version", get_version, false},

@@ -112,6 +112,9 @@ http_response delete_training(const http_request&, route_env&);
 http_response get_training_jobs(const http_request&, route_env&);
 http_response get_watchlist(const http_request&, route_env&);
 
+/// Answers a seat instead of a body.
+http_response get_events(const http_request&, route_env&);
+
 http_response get_livez(const http_request&, route_env&);
 http_response get_readyz(const http_request&, route_env&);
 http_response get_version(const http_request&, route_env&);

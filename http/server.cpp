@@ -2,6 +2,7 @@
 
 #include "actors/log.hpp"
 #include "http/connection.hpp"
+#include "http/event_streams.hpp"
 #include "http/listener.hpp"
 #include "http/request_processor.hpp"
 
@@ -40,10 +41,10 @@ size_t seats(size_t workers) {
 class http_server::impl {
 public:
   impl(http_config config, http_context context)
-    : config_(std::move(config)), context_(context),
+    : config_(std::move(config)), context_(context), streams_(config_),
       gate_(seats(config_.workers)), epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       bell_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    // nop
+    context_.events = &streams_;
   }
 
   ~impl() {
@@ -69,12 +70,14 @@ public:
     for (auto& processor : processors_)
       threads_.emplace_back([this, &own = *processor] { work(own); });
     threads_.emplace_back([this] { patrol(); });
+    streams_.start();
   }
 
   void stop(milliseconds deadline) {
     auto until = steady_clock::now() + deadline;
     stopping_ = true;
     listener_.shut();
+    streams_.stop();
     if (threads_.empty())
       return;
     cut_if([](const connection& x) { return x.idle(); });
@@ -88,6 +91,10 @@ public:
       thread.join();
     threads_.clear();
     processors_.clear();
+  }
+
+  event_streams& events() {
+    return streams_;
   }
 
   std::string address() const {
@@ -147,7 +154,10 @@ private:
       case connection::wish::write:
         return watch(operation, fd, EPOLLOUT | EPOLLONESHOT, &x);
       case connection::wish::close:
-        return remove(x);
+        remove(x);
+        return;
+      case connection::wish::hand_over:
+        return hand_over(x);
     }
   }
 
@@ -191,14 +201,21 @@ private:
     advance(x, processor, EPOLL_CTL_ADD);
   }
 
-  void remove(connection& x) {
-    std::unique_ptr<connection> gone;
+  std::unique_ptr<connection> remove(connection& x) {
     std::lock_guard guard{mutex_};
     auto i = connections_.find(&x);
-    gone = std::move(i->second);
+    auto gone = std::move(i->second);
     connections_.erase(i);
     if (connections_.empty())
       changed_.notify_all();
+    return gone;
+  }
+
+  /// From now on the client is the streams' affair.
+  void hand_over(connection& x) {
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, x.fd(), nullptr);
+    auto [fd, seat] = remove(x)->release();
+    streams_.follow(fd, std::move(seat));
   }
 
   template <class Predicate>
@@ -230,6 +247,7 @@ private:
 
   http_config config_;
   http_context context_;
+  event_streams streams_;
   admission gate_;
   listener listener_;
   int epoll_;
@@ -264,6 +282,10 @@ void http_server::start() {
 
 void http_server::stop(std::chrono::milliseconds deadline) {
   impl_->stop(deadline);
+}
+
+event_streams& http_server::events() {
+  return impl_->events();
 }
 
 std::string http_server::address() const {

@@ -9,12 +9,15 @@
 
 namespace aiops {
 
+class event_streams;
+
 /// The REST front end: accepts connections, guards against what is malformed,
 /// slow or too large, and hands whole requests to the route table.
 ///
 /// A connection that waits (for a request, or for its client to take an
 /// answer) costs no thread: all of them sit in one epoll set that the workers
-/// share.
+/// share. Clients that follow the events are handed over to a thread of their
+/// own, and do not count as connections any more.
 class http_server {
 public:
   http_server(http_config config, http_context context);
@@ -33,9 +36,13 @@ public:
   /// Starts to serve; call it once, after `bind` succeeded.
   void start();
 
-  /// Stops accepting, closes idle connections at once and gives requests in
-  /// hand until the deadline; then closes what is left and ends the threads.
+  /// Stops accepting, closes idle connections and streams of events at once and
+  /// gives requests in hand until the deadline; then closes what is left and
+  /// ends the threads.
   void stop(std::chrono::milliseconds deadline);
+
+  /// The streams of events. They take events at any time.
+  event_streams& events();
 
   /// `host:port` as bound, with brackets around an IPv6 address.
   std::string address() const;
