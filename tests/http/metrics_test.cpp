@@ -74,6 +74,39 @@ TEST_CASE("metrics tell how the aggregation goes") {
   CHECK(gw.get("/metrics").body.find("secret-name") == std::string::npos);
 }
 
+TEST_CASE("metrics tell how the training goes, and who follows the events") {
+  gateway gw;
+  auto got = scrape(gw);
+  auto state = [&](const std::string& which) {
+    return got["aiops_gateway_training_state{state=\"" + which + "\"}"];
+  };
+  CHECK(state("none") == "1");
+  CHECK(state("training") == "0");
+  CHECK(got["aiops_gateway_backend_reachable"] == "0");
+  CHECK(got["aiops_gateway_event_clients"] == "0");
+  CHECK(got["aiops_gateway_event_clients_cut_off_total"] == "0");
+  CHECK(got["TYPE aiops_gateway_event_clients_cut_off_total"] == "counter");
+  gw.script([](auto& x) {
+    training_overview overview;
+    overview.book.job.emplace();
+    overview.book.job->state = job_state::fetching_data;
+    overview.backend.reachable = true;
+    x.training = make_snapshot(overview);
+  });
+  auto client = gw.connect();
+  client.send("GET /api/v1/events HTTP/1.1\r\n\r\n");
+  CHECK(client.receive(true).status == 200);
+  got = scrape(gw);
+  CHECK(state("none") == "0");
+  CHECK(state("fetching data") == "1");
+  auto ones = 0;
+  for (auto& [key, value] : got)
+    ones += key.starts_with("aiops_gateway_training_state{") && value == "1";
+  CHECK(ones == 1);
+  CHECK(got["aiops_gateway_backend_reachable"] == "1");
+  CHECK(got["aiops_gateway_event_clients"] == "1");
+}
+
 TEST_CASE("metrics leave out what there is not yet") {
   gateway gw;
   gw.script([](auto& x) { x.bus.connected = false; });
@@ -96,6 +129,8 @@ TEST_CASE("metrics depend on nobody") {
   CHECK(got.contains(build_info));
   CHECK(!got.contains("aiops_gateway_nats_connected"));
   CHECK(!got.contains("aiops_gateway_aggregation_stale"));
+  CHECK(!got.contains("aiops_gateway_backend_reachable"));
+  CHECK(got.contains("aiops_gateway_event_clients"));
   gw.actors().set({});
   got = scrape(gw);
   CHECK(got.contains(build_info));

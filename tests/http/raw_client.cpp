@@ -109,6 +109,19 @@ raw_response raw_client::ask(std::string_view bytes) {
   return receive();
 }
 
+std::string raw_client::receive_block() {
+  size_t end = 0;
+  size_t scanned = 0;
+  while ((end = buffer_.find("\n\n", scanned)) == std::string::npos) {
+    scanned = buffer_.empty() ? 0 : buffer_.size() - 1;
+    if (!fill(patience))
+      return {};
+  }
+  auto result = buffer_.substr(0, end);
+  buffer_.erase(0, end + 2);
+  return result;
+}
+
 std::string raw_client::receive_all() {
   while (fill(patience))
     continue;

@@ -41,6 +41,10 @@ public:
 
   raw_response ask(std::string_view bytes);
 
+  /// Receives up to and without the next blank line of a stream of events;
+  /// empty at the end of the stream or of our patience.
+  std::string receive_block();
+
   /// Receives until the other side closes.
   std::string receive_all();
 

@@ -86,6 +86,15 @@ TEST_CASE("what is negotiated is kept as it came") {
   CHECK(head.filtered == "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 }
 
+TEST_CASE("the last event that a client got is kept as it came") {
+  CHECK(accepted(get_with("")).last_event_id.empty());
+  CHECK(accepted(get_with("last-event-id:  ab%41-7 \r\n")).last_event_id
+        == "ab%41-7");
+  CHECK(accepted(get_with("Last-Event-ID: a-1\r\nLast-Event-ID: a-2\r\n"))
+          .last_event_id
+        == "a-2");
+}
+
 TEST_CASE("who wants to close is heard") {
   CHECK(!accepted(get_with("Connection: close\r\n")).keep_alive);
   CHECK(!accepted(get_with("connection: x, CLOSE\r\n")).keep_alive);
