@@ -36,6 +36,8 @@ caf::error with_remedy(const caf::error& err) {
 bool surely_not_taken(ec code) {
   switch (code) {
     case ec::no_responders:
+    // A connection that was lost after sending is a timeout.
+    case ec::disconnected:
     case ec::overloaded:
     case ec::too_large:
     case ec::conflict:

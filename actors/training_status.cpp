@@ -3,6 +3,7 @@
 #include "actors/error.hpp"
 #include "actors/log.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace aiops {
@@ -26,10 +27,7 @@ training_status_actor::behavior_type training_status_state::make_behavior(
     [this](put_atom, job_progress& x) { return put(std::move(x)); },
     [this](update_atom, stored_book& x) { update_book(std::move(x)); },
     [this](update_atom, const bus_status& x) { update_bus(x); },
-    [this](tick_atom) {
-      self_->delayed_send(self_, cfg_.poll_interval, tick_atom_v);
-      poll();
-    },
+    [this](tick_atom) { tick(); },
   };
 }
 
@@ -194,7 +192,10 @@ caf::result<snapshot_ptr<training_overview>> training_status_state::overview() {
 
 void training_status_state::update_book(stored_book book) {
   book_ = std::move(book);
-  refresh();
+  if (heard_of() && backend_health_.nats_connected)
+    reached();
+  else
+    refresh();
 }
 
 void training_status_state::update_bus(const bus_status& status) {
@@ -209,6 +210,29 @@ void training_status_state::update_bus(const bus_status& status) {
   refresh();
   if (back)
     poll();
+}
+
+void training_status_state::tick() {
+  self_->delayed_send(
+    self_, std::min(cfg_.poll_interval, cfg_.completion_interval), tick_atom_v);
+  auto job = book_ ? &book_->value.job : nullptr;
+  auto about_to_complete = job && *job && running((*job)->state)
+                           && (*job)->statistics.percentage_completed == 100;
+  auto now = self_->clock().now();
+  if (!about_to_complete && now < next_poll_)
+    return;
+  next_poll_ = now + cfg_.poll_interval;
+  poll();
+}
+
+bool training_status_state::heard_of() const {
+  if (!book_ || !book_->value.job || !book_->value.job->progressed)
+    return false;
+  auto& job = *book_->value.job;
+  auto given_up = job.state == job_state::cancelled
+                  || job.state == job_state::stalled;
+  return !given_up
+         && cfg_.wall_clock() - job.updated_at < 2 * cfg_.poll_interval;
 }
 
 void training_status_state::poll() {
@@ -242,7 +266,9 @@ void training_status_state::check() {
       },
       [this](const caf::error& err) {
         polling_ = false;
-        not_reached(err);
+        // Not all backends of this protocol answer, but their progress tells.
+        if (!heard_of())
+          not_reached(err);
       });
 }
 

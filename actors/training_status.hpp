@@ -18,8 +18,10 @@ struct training_status_config {
   /// How long one question to backend or store may take; at least what these
   /// take themselves before they give up.
   milliseconds request_timeout{5'000};
-  /// How often the backend is asked how it is.
+  /// How often the backend is asked how it is, and how often while it is
+  /// about to complete a training.
   milliseconds poll_interval{5'000};
+  milliseconds completion_interval{500};
   /// What is shown when nothing is trained; differs by protocol.
   std::string idle_text = std::string{model_text::not_started};
   /// The wall clock.
@@ -101,6 +103,9 @@ private:
 
   void update_bus(const bus_status& status);
 
+  /// Asks the backend now, and again after a while.
+  void tick();
+
   void poll();
 
   void check();
@@ -113,6 +118,9 @@ private:
   void refresh();
 
   std::string known_job() const;
+
+  /// Whether the backend was heard of so lately that it has to be there.
+  bool heard_of() const;
 
   change_context context() const;
 
@@ -141,6 +149,7 @@ private:
   backend_health backend_health_;
   std::string stale_reason_;
   bool polling_ = false;
+  caf::actor_clock::time_point next_poll_;
   snapshot_ptr<training_overview> overview_;
 };
 

@@ -5,6 +5,10 @@
 #include "nats/json.hpp"
 #include "nats/subjects.hpp"
 
+#include <algorithm>
+#include <cctype>
+#include <iterator>
+
 namespace aiops {
 
 // -- errors -------------------------------------------------------------------
@@ -41,6 +45,17 @@ caf::error explain_doubt(const caf::error& err, std::string_view what) {
   return make_error(ec::timeout, std::string{what}
                                    + " is uncertain: the connection to NATS "
                                      "was lost before the answer");
+}
+
+bool says_no(std::string_view text) {
+  std::string lower{text.substr(0, 16)};
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  constexpr std::string_view noes[] = {
+    "error", "fail",   "refus", "reject", "deny",   "denied", "not ",
+    "no ",   "cannot", "can't", "could",  "unable", "invalid"};
+  return std::any_of(std::begin(noes), std::end(noes),
+                     [&](auto no) { return lower.starts_with(no); });
 }
 
 caf::error unreadable_reply(std::string_view subject) {
@@ -84,10 +99,14 @@ void backend_state::submit(std::string payload, caf::timespan timeout,
   self_->request(bus_, timeout, request_atom_v, std::move(request))
     .then(
       [handler, subject](const bus_reply& reply) {
-        if (auto text = decode_text(reply.payload))
-          handler(std::move(*text));
-        else
+        auto text = decode_text(reply.payload);
+        if (!text)
           handler(unreadable_reply(subject));
+        else if (says_no(*text))
+          handler(
+            make_error(ec::refused, "the training backend refused: " + *text));
+        else
+          handler(std::move(*text));
       },
       [handler, subject](const caf::error& err) {
         handler(

@@ -103,6 +103,11 @@ private:
 /// The text of a reply; nothing when it cannot be shown.
 std::optional<std::string> decode_text(std::string_view text);
 
+/// Whether a backend that says this did not take the watchlist: begins like
+/// `error`, `failed`, `not …`. Those in the field say `training job submitted`
+/// and `model reset`; anything else that is no refusal passes.
+bool says_no(std::string_view text);
+
 /// Says in the backend's terms what the bus found.
 caf::error explain_backend_error(const caf::error& err,
                                  std::string_view subject);

@@ -467,6 +467,38 @@ TEST_CASE_FIXTURE(fixture, "the backend is asked now and then") {
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "a training that is about to complete is asked "
+                           "about more often") {
+  auto book = book_of(job_state::training);
+  book.job->statistics.percentage_completed = 99;
+  publish(book);
+  advance(10s);
+  CHECK(asked() == 0);
+  book.job->statistics.percentage_completed = 100;
+  publish(book);
+  advance(1s);
+  CHECK(asked() == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "a backend that reports progress is there, even if "
+                           "it cannot be asked") {
+  connect(true);
+  backend->status.answer({});
+  backend->check.fail(ec::no_responders);
+  publish(book_of(job_state::submitted));
+  advance(1h);
+  CHECK_FALSE(overview().backend.reachable);
+  auto book = book_of(job_state::training);
+  book.job->progressed = true;
+  book.job->updated_at = wall_now();
+  publish(book);
+  CHECK(overview().backend.reachable);
+  advance(1h);
+  CHECK(overview().backend.reachable);
+  advance(2h);
+  CHECK_FALSE(overview().backend.reachable);
+}
+
 TEST_CASE_FIXTURE(fixture, "an outage of NATS is told at once") {
   connect(true);
   publish(book_of(job_state::training));
