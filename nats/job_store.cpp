@@ -26,11 +26,16 @@ stored_book decode(const kv_entry& entry) {
   stored_book result{{}, entry.revision};
   if (entry.revision == 0)
     return result;
-  if (auto book = decode_book(entry.value))
+  if (auto book = decode_book(entry.value)) {
     result.value = std::move(*book);
-  else
+  } else {
     log::warning("job-store", "takes an unreadable training book for empty",
                  {{"bucket", bucket}, {"key", book_key}});
+    // A later version may have written it. Jobs go on being counted, or the
+    // history would take new ones for old.
+    result.value.last_number = static_cast<uint64_t>(
+      std::max<int64_t>(integer_at(parse_json(entry.value), "lastNumber"), 0));
+  }
   return result;
 }
 

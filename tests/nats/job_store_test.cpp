@@ -101,6 +101,12 @@ TEST_CASE_FIXTURE(fixture, "an unreadable book is empty and can be replaced") {
   CHECK(answer->value->revision == 1);
   CHECK(answer->value->value == training_book{});
   CHECK(put(1, answer->value->revision)->value == 2);
+  // Jobs go on being counted.
+  store(book_key, R"({"job":{"state":"from the future"},"lastNumber":41})");
+  answer = ask(handle, get_atom_v);
+  CHECK(answer->value->revision == 3);
+  CHECK(!answer->value->value.job);
+  CHECK(answer->value->value.last_number == 41);
 }
 
 TEST_CASE_FIXTURE(fixture, "listeners hear of every change, whoever made it") {
