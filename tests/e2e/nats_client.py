@@ -1,5 +1,6 @@
 """A NATS client of its own, to see what the gateways write from outside."""
 
+import base64
 import json
 import queue
 import socket
@@ -60,6 +61,22 @@ class NatsClient:
         self.handlers[number] = handler
         self.send(f"SUB {subject} {number}\r\n".encode())
 
+    def publish(self, subject, data):
+        self.send(b"PUB %s %d\r\n%s\r\n" % (subject.encode(), len(data), data))
+
+    def serve(self, subject, answer):
+        """Replies answer(data), text, to the requests on a subject."""
+        self.subscribe(subject, lambda _, reply, __, data: self.publish(
+            reply, answer(data).encode()))
+
+    def flush(self):
+        """Waits until the server has got all that was sent."""
+        arrived = queue.Queue()
+        inbox = f"_INBOX.flush.{len(self.handlers)}"
+        self.subscribe(inbox, lambda *message: arrived.put(message))
+        self.publish(inbox, b"")
+        arrived.get(timeout=10)
+
     def request(self, subject, payload=None, timeout=10):
         """Answers the JSON of the reply; None when nobody listens."""
         answers = queue.Queue()
@@ -88,6 +105,16 @@ class NatsClient:
             "config": {"deliver_subject": inbox, "deliver_policy": "all",
                        "ack_policy": "none", "replay_policy": "instant"}})
         return answer is not None and "error" not in answer
+
+    def value(self, bucket, key):
+        """The JSON under a key; None when there is none."""
+        answer = self.request(f"$JS.API.STREAM.MSG.GET.KV_{bucket}",
+                              {"last_by_subj": f"$KV.{bucket}.{key}"})
+        message = (answer or {}).get("message", {})
+        headers = base64.b64decode(message.get("hdrs", ""))
+        if "data" not in message or b"KV-Operation" in headers:
+            return None
+        return json.loads(base64.b64decode(message["data"]))
 
     def holds_messages(self, stream):
         answer = self.request(f"$JS.API.STREAM.INFO.{stream}")

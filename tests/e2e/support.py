@@ -178,6 +178,28 @@ class Gateway(WebServer):
     def put_statistics(self, **fields):
         return self.request("PUT", "/ModelTraining/model/statistics", fields)
 
+    def put_progress(self, body, kv=False):
+        path = "current_status" if kv else "statistics"
+        return self.request("PUT", f"/ModelTraining/model/{path}", body)
+
+    def submit(self, workloads, query=""):
+        """Submits on our own surface."""
+        return self.request("POST", f"/api/v1/training{query}",
+                            {"items": workloads})
+
+    def training(self):
+        answer = self.get("/api/v1/training")
+        assert answer.status == 200, answer
+        return answer.json
+
+    def jobs(self):
+        answer = self.get("/api/v1/training/jobs")
+        assert answer.status == 200, answer
+        return answer.json["jobs"]
+
+    def give_up(self):
+        return self.request("DELETE", "/api/v1/training")
+
     def is_ready(self):
         return self.get("/readyz").status == 200
 
@@ -192,7 +214,21 @@ class Gateway(WebServer):
 
 
 class E2eTest(unittest.TestCase):
-    """Ends what a test started, and shows the logs when it failed."""
+    """Ends what a test started, and shows the logs when it failed.
+
+    A class that derives from another one as ClassWithKv runs its tests with the
+    other protocol."""
+
+    protocol = "request-reply"
+
+    @property
+    def kv(self):
+        return self.protocol == "kv"
+
+    @property
+    def idle_text(self):
+        """The status before the first training."""
+        return "no model trained" if self.kv else "not started"
 
     def setUp(self):
         if not NATS_SERVER:
@@ -235,7 +271,8 @@ class E2eTest(unittest.TestCase):
                        state="state", interval="1s"):
         """Starts a gateway."""
         command = [BUILD / "aiops-gateway", "--listen", listen, "--state-dir",
-                   self.directory / state, "--aggregation-interval", interval]
+                   self.directory / state, "--aggregation-interval", interval,
+                   "--backend-protocol", self.protocol]
         if nats:
             command += ["--nats-url", nats]
         return self.start(Gateway(self.directory, "aiops-gateway",
@@ -278,8 +315,8 @@ class E2eTest(unittest.TestCase):
             self.directory, "training_sim",
             [BUILD / "training_sim", "--gateway-url", gateway.url, "--duration",
              duration, "--report-interval", "100ms", "--state-file",
-             self.directory / "training_sim.json", *options,
-             *self.where(nats, state)]))
+             self.directory / "training_sim.json", "--backend-protocol",
+             self.protocol, *options, *self.where(nats, state)]))
         backend.wait_for("is ready for training requests")
         return backend
 
@@ -330,6 +367,15 @@ class E2eTest(unittest.TestCase):
             far = int(statistics["percentageCompleted"]) >= percentage
             return statistics if far else None
         return eventually(look, f"the training is at {percentage} %")
+
+    def wait_for_job(self, gateway, state):
+        """Waits until the job is in that state; answers it."""
+        def look():
+            answer = gateway.get("/api/v1/training")
+            if answer.status == 200 and answer.json["state"] == state:
+                return answer.json
+            return None
+        return eventually(look, f"the job is {state}")
 
     def wait_for_status(self, gateway, text):
         def look():
