@@ -8,7 +8,7 @@ class Training(E2eTest):
         broker = self.broker()
         gateway = self.gateway(nats=broker.url)
         self.backend(gateway, nats=broker.url)
-        self.assertEqual(gateway.status().json["status"], "not started")
+        self.assertEqual(gateway.status().json["status"], self.idle_text)
 
         answer = gateway.train(list(reversed(WORKLOADS)))
         self.assertEqual(answer.status, 200, answer)
@@ -49,7 +49,7 @@ class Training(E2eTest):
 
         answer = gateway.train([])
         self.assertEqual(answer.json, {"response": "model reset"})
-        self.assertEqual(gateway.status().json["status"], "not started")
+        self.assertEqual(gateway.status().json["status"], self.idle_text)
         answer = gateway.get("/ModelTraining/model/training_parameters")
         self.assertEqual(answer.json, {"items": []})
 
@@ -78,6 +78,10 @@ class Training(E2eTest):
         backend.wait_for("goes on where it was")
         self.wait_for_training(gateway, 100)
         self.wait_for_status(gateway, "completed")
+
+
+class TrainingWithKv(Training):
+    protocol = "kv"
 
 
 class Demo(E2eTest):
@@ -110,3 +114,7 @@ class Demo(E2eTest):
                          ["log_feed", "nats-server", "training_sim"])
         self.assertEqual(gateway.stop(), 0)
         eventually(lambda: not children(gateway.pid), "nothing is left behind")
+
+
+class DemoWithKv(Demo):
+    protocol = "kv"
