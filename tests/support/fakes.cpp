@@ -84,6 +84,8 @@ job_store_actor::behavior_type fake_job_store(job_store_actor::pointer,
     [=](put_atom, const training_job& x) -> caf::result<void> {
       if (script->down)
         return script->down;
+      if (script->history_down)
+        return script->history_down;
       script->history.emplace(x.number, x);
       return caf::unit;
     },

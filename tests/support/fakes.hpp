@@ -147,6 +147,8 @@ struct job_store_script {
   size_t reads = 0;
   /// Fails everything while it is set.
   caf::error down;
+  /// Likewise, but only additions to the history.
+  caf::error history_down;
   /// What the next write meets, once: an error that leaves it undone...
   caf::error refuse;
   /// ...or one although it is done.
