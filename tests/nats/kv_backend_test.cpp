@@ -92,6 +92,13 @@ TEST_CASE_FIXTURE(fixture, "what surely did not arrive is undone") {
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "what the backend refused is undone") {
+  store(older);
+  backend_service().answer({"error: no GPU"});
+  CHECK(train()->code() == ec::refused);
+  CHECK(parameters() == older);
+}
+
 TEST_CASE_FIXTURE(fixture, "without anything before, the undo removes") {
   memory->store({parameters_bucket, "lastModelTrained", "{}", {}});
   CHECK(train()->code() == ec::no_responders);

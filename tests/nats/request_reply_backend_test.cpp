@@ -83,6 +83,23 @@ TEST_CASE_FIXTURE(fixture, "faults of the backend are told apart") {
   CHECK(ask(handle, status_atom_v)->code() == ec::disconnected);
 }
 
+TEST_CASE_FIXTURE(fixture, "a refusal is told from an answer") {
+  for (auto no : {"error: no GPU", "Failed to parse", "refused",
+                  "Rejected: busy", "not a training request", "invalid payload",
+                  "Cannot train", "unable to train", "no GPU"}) {
+    CAPTURE(no);
+    script->on("train_model").answer({no});
+    auto x = train({});
+    CHECK(x->code() == ec::refused);
+    CHECK(text_of(x->error).ends_with(no));
+  }
+  for (auto yes : {"training job submitted", "model reset", "noted", "ok"}) {
+    CAPTURE(yes);
+    script->on("train_model").answer({yes});
+    CHECK(train({})->value == std::string{yes});
+  }
+}
+
 TEST_CASE_FIXTURE(fixture, "a submission that may have arrived is a timeout") {
   script->on("train_model").fail(ec::disconnected);
   CHECK(train({})->code() == ec::disconnected);
