@@ -139,10 +139,18 @@ def cpu_seconds(process):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def peak_memory(process):
-    """In MB."""
+def memory(process, which):
+    """In MB, by its name in /proc."""
     status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+    return int(re.search(rf"{which}:\s+(\d+)", status)[1]) / 1024
+
+
+def peak_memory(process):
+    return memory(process, "VmHWM")
+
+
+def current_memory(process):
+    return memory(process, "VmRSS")
 
 
 # -- load ---------------------------------------------------------------------
