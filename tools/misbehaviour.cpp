@@ -25,8 +25,9 @@ const std::map<std::string, manner>& manners_by_name() {
   return result;
 }
 
-planned_reports plan_reports(const training_job& job,
-                             training_job::time_point now, const manners& how,
+planned_reports plan_reports(const simulated_training& job,
+                             simulated_training::time_point now,
+                             const manners& how,
                              std::chrono::milliseconds late_by, int64_t count) {
   if (how.contains(manner::late))
     now -= late_by;
@@ -37,7 +38,7 @@ planned_reports plan_reports(const training_job& job,
   report_style style;
   style.strings = how.contains(manner::strings);
   style.null_statistics = how.contains(manner::null_statistics);
-  auto add = [&](training_job::time_point when) {
+  auto add = [&](simulated_training::time_point when) {
     result.bodies.push_back(job.report(when, style));
   };
   add(now);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tools/training_job.hpp"
+#include "tools/simulated_training.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -55,8 +55,9 @@ struct planned_reports {
 /// What is to be sent now.
 /// @param late_by How late a late report is.
 /// @param count Reports that were sent before.
-planned_reports plan_reports(const training_job& job,
-                             training_job::time_point now, const manners& how,
+planned_reports plan_reports(const simulated_training& job,
+                             simulated_training::time_point now,
+                             const manners& how,
                              std::chrono::milliseconds late_by, int64_t count);
 
 } // namespace aiops::tools

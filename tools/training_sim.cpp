@@ -2,7 +2,7 @@
 #include "tools/broker.hpp"
 #include "tools/misbehaviour.hpp"
 #include "tools/progress_channel.hpp"
-#include "tools/training_job.hpp"
+#include "tools/simulated_training.hpp"
 
 #include <httplib.h>
 
@@ -118,7 +118,7 @@ private:
   const manners manners_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  training_job job_;
+  simulated_training job_;
   broker_link link_;
   std::vector<natsSubscription*> subscriptions_;
   // Touched by the reporting thread only.

@@ -471,8 +471,10 @@ class Restarts(LifecycleTest, E2eTest):
     def check_everywhere(self):
         """The job is found again, whatever starts anew."""
         def found():
-            return lasting(self.under_test.training())
-        before = found()
+            # Right after the start it is not loaded yet.
+            answer = self.under_test.get("/api/v1/training")
+            return answer.status == 200 and lasting(answer.json)
+        before = eventually(found, "the training is loaded")
         jobs = [lasting(x) for x in self.under_test.jobs()]
         for restart in (lambda: self.restart_gateway(signal.SIGTERM),
                         lambda: self.restart_gateway(signal.SIGKILL),

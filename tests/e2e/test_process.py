@@ -126,11 +126,6 @@ class ExitCodes(E2eTest):
         self.assertEqual(done.returncode, 78, done)
         self.assertEqual(self.run_gateway("--check-config").returncode, 0)
 
-    def test_parts_that_are_not_built(self):
-        done = self.run_gateway("--backend-protocol", "kv")
-        self.assertEqual(done.returncode, 78, done)
-        self.assertIn("kv", done.stderr)
-
     def test_port_in_use(self):
         broker = self.broker()
         first = self.gateway(nats=broker.url)

@@ -11,11 +11,11 @@ using nlohmann::json;
 
 namespace {
 
-const auto start = training_job::time_point{1'700'000'000s};
+const auto start = simulated_training::time_point{1'700'000'000s};
 
 /// A job of 20 s that follows another one.
-training_job second_job(backend_protocol protocol) {
-  training_job job{20s, protocol};
+simulated_training second_job(backend_protocol protocol) {
+  simulated_training job{20s, protocol};
   auto kv = protocol == backend_protocol::kv;
   job.submit(kv ? R"({"uuid":"id-1","workloads":{"c":{"n":["a"]}}})"
                 : R"({"c":{"n":["a"]}})",
@@ -30,11 +30,12 @@ struct fixture {
   backend_protocol protocol = backend_protocol::kv;
   manners how;
 
-  planned_reports plan(training_job::time_point now, int64_t count = 0) const {
+  planned_reports plan(simulated_training::time_point now,
+                       int64_t count = 0) const {
     return plan_reports(second_job(protocol), now, how, 5s, count);
   }
 
-  std::vector<json> bodies(training_job::time_point now,
+  std::vector<json> bodies(simulated_training::time_point now,
                            int64_t count = 0) const {
     std::vector<json> result;
     for (auto& body : plan(now, count).bodies)

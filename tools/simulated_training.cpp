@@ -1,4 +1,4 @@
-#include "tools/training_job.hpp"
+#include "tools/simulated_training.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -77,12 +77,14 @@ std::string render_workloads(const workload_list& xs) {
   return to_json(xs).dump();
 }
 
-training_job::training_job(milliseconds duration, backend_protocol protocol)
+simulated_training::simulated_training(milliseconds duration,
+                                       backend_protocol protocol)
   : duration_(duration), protocol_(protocol) {
   // nop
 }
 
-std::string training_job::submit(std::string_view payload, time_point now) {
+std::string simulated_training::submit(std::string_view payload,
+                                       time_point now) {
   auto got = std::optional<submission>{};
   if (protocol_ == backend_protocol::kv)
     got = parse_submission(payload);
@@ -105,7 +107,7 @@ std::string training_job::submit(std::string_view payload, time_point now) {
   return "training job submitted";
 }
 
-std::string training_job::status() const {
+std::string simulated_training::status() const {
   switch (phase_) {
     case phase::none:
       return "not started";
@@ -116,26 +118,26 @@ std::string training_job::status() const {
   }
 }
 
-std::string training_job::watchlist() const {
+std::string simulated_training::watchlist() const {
   return render_workloads(workloads_);
 }
 
-bool training_job::reporting() const {
+bool simulated_training::reporting() const {
   return phase_ == phase::training || phase_ == phase::finished;
 }
 
-bool training_job::due(time_point now) const {
+bool simulated_training::due(time_point now) const {
   return now >= started_ + duration_;
 }
 
-double training_job::done(time_point now) const {
+double simulated_training::done(time_point now) const {
   using seconds = std::chrono::duration<double>;
   return due(now) ? 1.
                   : std::max(0., seconds{now - started_} / seconds{duration_});
 }
 
-std::string training_job::report(time_point now,
-                                 const report_style& style) const {
+std::string simulated_training::report(time_point now,
+                                       const report_style& style) const {
   auto total = std::chrono::duration<double>(duration_).count();
   auto part = done(now);
   auto percentage = static_cast<int64_t>(part * 100);
@@ -167,17 +169,17 @@ std::string training_job::report(time_point now,
   return body.dump();
 }
 
-void training_job::finish() {
+void simulated_training::finish() {
   if (phase_ == phase::training)
     phase_ = phase::finished;
 }
 
-void training_job::reported() {
+void simulated_training::reported() {
   if (phase_ == phase::finished)
     phase_ = phase::reported;
 }
 
-std::string training_job::save() const {
+std::string simulated_training::save() const {
   auto since = duration_cast<milliseconds>(started_.time_since_epoch());
   return json{{"workloads", to_json(workloads_)},
               {"id", id_},
@@ -188,7 +190,7 @@ std::string training_job::save() const {
     .dump(2);
 }
 
-bool training_job::load(std::string_view text) {
+bool simulated_training::load(std::string_view text) {
   auto state = json::parse(text, nullptr, false);
   if (!state.is_object() || !state.contains("workloads")
       || !state.contains("phase") || !state.contains("startedAt")

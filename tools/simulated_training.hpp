@@ -22,14 +22,14 @@ struct report_style {
 
 /// What a training backend remembers, and a training that only the clock
 /// advances. Pure: time comes in, texts of the wire go out.
-class training_job {
+class simulated_training {
 public:
   using time_point = std::chrono::system_clock::time_point;
 
   /// @param duration How long a training takes.
-  explicit training_job(std::chrono::milliseconds duration,
-                        backend_protocol protocol
-                        = backend_protocol::request_reply);
+  explicit simulated_training(std::chrono::milliseconds duration,
+                              backend_protocol protocol
+                              = backend_protocol::request_reply);
 
   // -- what arrives over NATS -------------------------------------------------
 

@@ -1,4 +1,4 @@
-#include "tools/training_job.hpp"
+#include "tools/simulated_training.hpp"
 
 #include <doctest/doctest.h>
 
@@ -10,20 +10,20 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const auto start = training_job::time_point{1'700'000'000s};
+const auto start = simulated_training::time_point{1'700'000'000s};
 
 constexpr auto two = R"({"c":{"n":["a","b"]}})";
 constexpr auto one = R"({"c":{"n":["a"]}})";
 
-nlohmann::json statistics(const training_job& job,
-                          training_job::time_point now) {
+nlohmann::json statistics(const simulated_training& job,
+                          simulated_training::time_point now) {
   return nlohmann::json::parse(job.report(now));
 }
 
 } // namespace
 
 TEST_CASE("a training moves from 0 to 100 percent by the clock") {
-  training_job job{20s};
+  simulated_training job{20s};
   CHECK_EQ(job.status(), "not started");
   CHECK_EQ(job.submit(two, start), "training job submitted");
   CHECK_EQ(job.status(), "training");
@@ -47,7 +47,7 @@ TEST_CASE("a training moves from 0 to 100 percent by the clock") {
 }
 
 TEST_CASE("a finished training is reported until the gateway knows") {
-  training_job job{20s};
+  simulated_training job{20s};
   job.submit(two, start);
   job.finish();
   CHECK_EQ(job.status(), "completed");
@@ -57,7 +57,7 @@ TEST_CASE("a finished training is reported until the gateway knows") {
 }
 
 TEST_CASE("only something new starts a training") {
-  training_job job{20s};
+  simulated_training job{20s};
   job.submit(two, start);
   CHECK_EQ(job.submit(one, start + 5s), "training job submitted");
   CHECK_EQ(job.started(), start);
@@ -67,7 +67,7 @@ TEST_CASE("only something new starts a training") {
 }
 
 TEST_CASE("an empty list resets the model") {
-  training_job job{20s};
+  simulated_training job{20s};
   job.submit(two, start);
   CHECK_EQ(job.submit("{}", start), "model reset");
   CHECK_EQ(job.status(), "not started");
@@ -76,7 +76,7 @@ TEST_CASE("an empty list resets the model") {
 }
 
 TEST_CASE("what is no workload map changes nothing") {
-  training_job job{20s};
+  simulated_training job{20s};
   job.submit(two, start);
   for (auto text : {"", "[]", "{\"c\":[]}", "{\"c\":{\"n\":{}}}",
                     "{\"c\":{\"n\":[1]}}", "\xff"})
@@ -85,9 +85,9 @@ TEST_CASE("what is no workload map changes nothing") {
 }
 
 TEST_CASE("a training survives a restart") {
-  training_job before{20s};
+  simulated_training before{20s};
   before.submit(two, start);
-  training_job after{20s};
+  simulated_training after{20s};
   REQUIRE(after.load(before.save()));
   CHECK_EQ(after.status(), "training");
   CHECK_EQ(after.started(), start);
@@ -110,7 +110,7 @@ constexpr auto more_of_kv
 } // namespace
 
 TEST_CASE("with kv a report has status, statistics and the job's id") {
-  training_job job{20s, backend_protocol::kv};
+  simulated_training job{20s, backend_protocol::kv};
   CHECK(job.fresh());
   CHECK_EQ(job.submit(first_of_kv, start), "training job submitted");
   CHECK_FALSE(job.fresh());
@@ -124,7 +124,7 @@ TEST_CASE("with kv a report has status, statistics and the job's id") {
 }
 
 TEST_CASE("with kv the absence of workloads resets the model") {
-  training_job job{20s, backend_protocol::kv};
+  simulated_training job{20s, backend_protocol::kv};
   job.submit(first_of_kv, start);
   CHECK_EQ(job.submit(R"({"uuid":"id-2"})", start), "model reset");
   CHECK_EQ(job.watchlist(), "{}");
@@ -133,7 +133,7 @@ TEST_CASE("with kv the absence of workloads resets the model") {
 }
 
 TEST_CASE("with kv the id is that of the submission that trains") {
-  training_job job{20s, backend_protocol::kv};
+  simulated_training job{20s, backend_protocol::kv};
   job.submit(first_of_kv, start);
   CHECK_EQ(job.earlier_id(), "");
   job.submit(more_of_kv, start);
@@ -145,7 +145,7 @@ TEST_CASE("with kv the id is that of the submission that trains") {
 }
 
 TEST_CASE("with kv a bare map is no training request") {
-  training_job job{20s, backend_protocol::kv};
+  simulated_training job{20s, backend_protocol::kv};
   for (auto text : {two, "{}", "[]", R"({"uuid":1})",
                     R"({"uuid":"id-1","workloads":[]})", "\xff"})
     CHECK_EQ(job.submit(text, start), "not a training request");
@@ -153,16 +153,16 @@ TEST_CASE("with kv a bare map is no training request") {
 }
 
 TEST_CASE("the ids survive a restart") {
-  training_job before{20s, backend_protocol::kv};
+  simulated_training before{20s, backend_protocol::kv};
   before.submit(first_of_kv, start);
   before.submit(more_of_kv, start);
-  training_job after{20s, backend_protocol::kv};
+  simulated_training after{20s, backend_protocol::kv};
   REQUIRE(after.load(before.save()));
   CHECK_EQ(after.id(), "id-2");
   CHECK_EQ(after.earlier_id(), "id-1");
   CHECK_FALSE(after.fresh());
   // A file of an older version.
-  training_job old{20s};
+  simulated_training old{20s};
   CHECK(old.load(R"({"workloads":{},"phase":"none","startedAt":1,"id":7})"));
   CHECK_EQ(old.id(), "");
 }
