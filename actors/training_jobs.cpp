@@ -66,6 +66,8 @@ training_jobs_state::make_behavior(job_store_actor store, backend_actor backend,
   self_->send(store_, subscribe_atom_v,
               caf::actor_cast<book_listener_actor>(self_));
   self_->send(self_, tick_atom_v);
+  patient_until_ = self_->clock().now()
+                   + std::min<milliseconds>(cfg_.stall_after, settling_time);
   return {
     [this](put_atom, job_change& what) { return change(std::move(what)); },
     [this](delete_atom) { return forget(); },
@@ -420,7 +422,7 @@ void training_jobs_state::tick() {
     return;
   job_change silence = job_silence{cfg_.stall_after};
   auto next = apply_change(known_->value, silence, context());
-  if (next && *next != known_->value)
+  if (next && *next != known_->value && self_->clock().now() >= patient_until_)
     // Our own error, if it fails; the next tick tries again.
     self_
       ->request(caf::actor_cast<training_jobs_actor>(self_),

@@ -129,6 +129,9 @@ private:
   training_jobs_config cfg_;
   std::vector<book_listener_actor> listeners_;
 
+  /// The backend may have had nobody to speak to while we were away, so its
+  /// silence does not count before.
+  caf::actor_clock::time_point patient_until_;
   /// The book as last seen in the store; nothing before the first time.
   std::optional<stored_book> known_;
   /// What there was before the first job, once we looked.

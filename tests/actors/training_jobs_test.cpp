@@ -287,6 +287,26 @@ TEST_CASE_FIXTURE(fixture, "silence stalls a training in one replica's name") {
   CHECK(job().state == job_state::training);
 }
 
+TEST_CASE_FIXTURE(fixture, "after an outage of ours the backend gets a chance "
+                           "to speak") {
+  start("1");
+  change(at(20));
+  kill(aut);
+  advance(1h);
+  auto fresh = replica(backend);
+  advance(29s);
+  CHECK(job().state == job_state::training);
+  SUBCASE("it does") {
+    CHECK(change(fresh, at(30))->value);
+    advance(60s);
+    CHECK(job().state == job_state::training);
+  }
+  SUBCASE("it does not") {
+    advance(6s);
+    CHECK(job().state == job_state::stalled);
+  }
+}
+
 TEST_CASE_FIXTURE(fixture, "giving up forgets what is stored") {
   start("1");
   backend->train.fail(ec::no_responders);
