@@ -192,10 +192,8 @@ private:
     auto i = followers_.find(fd);
     if (i == followers_.end())
       return;
-    auto well = (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0;
-    if (well && (what & EPOLLIN) != 0)
-      well = i->second->hear();
-    if (!well)
+    // A client that is gone shows when it is listened to.
+    if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !i->second->hear())
       followers_.erase(i);
     else if ((what & EPOLLOUT) != 0)
       act(i, [](event_follower& x) { return x.send(); });
@@ -228,7 +226,7 @@ private:
     auto made = std::make_unique<event_follower>(x.fd, std::move(x.seat), ring_,
                                                  patience);
     auto i = followers_.insert_or_assign(x.fd, std::move(made)).first;
-    watch(EPOLL_CTL_ADD, x.fd, EPOLLIN | EPOLLRDHUP);
+    watch(EPOLL_CTL_ADD, x.fd, EPOLLIN);
     act(i, [](event_follower& y) { return y.send(); });
   }
 
@@ -252,9 +250,9 @@ private:
         break;
     }
     if (x.blocked() && !was_blocked)
-      watch(EPOLL_CTL_MOD, i->first, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
+      watch(EPOLL_CTL_MOD, i->first, EPOLLIN | EPOLLOUT);
     else if (!x.blocked() && was_blocked)
-      watch(EPOLL_CTL_MOD, i->first, EPOLLIN | EPOLLRDHUP);
+      watch(EPOLL_CTL_MOD, i->first, EPOLLIN);
     return std::next(i);
   }
 
