@@ -1,0 +1,236 @@
+"""A training is the same after every restart, and in every replica."""
+
+import signal
+import threading
+import time
+
+from lifecycle import LifecycleTest, lasting
+from support import WORKLOADS, E2eTest, eventually, free_port
+
+
+class Restarts(LifecycleTest, E2eTest):
+    """The gateway and the broker start again at every step of a job."""
+
+    def setUp(self):
+        super().setUp()
+        self.listen = f"127.0.0.1:{free_port()}"
+        self.nats = self.broker()
+        self.start_gateway()
+        self.act_as_backend(self.nats)
+
+    def start_gateway(self):
+        self.under_test = self.gateway("--status-poll-interval", "200ms",
+                                       listen=self.listen, nats=self.nats.url)
+        eventually(self.under_test.is_ready, "the gateway becomes ready")
+
+    def restart_gateway(self, how):
+        if how == signal.SIGTERM:
+            self.assertEqual(self.under_test.stop(), 0)
+        else:
+            self.under_test.kill()
+        self.start_gateway()
+
+    def restart_broker(self):
+        port = self.nats.port
+        self.nats.kill()
+        eventually(lambda: not self.under_test.is_ready(),
+                   "the gateway notices", 10)
+        self.nats = self.broker(port)
+        eventually(self.under_test.is_ready, "the gateway becomes ready again")
+        self.act_as_backend(self.nats)
+
+    def check_everywhere(self):
+        """The job is found again, whatever starts anew."""
+        def found():
+            # Right after the start it is not loaded yet.
+            answer = self.under_test.get("/api/v1/training")
+            return answer.status == 200 and lasting(answer.json)
+        before = eventually(found, "the training is loaded")
+        jobs = [lasting(x) for x in self.under_test.jobs()]
+        for restart in (lambda: self.restart_gateway(signal.SIGTERM),
+                        lambda: self.restart_gateway(signal.SIGKILL),
+                        self.restart_broker):
+            restart()
+            eventually(lambda: found() == before, f"{before} is found again")
+            self.assertEqual([lasting(x) for x in self.under_test.jobs()], jobs)
+        eventually(lambda: self.under_test.training()["backend"]["reachable"],
+                   "the backend is found again")
+        return before
+
+    def test_at_every_step(self):
+        self.check_everywhere()
+        job_id = self.under_test.submit(WORKLOADS).json["jobId"]
+        job = self.check_everywhere()
+        self.assertEqual((job["id"], job["state"]), (job_id, "submitted"))
+
+        self.assertEqual(self.report(self.under_test, 5).status, 200)
+        job = self.check_everywhere()
+        self.assertEqual((job["state"], job["percentage"]),
+                         ("fetching data", 5))
+
+        self.assertEqual(self.report(self.under_test, 60).status, 200)
+        job = self.check_everywhere()
+        self.assertEqual((job["state"], job["percentage"]), ("training", 60))
+
+        self.assertEqual(self.report_completed(self.under_test).status, 200)
+        self.wait_for_job(self.under_test, "completed")
+        job = self.check_everywhere()
+        self.assertEqual(job["percentage"], 100)
+        self.assertEqual(job["id"], job_id)
+        self.assertEqual(self.under_test.get("/api/v1/watchlist").json["items"],
+                         WORKLOADS)
+
+    def test_many_jobs(self):
+        """The last 100 are kept over restarts, the newest first."""
+        workloads = WORKLOADS[:1]
+        ids = [self.under_test.submit(workloads, "?force=true").json["jobId"]
+               for _ in range(105)]
+        self.restart_gateway(signal.SIGTERM)
+        jobs = self.under_test.jobs()
+        self.assertEqual([x["id"] for x in jobs], ids[:-101:-1])
+        self.assertEqual([x["number"] for x in jobs], list(range(105, 5, -1)))
+
+
+class RestartsWithKv(Restarts):
+    protocol = "kv"
+
+
+class TwoReplicas(LifecycleTest, E2eTest):
+    def setUp(self):
+        super().setUp()
+        self.nats = self.broker()
+        self.gpus = self.directory / "gpus.json"
+        self.gpus.write_text('[{"name":"nvidia.com/gpu","capacity":"2",'
+                             '"allocatable":"2"}]')
+        self.replicas = [
+            self.gateway("--status-poll-interval", "200ms", "--gpu-source",
+                         f"file:{self.gpus}", nats=self.nats.url,
+                         state=f"state{i}") for i in range(2)]
+        for gateway in self.replicas:
+            eventually(gateway.is_ready, "the gateway becomes ready")
+
+    def assert_equal_views(self):
+        def views():
+            overviews = [lasting(x.training()) for x in self.replicas]
+            jobs = [[lasting(job) for job in x.jobs()] for x in self.replicas]
+            return (overviews[0] == overviews[1] and jobs[0] == jobs[1]
+                    and overviews[0])
+        return eventually(views, "both replicas show the same")
+
+    def test_end_equal(self):
+        one, two = self.replicas
+        self.act_as_backend(self.nats)
+        one.submit(WORKLOADS)
+        for percentage in range(1, 60):
+            gateway = self.replicas[percentage % 2]
+            self.assertEqual(self.report(gateway, percentage).status, 200)
+        job = self.assert_equal_views()
+        self.assertEqual(job["percentage"], 59)
+        self.assertEqual(two.status().json, one.status().json)
+        self.assertEqual(two.give_up().status, 200)
+        self.assertEqual(self.assert_equal_views()["state"], "cancelled")
+
+    def test_of_many_submissions_one_wins(self):
+        self.act_as_backend(self.nats)
+        answers = []
+
+        def submit(i):
+            answers.append(self.replicas[i % 2].submit(
+                [*WORKLOADS, {"clusterId": f"c{i}", "namespace": "n",
+                              "deployment": "d"}]))
+        threads = [threading.Thread(target=submit, args=(i,))
+                   for i in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        taken = [x.json["jobId"] for x in answers if x.status == 200]
+        self.assertEqual(len(taken), 1, answers)
+        self.assertEqual({x.status for x in answers}, {200, 409})
+        job = self.assert_equal_views()
+        self.assertEqual(job["id"], taken[0])
+        if self.kv:
+            self.assertEqual(self.uuid, taken[0])
+
+    def test_progress_at_the_same_time(self):
+        """Nothing that was acknowledged is lost, and nothing is locked."""
+        self.act_as_backend(self.nats)
+        self.replicas[0].submit(WORKLOADS)
+        stored = []
+
+        def drive(gateway, first):
+            for percentage in range(first, 80, 2):
+                if self.report(gateway, percentage).status == 200:
+                    stored.append(percentage)
+        threads = [threading.Thread(target=drive, args=(gateway, i + 1))
+                   for i, gateway in enumerate(self.replicas)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        job = self.assert_equal_views()
+        self.assertIn(job["percentage"], stored)
+        self.assertEqual(self.report(self.replicas[1], 90).status, 200)
+        self.assertEqual(self.assert_equal_views()["percentage"], 90)
+
+    def test_events_of_the_other_replica(self):
+        one, two = self.replicas
+        backend = self.act_as_backend(self.nats)
+        client = self.follow(two)
+        self.assertEqual(client.content_type, "text/event-stream")
+        # How everything stands, to begin with.
+        client.wait_for("backend", lambda x: x["reachable"],
+                        "the backend is there")
+        client.wait_for("training", lambda x: x["state"] == "none",
+                        "there is no job")
+        job_id = one.submit(WORKLOADS).json["jobId"]
+        client.wait_for("training", lambda x: x["id"] == job_id,
+                        "there is a job")
+        client.wait_for("watchlist", lambda x: x["jobId"] == job_id
+                        and x["items"] == WORKLOADS, "there is a watchlist")
+        for percentage in range(10, 60, 10):
+            begin = time.monotonic()
+            self.assertEqual(self.report(one, percentage).status, 200)
+            when = client.wait_for(
+                "training", lambda x: x["percentage"] == percentage,
+                f"the training is at {percentage} %")[3]
+            self.assertLess(when - begin, 2)
+        percentages = [x["percentage"] for x in client.of("training")]
+        self.assertEqual(percentages, sorted(percentages))
+
+        self.feed_plain(3, "c9", "n", "d", nats=self.nats.url)
+        client.wait_for(
+            "aggregation", lambda x: (x["clusters"], x["logCount"]) == (1, 3),
+            "the logs are counted")
+
+        two.get("/ModelTraining/gpu_info")
+        client.wait_for("gpu", lambda x: x["usable"], "there are GPUs")
+        self.gpus.write_text("[]")
+        two.get("/ModelTraining/gpu_info")
+        client.wait_for("gpu", lambda x: not x["usable"],
+                        "the GPUs are gone")
+
+        backend.close()
+        client.wait_for("backend", lambda x: not x["reachable"],
+                        "the backend is gone")
+
+    def test_events_from_where_one_was(self):
+        one = self.replicas[0]
+        self.act_as_backend(self.nats)
+        one.submit(WORKLOADS)
+        first = self.follow(one, topics="training")
+        first.wait_for("training", lambda x: x["state"] == "submitted",
+                       "there is a job")
+        last_id = first.events[-1][0]
+        first.close()
+        for percentage in 10, 20, 30:
+            self.report(one, percentage)
+        again = self.follow(one, last_id=last_id, topics="training")
+        again.wait_for("training", lambda x: x["percentage"] == 30,
+                       "the training is at 30 %")
+        self.assertEqual([x["percentage"] for x in again.of("training")],
+                         [10, 20, 30])
+
+
+class TwoReplicasWithKv(TwoReplicas):
+    protocol = "kv"

@@ -1,0 +1,132 @@
+"""Who is told of the end of a training."""
+
+import hashlib
+import hmac
+import http.server
+import json
+import threading
+import time
+
+from lifecycle import LifecycleTest
+from support import E2eTest, eventually
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """Takes reports, after it refused some."""
+
+    def __init__(self, refuse):
+        self.refuse = refuse
+        self.reports = []
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/finished"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.reports.append((self.path, dict(self.headers), body))
+        refused = len(self.server.reports) <= self.server.refuse
+        self.send_response(500 if refused else 204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+class Hooks(LifecycleTest, E2eTest):
+    """Who is told of the end of a training."""
+
+    def setUp(self):
+        super().setUp()
+        self.nats = self.broker()
+        self.secret = self.directory / "secret"
+        self.secret.write_text("the key\n")
+        self.heard = []
+        self.witness(self.nats).subscribe(
+            "aiops.training.finished",
+            lambda _, __, ___, data: self.heard.append(json.loads(data)))
+
+    def receiver(self, refuse=0):
+        server = Receiver(refuse)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return server
+
+    def replica(self, receiver, state="state"):
+        gateway = self.gateway(
+            "--training-webhook", receiver.url, "--training-webhook-secret-file",
+            self.secret, "--aggregation-lease", "2s", nats=self.nats.url,
+            state=state)
+        eventually(gateway.is_ready, "the gateway becomes ready")
+        return gateway
+
+    def finish_one(self, gateway):
+        self.finished = getattr(self, "finished", 0) + 1
+        answer = gateway.submit(
+            [{"clusterId": f"c{self.finished}", "namespace": "n",
+              "deployment": "d"}])
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(self.report(gateway, 50).status, 200)
+        if self.kv:
+            self.report_completed(gateway)
+        else:
+            self.assertEqual(gateway.give_up().status, 200)
+        return answer.json["jobId"]
+
+    def test_are_told_signed_and_again_until_they_take_it(self):
+        receiver = self.receiver(refuse=2)
+        gateway = self.replica(receiver)
+        self.act_as_backend(self.nats)
+        begin = time.monotonic()
+        job_id = self.finish_one(gateway)
+        # It holds up nobody meanwhile.
+        self.assertEqual(gateway.status().status, 200)
+        eventually(lambda: len(receiver.reports) == 3, "the report is taken")
+        self.assertGreater(time.monotonic() - begin, 2)
+        for path, headers, body in receiver.reports:
+            self.assertEqual(path, "/finished")
+            digest = hmac.new(b"the key", body, hashlib.sha256).hexdigest()
+            self.assertEqual(headers["X-Hub-Signature-256"],
+                             f"sha256={digest}")
+            self.assertEqual(json.loads(body)["id"], job_id)
+            self.assertEqual(headers["X-Aiops-Delivery"], job_id)
+        job = json.loads(receiver.reports[0][2])
+        self.assertEqual(job["state"], "completed" if self.kv else "cancelled")
+        self.assertEqual([x["id"] for x in self.heard], [job_id])
+        self.assertEqual(self.heard[0], job)
+
+    def test_are_told_in_order_and_once_by_all_replicas(self):
+        receiver = self.receiver()
+        replicas = [self.replica(receiver, f"state{i}") for i in range(2)]
+        self.act_as_backend(self.nats)
+        ids = [self.finish_one(replicas[i % 2]) for i in range(4)]
+        eventually(lambda: len(receiver.reports) == 4, "all are reported")
+        # Whoever goes on repeats nothing.
+        replicas[0].kill()
+        ids.append(self.finish_one(replicas[1]))
+        eventually(lambda: len(receiver.reports) == 5, "the last is reported")
+        eventually(lambda: len(self.heard) == 5, "NATS has them too")
+        self.assertEqual([json.loads(x[2])["id"] for x in receiver.reports],
+                         ids)
+        self.assertEqual([x["id"] for x in self.heard], ids)
+
+    def test_hear_of_what_ended_while_nobody_could_tell(self):
+        receiver = self.receiver(refuse=1_000_000)
+        gateway = self.replica(receiver)
+        self.act_as_backend(self.nats)
+        first = self.finish_one(gateway)
+        second = self.finish_one(gateway)
+        eventually(lambda: receiver.reports, "it was tried")
+        gateway.kill()
+        receiver.refuse = 0
+        count = len(receiver.reports)
+        self.replica(receiver)
+        eventually(lambda: len(receiver.reports) >= count + 2,
+                   "both are reported")
+        self.assertEqual([json.loads(x[2])["id"]
+                          for x in receiver.reports[count:]], [first, second])
+
+
+class HooksWithKv(Hooks):
+    protocol = "kv"

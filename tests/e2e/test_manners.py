@@ -1,0 +1,140 @@
+"""A training whose backend misbehaves."""
+
+from lifecycle import LifecycleTest
+from support import WORKLOADS, E2eTest
+
+
+class BadManners(LifecycleTest, E2eTest):
+    """The backend misbehaves."""
+
+    def start_with(self, *manners, stall_after="10m", duration="2s"):
+        self.nats = self.broker()
+        self.under_test = self.gateway(
+            "--training-stall-after", stall_after, "--status-poll-interval",
+            "200ms", nats=self.nats.url)
+        self.manners = list(manners)
+        self.duration = duration
+        self.misbehaving = self.start_backend(manners)
+        answer = self.under_test.submit(WORKLOADS)
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json["jobId"]
+
+    def start_backend(self, manners=()):
+        options = ["--misbehave", ",".join(manners)] if manners else []
+        return self.backend(self.under_test, "--slow-by", "400ms", *options,
+                            nats=self.nats.url, duration=self.duration)
+
+    def completes(self, job_id):
+        seen = self.observe(self.under_test, "completed")
+        job = self.under_test.training()
+        self.assertEqual((job["id"], job["percentage"]), (job_id, 100))
+        self.assertEqual(len(self.under_test.jobs()), 1)
+        self.wait_for_status(self.under_test, "completed")
+        return [percentage for _, percentage in seen]
+
+    def test_repeats_itself(self):
+        percentages = self.completes(self.start_with("repeat"))
+        self.assertEqual(percentages, sorted(percentages))
+
+    def test_goes_backwards(self):
+        self.completes(self.start_with("backwards"))
+
+    def test_is_late(self):
+        self.completes(self.start_with("late"))
+
+    def test_speaks_of_an_older_job(self):
+        job_id = self.start_with("older-job")
+        percentages = self.completes(job_id)
+        self.assertEqual(percentages, sorted(percentages))
+        self.misbehaving.wait_for("was refused a report")
+        # Of the first, while the second runs.
+        answer = self.under_test.submit(
+            [*WORKLOADS, {"clusterId": "c9", "namespace": "n",
+                          "deployment": "d"}])
+        percentages = [x for _, x in self.observe(self.under_test, "completed")]
+        self.assertEqual(percentages, sorted(percentages))
+        self.assertEqual(self.under_test.training()["id"],
+                         answer.json["jobId"])
+
+    def test_leaves_out_the_statistics(self):
+        self.completes(self.start_with("null-statistics"))
+
+    def test_writes_numbers_as_strings(self):
+        percentages = self.completes(self.start_with("strings"))
+        self.assertTrue(any(0 < x < 100 for x in percentages), percentages)
+
+    def test_has_many_bad_manners(self):
+        self.completes(self.start_with("repeat", "backwards", "late",
+                                       "older-job", "strings"))
+
+    def test_loses_the_completion(self):
+        job_id = self.start_with("lose-completion", stall_after="1s")
+        if not self.kv:
+            # It is asked, and says so.
+            return self.completes(job_id)
+        job = self.wait_for_job(self.under_test, "stalled")
+        self.assertTrue(job["stalled"])
+        self.assertTrue(job["reason"])
+        self.wait_for_status(self.under_test, "training failed")
+
+    def test_dies_and_comes_back(self):
+        job_id = self.start_with("die", stall_after="1s", duration="4s")
+        self.assertEqual(self.misbehaving.wait(), 1)
+        job = self.wait_for_job(self.under_test, "stalled")
+        self.assertEqual(job["id"], job_id)
+        self.assertIn("no word", job["reason"])
+        self.assertGreater(job["percentage"], 30)
+        # The old dashboard unlocks.
+        status = self.wait_for_status(self.under_test, "training failed")
+        self.assertGreater(int(status["statistics"]["percentageCompleted"]), 30)
+        self.start_backend()
+        self.assertEqual(self.observe(self.under_test, "completed")[-1],
+                         ("completed", 100))
+        job = self.under_test.training()
+        self.assertEqual((job["id"], job["stalled"], job["reason"]),
+                         (job_id, False, ""))
+
+    def test_dies_for_good(self):
+        """Nothing is locked: another submission needs no force."""
+        self.start_with("die", stall_after="1s")
+        self.misbehaving.wait()
+        self.wait_for_job(self.under_test, "stalled")
+        self.act_as_backend(self.nats)
+        answer = self.under_test.submit([{"clusterId": "c9", "namespace": "n",
+                                          "deployment": "d"}])
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual([x["state"] for x in self.under_test.jobs()],
+                         ["submitted", "superseded"])
+        self.report_completed(self.under_test)
+        self.wait_for_status(self.under_test, "completed")
+
+    def test_given_up_while_it_is_down(self):
+        self.start_with("die")
+        self.misbehaving.wait()
+        for _ in range(3):
+            answer = self.under_test.give_up()
+            self.assertEqual(answer.status, 200, answer)
+            self.assertEqual(answer.json["state"], "cancelled")
+            self.assertEqual(answer.json["modelStatus"], self.idle_text)
+        self.assertEqual(len(self.under_test.jobs()), 1)
+        self.wait_for_status(self.under_test, self.idle_text)
+        if self.kv:
+            eye = self.witness(self.nats)
+            for bucket, key in (
+                    ("model-training-parameters", "modelTrainingParameters"),
+                    ("model-training-statistics", "modelTrainingStatus")):
+                self.assertIsNone(eye.value(bucket, key), bucket)
+        # Late words do not bring it back.
+        job_id = self.under_test.training()["id"]
+        self.uuid = job_id
+        self.assertEqual(self.report(self.under_test, 60).status, 409)
+        self.assertEqual(self.under_test.training()["state"], "cancelled")
+
+        (self.directory / "training_sim.json").unlink()
+        self.start_backend()
+        self.assertEqual(self.under_test.submit(WORKLOADS).status, 200)
+        self.wait_for_job(self.under_test, "completed")
+
+
+class BadMannersWithKv(BadManners):
+    protocol = "kv"
