@@ -98,6 +98,9 @@ void fail(training_book& book, std::string reason, time_point now) {
 
 /// Makes `job` the current one; the one before takes a step back.
 void put_first(training_book& book, training_job job, time_point now) {
+  job.contested = book.job
+                  && (!ended(book.job->state)
+                      || book.job->state == job_state::cancelled);
   if (book.job && !ended(book.job->state)) {
     enter(*book.job, job_state::superseded, "job " + job.id + " took its place",
           now);
@@ -117,9 +120,18 @@ void adopt(training_book& book, std::string id, int64_t elapsed,
   training_job job;
   job.id = id.empty() ? context.fresh_id : std::move(id);
   job.workloads = watchlist_of(book);
-  job.started_at = context.now - seconds{std::max<int64_t>(0, elapsed)};
+  // Nothing that is counted here is older.
+  constexpr int64_t century = int64_t{100} * 365 * 24 * 3600;
+  job.started_at = context.now
+                   - seconds{std::clamp<int64_t>(elapsed, 0, century)};
   job.updated_at = context.now;
   put_first(book, std::move(job), context.now);
+}
+
+/// Whether the job was not submitted through a gateway: those that were train
+/// because something was added.
+bool taken_on(const training_job& job) {
+  return job.action == training_action::train && job.changes.added.empty();
 }
 
 bool failure_text(std::string_view text) {
@@ -146,6 +158,9 @@ bool starts_anew(const training_job& last, const job_progress& progress,
   if (!may || !says_training || !progress.statistics
       || progress.statistics->percentage_completed >= 100)
     return false;
+  // Nobody submits through us, so this is how the next one begins.
+  if (taken_on(last))
+    return true;
   auto settled = now - *last.ended_at > settling_time;
   // Nothing was to be trained, so a training goes on in spite of that.
   if (last.action != training_action::train)
@@ -168,7 +183,18 @@ caf::expected<training_book> refine(training_book book,
       job.statistics = *progress.statistics;
     if (completed)
       normalize_completed(job.statistics);
-    book.model.statistics = job.statistics;
+    book.model = {
+      std::string{completed ? model_text::completed : model_text::failed},
+      job.statistics};
+    return book;
+  }
+  if (progress.status && *progress.status != model_text::training
+      && *progress.status != model_text::completed
+      && !failure_text(*progress.status)) {
+    // Not about a training, so it goes through to the dashboard.
+    book.model.status = *progress.status;
+    if (progress.statistics)
+      book.model.statistics = *progress.statistics;
     return book;
   }
   return conflict("this progress is of an older training: "
@@ -253,7 +279,8 @@ caf::expected<training_book> change(training_book book, const job_progress& x,
     adopt(book, x.id, x.statistics ? x.statistics->time_elapsed : 0, context);
   else if (ended(book.job->state))
     return refine(std::move(book), x);
-  else if (x.id.empty() && older_than(x, book.job->started_at, now))
+  else if (x.id.empty() && book.job->contested
+           && older_than(x, book.job->started_at, now))
     return conflict("this progress is of a training that began before "
                     + describe(*book.job));
   auto& job = *book.job;
@@ -305,8 +332,17 @@ caf::expected<training_book> change(training_book book,
     }
     return book;
   }
-  auto settled = job.progressed || now - job.started_at > settling_time;
-  if (!settled || job.action != training_action::train)
+  if (job.action != training_action::train)
+    return book;
+  if (trains) {
+    job.confirmed = true;
+    return book;
+  }
+  // What is told just after a submission, or between two reports, may be about
+  // an earlier training.
+  auto settled = job.confirmed || job.statistics.percentage_completed == 100
+                 || now - job.updated_at > settling_time;
+  if (!settled)
     return book;
   if (x.status == model_text::completed)
     complete(book, now);
@@ -399,7 +435,9 @@ std::optional<remaining_time> remaining_of(const training_job& job,
   auto elapsed = static_cast<double>(elapsed_of(job, job.updated_at));
   auto done = static_cast<double>(known.percentage_completed);
   auto since = duration_cast<seconds>(now - job.updated_at).count();
-  auto left = static_cast<int64_t>(elapsed * (100. - done) / done) - since;
+  // As a number of seconds that fits whatever was reported.
+  auto whole = std::min(elapsed * (100. - done) / done, 1e15);
+  auto left = static_cast<int64_t>(whole) - since;
   return remaining_time{std::max<int64_t>(0, left), true};
 }
 

@@ -124,6 +124,10 @@ struct training_job {
   training_statistics statistics;
   /// Whether the backend reported progress of this job.
   bool progressed = false;
+  /// Whether the backend, when asked, said that it trains.
+  bool confirmed = false;
+  /// Whether the backend may still report progress of the job before.
+  bool contested = false;
 
   friend bool operator==(const training_job&, const training_job&) = default;
 };

@@ -27,7 +27,9 @@ json job_to_json(const training_job& x) {
           {"reason", x.reason},
           {"response", x.response},
           {"statistics", statistics_to_json(x.statistics)},
-          {"progressed", x.progressed}};
+          {"progressed", x.progressed},
+          {"confirmed", x.confirmed},
+          {"contested", x.contested}};
 }
 
 json job_to_json(const std::optional<training_job>& x) {
@@ -142,6 +144,8 @@ std::optional<training_job> job_from_json(const json& object) {
   members.read("response", x.response);
   members.read("statistics", x.statistics, statistics_from_json);
   members.read("progressed", x.progressed);
+  members.read("confirmed", x.confirmed);
+  members.read("contested", x.contested);
   if (!members.good())
     return std::nullopt;
   return x;

@@ -258,19 +258,31 @@ TEST_CASE_FIXTURE(fixture, "progress that comes before the acceptance stays") {
 
 TEST_CASE_FIXTURE(fixture, "progress of an older job is refused") {
   train_to(50);
-  auto before = book;
   SUBCASE("by its id") {
+    auto before = book;
     CHECK(report({1, 99, 1, 0, 0.0, "train"}, {}, "0") == ec::conflict);
+    CHECK(book == before);
+    CHECK(report({10, 51, 1, 0, 0.0, "train"}, {}, "1") == ec::none);
   }
-  SUBCASE("by its age") {
+  SUBCASE("by its age, if one was running before") {
+    submit("2", training_action::train, true);
+    accept("2");
+    auto before = book;
     pass(5s);
     CHECK(report({36, 99, 1, 0, 0.0, "train"}) == ec::conflict);
+    CHECK(book == before);
     // Clocks may differ.
     CHECK(report({35, 60, 1, 0, 0.0, "train"}) == ec::none);
-    return;
   }
-  CHECK(book == before);
-  CHECK(report({10, 51, 1, 0, 0.0, "train"}, {}, "1") == ec::none);
+  SUBCASE("by its age, if one was given up before") {
+    apply(job_cancellation{});
+    submit("2");
+    CHECK(report({36, 99, 1, 0, 0.0, "train"}) == ec::conflict);
+  }
+  SUBCASE("but backends count as they like") {
+    CHECK(report({INT64_MAX, 60, 0, 0, 0.0, "train"}) == ec::none);
+    CHECK(remaining_of(*book.job, context.now)->seconds > 0);
+  }
 }
 
 TEST_CASE_FIXTURE(fixture, "late words about a job that has ended") {
@@ -287,6 +299,11 @@ TEST_CASE_FIXTURE(fixture, "late words about a job that has ended") {
   SUBCASE("the end again") {
     CHECK(say("completed") == ec::none);
     CHECK(book == before);
+  }
+  SUBCASE("something that is about no training") {
+    CHECK(say("upgrading") == ec::none);
+    CHECK(book.job == before.job);
+    CHECK(book.model == model_status{"upgrading", before.model.statistics});
   }
   SUBCASE("the end in figures") {
     CHECK(report({12, 100, 1, 5, 0.9, "train"}) == ec::none);
@@ -396,6 +413,15 @@ TEST_CASE_FIXTURE(fixture, "a training that nobody submitted is taken on") {
     CHECK(report({40, 20, 90, 1, 0.5, "train"}, {}, "7") == ec::none);
     CHECK(book.job->id == "7");
   }
+  SUBCASE("for ages") {
+    CHECK(report({INT64_MAX, 20, 90, 1, 0.5, "train"}) == ec::none);
+  }
+  SUBCASE("just after another that nobody submitted") {
+    say("completed");
+    REQUIRE(book.job->id == "adopted");
+    CHECK(report({99, 20, 90, 1, 0.5, "train"}, "training") == ec::none);
+    CHECK(book.job->number == 2);
+  }
   SUBCASE("long after the last one") {
     complete();
     pass(100s);
@@ -444,19 +470,42 @@ TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
     apply(job_observation{"completed"});
     CHECK(state() == job_state::completed);
   }
-  SUBCASE("after progress it is about this one") {
+  SUBCASE("after it said that it trains, it is about this one") {
     train_to(50);
+    auto last_word = book.job->updated_at;
+    pass(1s);
+    apply(job_observation{"completed"});
+    CHECK(state() == job_state::training);
+    apply(job_observation{"training"});
+    CHECK(state() == job_state::training);
+    CHECK(book.job->updated_at == last_word);
     apply(job_observation{"completed"});
     CHECK(state() == job_state::completed);
     CHECK(book.model.statistics.percentage_completed == 100);
   }
+  SUBCASE("likewise after the last report") {
+    train_to(100);
+    apply(job_observation{"completed"});
+    CHECK(state() == job_state::completed);
+  }
+  SUBCASE("and between two reports it is not") {
+    train_to(50);
+    pass(30s);
+    apply(job_observation{"completed"});
+    CHECK(state() == job_state::training);
+    pass(1s);
+    apply(job_observation{"completed"});
+    CHECK(state() == job_state::completed);
+  }
   SUBCASE("a failure") {
     train_to(50);
+    apply(job_observation{"training"});
     apply(job_observation{"training failed"});
     CHECK(state() == job_state::failed);
   }
   SUBCASE("something else") {
     train_to(50);
+    apply(job_observation{"training"});
     auto before = book;
     apply(job_observation{"not started"});
     apply(job_observation{"training"});

@@ -20,6 +20,7 @@ stored_book with(const training_statistics& x, uint64_t revision = 1) {
   stored_book result;
   result.value.job.emplace();
   result.value.job->state = job_state::training;
+  result.value.job->confirmed = true;
   result.value.model.statistics = x;
   result.revision = revision;
   return result;
@@ -350,7 +351,7 @@ TEST_CASE_FIXTURE(fixture, "of a backend that tells nothing the book knows") {
 TEST_CASE_FIXTURE(fixture, "what the backend tells is entered before it is "
                            "shown") {
   auto book = book_of(job_state::training);
-  book.job->progressed = true;
+  book.job->confirmed = true;
   publish(book);
   jobs->get.answer({book, 1});
   backend->status.answer({"completed"});
@@ -371,7 +372,7 @@ TEST_CASE_FIXTURE(fixture, "what the backend told before a job is not about "
                            "it") {
   publish({});
   auto book = book_of(job_state::training);
-  book.job->progressed = true;
+  book.job->confirmed = true;
   jobs->get.answer({book, 1});
   backend->status.answer({"completed"});
   CHECK(ask(aut, get_atom_v)->value);
@@ -449,7 +450,7 @@ TEST_CASE_FIXTURE(fixture, "the backend is asked now and then") {
   }
   SUBCASE("it told of the end") {
     auto book = book_of(job_state::training);
-    book.job->progressed = true;
+    book.job->confirmed = true;
     publish(book);
     backend->status.answer({"completed"});
     advance(1h);

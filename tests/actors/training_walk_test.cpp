@@ -112,11 +112,11 @@ struct walk : deterministic {
     if (!x.statistics)
       return;
     REQUIRE(after.job);
-    if (after.job->state == job_state::completed)
-      CHECK(after.job->statistics.model_accuracy
-            == x.statistics->model_accuracy);
+    auto& shown = after.model.statistics;
+    if (after.model.status == "completed")
+      CHECK(shown.model_accuracy == x.statistics->model_accuracy);
     else
-      CHECK(after.job->statistics == *x.statistics);
+      CHECK(shown == *x.statistics);
   }
 
   void disturb() {

@@ -26,6 +26,8 @@ training_job full_job() {
   x.response = "training job submitted";
   x.statistics = {61, 42, 100, 3, 0.25, "train"};
   x.progressed = true;
+  x.confirmed = true;
+  x.contested = true;
   return x;
 }
 
@@ -49,7 +51,7 @@ TEST_CASE("a job is written for everybody to read") {
           "statistics": {"timeElapsed": 61, "percentageCompleted": 42,
                          "remainingTime": 100, "currentEpoch": 3,
                          "modelAccuracy": 0.25, "stage": "train"},
-          "progressed": true})"));
+          "progressed": true, "confirmed": true, "contested": true})"));
   auto fresh = nlohmann::json::parse(encode_job({}));
   CHECK(fresh["endedAt"].is_null());
   CHECK(fresh["workloads"] == nlohmann::json::object());
