@@ -282,6 +282,12 @@ class E2eTest(unittest.TestCase):
         """Starts a gateway and waits until it listens."""
         return self.launch_gateway(*options, **how).ready()
 
+    def ready_gateway(self, *options, **how):
+        """Starts a gateway and waits until it is connected to NATS."""
+        gateway = self.gateway(*options, **how)
+        eventually(gateway.is_ready, "the gateway becomes ready")
+        return gateway
+
     def broker(self, port=None, settings=""):
         """Starts a NATS server of our own and waits until it accepts. Settings
         are lines of its configuration file."""

@@ -16,8 +16,8 @@ class Lifecycle(LifecycleTest, E2eTest):
         self.nats = self.broker()
 
     def test_of_a_job(self):
-        gateway = self.gateway("--status-poll-interval", "200ms",
-                               nats=self.nats.url)
+        gateway = self.ready_gateway("--status-poll-interval", "200ms",
+                                     nats=self.nats.url)
         self.backend(gateway, nats=self.nats.url)
         eventually(lambda: gateway.training()["backend"]["reachable"],
                    "the backend is found")
@@ -58,7 +58,7 @@ class Lifecycle(LifecycleTest, E2eTest):
 
     def test_what_is_submitted_when(self):
         """By the store, and by whoever gets the request."""
-        gateway = self.gateway(nats=self.nats.url)
+        gateway = self.ready_gateway(nats=self.nats.url)
         self.act_as_backend(self.nats)
         answer = gateway.submit(WORKLOADS)
         self.assertEqual(answer.status, 200, answer)
@@ -84,7 +84,7 @@ class Lifecycle(LifecycleTest, E2eTest):
             self.assertEqual(set(self.stored_before), {"uuid"})
 
     def test_what_trains_nothing(self):
-        gateway = self.gateway(nats=self.nats.url)
+        gateway = self.ready_gateway(nats=self.nats.url)
         self.backend(gateway, nats=self.nats.url, duration="300ms")
         gateway.submit(WORKLOADS)
         self.wait_for_job(gateway, "completed")
@@ -106,7 +106,7 @@ class Lifecycle(LifecycleTest, E2eTest):
                          ["reset", "update", "none", "train"])
 
     def test_only_one_at_a_time(self):
-        gateway = self.gateway(nats=self.nats.url)
+        gateway = self.ready_gateway(nats=self.nats.url)
         self.act_as_backend(self.nats)
         first = gateway.submit(WORKLOADS[:1]).json["jobId"]
         answer = gateway.submit(WORKLOADS, "?dryRun=true")
@@ -133,7 +133,7 @@ class Lifecycle(LifecycleTest, E2eTest):
         self.assertEqual(gateway.training()["percentage"], 0)
 
     def test_a_dry_run_changes_nothing(self):
-        gateway = self.gateway(nats=self.nats.url)
+        gateway = self.ready_gateway(nats=self.nats.url)
         self.act_as_backend(self.nats)
         for workloads, action in (WORKLOADS, "train"), ([], "reset"):
             answer = gateway.submit(workloads, "?dryRun=true")
@@ -146,7 +146,7 @@ class Lifecycle(LifecycleTest, E2eTest):
         self.assertEqual(self.watchlist, {})
 
     def test_what_nobody_takes_leaves_everything_as_it_was(self):
-        gateway = self.gateway(nats=self.nats.url)
+        gateway = self.ready_gateway(nats=self.nats.url)
         backend = self.backend(gateway, nats=self.nats.url, duration="300ms")
         gateway.submit(WORKLOADS[:1])
         self.wait_for_job(gateway, "completed")
@@ -167,7 +167,7 @@ class Lifecycle(LifecycleTest, E2eTest):
             self.assertEqual(gateway.status().json["status"], "completed")
 
     def test_progress_by_nats(self):
-        gateway = self.gateway(nats=self.nats.url)
+        gateway = self.ready_gateway(nats=self.nats.url)
         nowhere = types.SimpleNamespace(url="http://127.0.0.1:9")
         self.backend(nowhere, "--report-by", "nats", nats=self.nats.url)
         gateway.submit(WORKLOADS)
@@ -181,8 +181,9 @@ class LifecycleWithKv(Lifecycle):
 
     def test_a_backend_that_starts_late_finds_the_watchlist(self):
         """It reads the store when it starts, as the real one does."""
-        gateway = self.gateway("--train-timeout", "1s", "--request-timeout",
-                               "1s", nats=self.nats.url)
+        gateway = self.ready_gateway(
+            "--train-timeout", "1s", "--request-timeout", "1s",
+            nats=self.nats.url)
         mute = self.backend(gateway, "--misbehave", "silent",
                             nats=self.nats.url)
         answer = gateway.submit(WORKLOADS)
@@ -195,7 +196,7 @@ class LifecycleWithKv(Lifecycle):
 
     def test_parameters_of_an_older_version(self):
         eye = self.witness(self.nats)
-        gateway = self.gateway(nats=self.nats.url)
+        gateway = self.ready_gateway(nats=self.nats.url)
         self.act_as_backend(self.nats)
         gateway.submit(WORKLOADS[:1])
         self.report_completed(gateway)

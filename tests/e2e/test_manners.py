@@ -9,7 +9,7 @@ class BadManners(LifecycleTest, E2eTest):
 
     def start_with(self, *manners, stall_after="10m", duration="2s"):
         self.nats = self.broker()
-        self.under_test = self.gateway(
+        self.under_test = self.ready_gateway(
             "--training-stall-after", stall_after, "--status-poll-interval",
             "200ms", nats=self.nats.url)
         self.manners = list(manners)

@@ -6,7 +6,7 @@ from support import WORKLOADS, E2eTest, children, eventually, free_port
 class Training(E2eTest):
     def test_from_submission_to_completion(self):
         broker = self.broker()
-        gateway = self.gateway(nats=broker.url)
+        gateway = self.ready_gateway(nats=broker.url)
         self.backend(gateway, nats=broker.url)
         self.assertEqual(gateway.status().json["status"], self.idle_text)
 
@@ -35,7 +35,7 @@ class Training(E2eTest):
 
     def test_removals_and_reset(self):
         broker = self.broker()
-        gateway = self.gateway(nats=broker.url)
+        gateway = self.ready_gateway(nats=broker.url)
         self.backend(gateway, nats=broker.url, duration="300ms")
         gateway.train(WORKLOADS)
         self.wait_for_status(gateway, "completed")
@@ -56,7 +56,7 @@ class Training(E2eTest):
     def test_restart_in_the_middle(self):
         """Both the gateway with its broker and the backend start again."""
         listen = f"127.0.0.1:{free_port()}"
-        gateway = self.gateway(listen=listen)
+        gateway = self.ready_gateway(listen=listen)
         backend = self.backend(gateway, duration="20s")
         self.feed_plain(7, "c2", "pay", "ledger")
         self.assert_counts(gateway, "c2", {("pay", "ledger"): 7})
@@ -64,7 +64,7 @@ class Training(E2eTest):
         before = self.wait_for_training(gateway, 10)
 
         self.assertEqual(gateway.stop(), 0)
-        gateway = self.gateway(listen=listen)
+        gateway = self.ready_gateway(listen=listen)
         # The counts are those of the store: nothing was fed since.
         self.assert_counts(gateway, "c2", {("pay", "ledger"): 7})
         after = self.wait_for_training(gateway, 1)
