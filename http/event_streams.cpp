@@ -241,8 +241,10 @@ private:
         ring_bell();
         break;
       case outcome::behind:
+        // Who counts them finds the seat free.
+        i = followers_.erase(i);
         ++cut_off_;
-        return followers_.erase(i);
+        return i;
       case outcome::gone:
         return followers_.erase(i);
       case outcome::idle:
