@@ -433,6 +433,8 @@ std::optional<remaining_time> remaining_of(const training_job& job,
     return std::nullopt;
   // What was left at the last word, less what has passed since.
   auto elapsed = static_cast<double>(elapsed_of(job, job.updated_at));
+  if (elapsed <= 0)
+    return std::nullopt;
   auto done = static_cast<double>(known.percentage_completed);
   auto since = duration_cast<seconds>(now - job.updated_at).count();
   // As a number of seconds that fits whatever was reported.

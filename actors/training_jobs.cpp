@@ -211,11 +211,15 @@ void training_jobs_state::succeed(const change_ptr& job,
     log_step(before, after.value);
   if (!known_ || known_->revision < after.revision)
     know(after);
-  after_mirror_.push_back(
-    [promise = job->promise,
-     answer = book_update{before, std::move(after)}]() mutable {
-      promise.deliver(std::move(answer));
-    });
+  auto deliver = [promise = job->promise,
+                  answer = book_update{before, std::move(after)}]() mutable {
+    promise.deliver(std::move(answer));
+  };
+  // The backend waits behind a submission, nobody else for what it shows.
+  if (std::holds_alternative<job_submission>(job->what))
+    deliver();
+  else
+    after_mirror_.push_back(std::move(deliver));
   mirror();
   archive();
   finish();

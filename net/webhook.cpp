@@ -22,7 +22,7 @@ std::pair<std::string, std::string> split_target(const std::string& url) {
     return {url, "/"};
   auto target = url.substr(end, url.find('#', end) - end);
   if (!target.starts_with('/'))
-    target.insert(0, "/");
+    target = "/" + target;
   return {url.substr(0, end), target};
 }
 

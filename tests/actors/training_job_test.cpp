@@ -561,6 +561,10 @@ TEST_CASE_FIXTURE(fixture, "remaining time") {
     report({0, 50, 0, 1, 0.5, "train"});
     CHECK(remaining()->seconds == 20);
   }
+  SUBCASE("no time has passed") {
+    report({0, 50, 0, 1, 0.5, "train"});
+    CHECK_FALSE(remaining());
+  }
   SUBCASE("nothing to go by") {
     report({10, 0, 0, 0, 0.0, "train"});
     CHECK_FALSE(remaining());
