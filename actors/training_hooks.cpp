@@ -99,8 +99,25 @@ void training_hooks_state::proceed() {
     read_number();
   else if (unstored_)
     store_number(*unstored_);
-  else if (!looked_ || something_to_tell())
+  else if (!looked_)
     list_jobs();
+  else if (something_to_tell())
+    choose_next();
+}
+
+void training_hooks_state::choose_next() {
+  // The book mostly has what comes next; the history is a hundred reads.
+  job_list known;
+  for (auto* job : {&book_.job, &book_.before})
+    if (*job)
+      known.push_back(**job);
+  std::sort(known.begin(), known.end(),
+            [](auto& x, auto& y) { return x.number > y.number; });
+  auto next = [this](auto& job) { return job.number == *told_ + 1; };
+  if (std::none_of(known.begin(), known.end(), next))
+    return list_jobs();
+  changed_ = false;
+  choose(known);
 }
 
 bool training_hooks_state::something_to_tell() const {

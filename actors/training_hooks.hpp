@@ -85,6 +85,9 @@ private:
 
   void read_number();
 
+  /// Goes on with the next job, from the book if that has it.
+  void choose_next();
+
   void list_jobs();
 
   /// Begins with the next job.
