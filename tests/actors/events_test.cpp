@@ -219,3 +219,13 @@ TEST_CASE_FIXTURE(fixture, "a listener that is gone makes room") {
   tell_snapshot(two_gpus());
   CHECK(y.take() == topics{gpus});
 }
+
+TEST_CASE("that the backend confirmed a training is no news") {
+  training_overview before;
+  before.book.job.emplace();
+  auto after = before;
+  after.book.job->confirmed = true;
+  CHECK(same_news(make_snapshot(before), make_snapshot(after)));
+  after.book.job->state = job_state::training;
+  CHECK_FALSE(same_news(make_snapshot(before), make_snapshot(after)));
+}
