@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -208,6 +209,9 @@ struct bus_request {
   bus_headers headers;
   /// How long a reply may take.
   caf::timespan timeout{0};
+  /// Whether this only reads. Reads are refused while a part of the capacity
+  /// is still free, so that they never keep a write waiting.
+  bool read_only = false;
 };
 
 struct bus_reply {
@@ -220,6 +224,8 @@ struct bus_message {
   std::string payload;
   /// Where an answer is expected; empty when none is.
   std::string reply = {};
+  /// Held until the message is handled: what is under way is bounded.
+  std::shared_ptr<const void> token = {};
 };
 
 /// The state of the connection to NATS.

@@ -117,8 +117,11 @@ void backend_state::submit(std::string payload, caf::timespan timeout,
 caf::result<void> backend_state::ask_anything(std::string_view subject,
                                               std::string_view payload) {
   auto promise = self_->make_response_promise();
-  bus_request request{
-    std::string{subject}, std::string{payload}, {}, config_.request_timeout};
+  bus_request request{std::string{subject},
+                      std::string{payload},
+                      {},
+                      config_.request_timeout,
+                      true};
   self_
     ->request(bus_, config_.request_timeout * 2, request_atom_v,
               std::move(request))

@@ -21,12 +21,16 @@ public:
     caf::anon_send(bus_, delete_atom_v, attempt);
   }
 
-  void on_reply(uint64_t id, std::string payload, bool no_responders) override {
-    caf::anon_send(bus_, update_atom_v, id, std::move(payload), no_responders);
+  void on_reply(uint64_t id, bus_message reply, bool no_responders) override {
+    caf::anon_send(bus_, update_atom_v, id, std::move(reply), no_responders);
   }
 
   void on_message(uint64_t id, bus_message msg) override {
     caf::anon_send(bus_, update_atom_v, id, std::move(msg));
+  }
+
+  void on_drop(uint64_t id) override {
+    caf::anon_send(bus_, update_atom_v, id);
   }
 
   void on_error(std::string text) override {
@@ -77,7 +81,10 @@ internal_bus_actor::behavior_type bus_state::make_behavior() {
     [this](subscribe_atom, bus_listener_actor& listener) {
       add_listener(listener);
     },
-    [this](status_atom) { return status(); },
+    [this](status_atom) {
+      connected();
+      return status();
+    },
     [this](connect_atom, uint64_t attempt,
            std::shared_ptr<nats_connection>& conn,
            std::string& problem) { handle_connect(attempt, conn, problem); },
@@ -86,13 +93,15 @@ internal_bus_actor::behavior_type bus_state::make_behavior() {
     },
     [this](restart_atom) { open(); },
     [this](delete_atom, uint64_t attempt) { handle_closed(attempt); },
-    [this](update_atom, uint64_t id, std::string& payload, bool none) {
-      handle_reply(id, payload, none);
+    [this](update_atom, uint64_t id, bus_message& reply, bool none) {
+      handle_reply(id, reply, none);
     },
     [this](update_atom, uint64_t id, bus_message& msg) {
       if (auto i = subscriptions_.find(id); i != subscriptions_.end())
         self_->send(i->second.sink, std::move(msg));
     },
+    [this](update_atom, uint64_t id) { handle_drop(id); },
+    [this](update_atom) { catch_up(); },
     [this](tick_atom) { expire_requests(); },
   };
 }
@@ -100,12 +109,13 @@ internal_bus_actor::behavior_type bus_state::make_behavior() {
 // -- requests and messages ----------------------------------------------------
 
 caf::result<bus_reply> bus_state::send_request(bus_request& request) {
-  if (!connection_)
+  if (!connected())
     return no_connection();
-  if (pending_.size() >= config_.max_pending)
+  auto room = config_.max_pending - (request.read_only ? config_.reserved : 0);
+  if (pending_.size() >= room)
     return make_error(ec::overloaded, "too many requests wait for NATS");
   auto id = ++last_request_;
-  if (auto err = connection_->send(id, request))
+  if (auto err = sent(connection_->send(id, request)))
     return err;
   auto deadline = self_->clock().now() + request.timeout;
   auto promise = self_->make_response_promise<bus_reply>();
@@ -117,9 +127,9 @@ caf::result<bus_reply> bus_state::send_request(bus_request& request) {
 }
 
 caf::result<void> bus_state::publish(const bus_message& msg) {
-  if (!connection_)
+  if (!connected())
     return no_connection();
-  if (auto err = connection_->publish(msg))
+  if (auto err = sent(connection_->publish(msg)))
     return err;
   return caf::unit;
 }
@@ -129,7 +139,7 @@ caf::error bus_state::no_connection() const {
                     "there is no connection to NATS: " + reason_);
 }
 
-void bus_state::handle_reply(uint64_t id, std::string& payload,
+void bus_state::handle_reply(uint64_t id, bus_message& reply,
                              bool no_responders) {
   auto i = pending_.find(id);
   if (i == pending_.end())
@@ -144,7 +154,7 @@ void bus_state::handle_reply(uint64_t id, std::string& payload,
       make_error(ec::no_responders, "nobody answers on the NATS subject '"
                                       + request.subject + "'"));
   else
-    request.promise.deliver(bus_reply{std::move(payload)});
+    request.promise.deliver(bus_reply{std::move(reply.payload)});
 }
 
 void bus_state::expire_requests() {
@@ -183,8 +193,9 @@ void bus_state::add_subscription(std::string& subject, std::string queue,
   self_->monitor(sink);
   auto id = ++last_subscription_;
   auto [i, added] = subscriptions_.emplace(
-    id, subscription{std::move(subject), std::move(queue), std::move(sink)});
-  if (connection_)
+    id, subscription{std::move(subject), std::move(queue), std::move(sink),
+                     std::make_shared<credit>()});
+  if (connected())
     subscribe(id, i->second);
 }
 
@@ -205,10 +216,34 @@ void bus_state::remove(const caf::actor_addr& gone) {
 }
 
 void bus_state::subscribe(uint64_t id, const subscription& sub) {
-  if (auto err = connection_->subscribe(id, sub.subject, sub.queue))
+  auto err = sent(
+    connection_->subscribe(id, sub.subject, sub.queue, sub.limit));
+  if (code_of(err) == ec::disconnected)
+    return; // the next connection subscribes again
+  if (err)
     log::warning("bus", "cannot subscribe",
                  {{"subject", sub.subject}, {"error", text_of(err)}});
   self_->send(sub.sink, connect_atom_v);
+}
+
+void bus_state::handle_drop(uint64_t id) {
+  for (auto& [known, sub] : subscriptions_)
+    if (id == 0 || known == id)
+      sub.missed = true;
+  if (!std::exchange(catching_up_, true))
+    self_->delayed_send(self_, config_.catch_up_delay, update_atom_v);
+}
+
+void bus_state::catch_up() {
+  catching_up_ = false;
+  for (auto& [id, sub] : subscriptions_) {
+    if (!std::exchange(sub.missed, false))
+      continue;
+    log::warning("bus", "dropped messages that came too fast",
+                 {{"subject", sub.subject},
+                  {"messages", static_cast<int64_t>(sub.limit->resume())}});
+    self_->send(sub.sink, connect_atom_v);
+  }
 }
 
 // -- connection ---------------------------------------------------------------
@@ -247,32 +282,56 @@ void bus_state::handle_connect(uint64_t attempt,
   if (attempt != attempt_ || !connecting_)
     return;
   connecting_ = false;
-  if (!conn) {
-    if (++failures_ == config_.noteworthy_failures)
-      log::warning("bus", "cannot connect to NATS, keeps trying",
-                   {{"error", problem}});
-    reason_ = std::move(problem);
-    tell();
-    retry_later();
+  connection_ = std::move(conn);
+  if (!connection_) {
+    failed(std::move(problem));
     return;
   }
-  connection_ = std::move(conn);
-  backoff_ = caf::timespan{0};
-  failures_ = 0;
+  connected_at_ = self_->clock().now();
   ++connects_;
+  // Its end may have been reported before it came to us.
+  if (!connected())
+    return;
   log::info("bus", "connected to NATS", {{"server", status().server}});
   for (auto& [id, sub] : subscriptions_)
-    subscribe(id, sub);
+    if (connection_)
+      subscribe(id, sub);
   tell();
 }
 
 void bus_state::handle_closed(uint64_t attempt) {
-  if (attempt != attempt_ || !connection_)
-    return;
+  if (attempt == attempt_ && connection_)
+    lose();
+}
+
+bool bus_state::connected() {
+  if (connection_ && !connection_->is_open())
+    lose();
+  return connection_ != nullptr;
+}
+
+caf::error bus_state::sent(caf::error err) {
+  if (code_of(err) == ec::disconnected)
+    lose();
+  return err;
+}
+
+void bus_state::lose() {
   connection_.reset();
-  reason_ = "the connection was lost";
   log::warning("bus", "lost the connection to NATS");
+  if (self_->clock().now() - connected_at_ >= config_.stable_after) {
+    backoff_ = caf::timespan{0};
+    failures_ = 0;
+  }
   fail_all(make_error(ec::disconnected, std::string{lost_in_flight}));
+  failed("the connection was lost");
+}
+
+void bus_state::failed(std::string reason) {
+  if (++failures_ == config_.noteworthy_failures)
+    log::warning("bus", "cannot connect to NATS, keeps trying",
+                 {{"error", reason}});
+  reason_ = std::move(reason);
   tell();
   retry_later();
 }

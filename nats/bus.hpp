@@ -11,22 +11,23 @@
 
 namespace aiops {
 
-/// Text of the `disconnected` that requests in flight fail with. Others with
-/// that code were not sent.
-inline constexpr std::string_view lost_in_flight
-  = "the connection to NATS was lost; what was asked may have happened";
-
 struct bus_config {
   nats_config nats;
   /// Requests in flight; further ones are refused with `overloaded`.
   size_t max_pending = 1024;
+  /// That many of them are kept for requests that do not only read.
+  size_t reserved = 256;
   /// Wait between two attempts to connect: doubles from the first to the
   /// second value, with a quarter of jitter.
   caf::timespan first_backoff = std::chrono::milliseconds{50};
   caf::timespan last_backoff = std::chrono::seconds{5};
-  /// Failed attempts in a row that are worth a word: at the start the server
-  /// may just be starting too.
+  /// A connection that ends sooner counts as a failed attempt.
+  caf::timespan stable_after = std::chrono::seconds{5};
+  /// Failed attempts in a row after which a warning is logged: at the start the
+  /// server may just be starting too.
   int noteworthy_failures = 5;
+  /// How long after the first dropped message its sink is told to catch up.
+  caf::timespan catch_up_delay = std::chrono::seconds{1};
   /// An attempt to connect that takes longer is abandoned.
   caf::timespan connect_deadline = std::chrono::seconds{15};
   /// Called when an abandoned attempt has not ended after another
@@ -55,10 +56,14 @@ using internal_bus_actor = bus_actor::extend<
   caf::replies_to<restart_atom>::with<void>,
   // The connection of that attempt is gone.
   caf::replies_to<delete_atom, uint64_t>::with<void>,
-  // A reply, or word that there are no responders.
-  caf::replies_to<update_atom, uint64_t, std::string, bool>::with<void>,
+  // A reply, or the server's notice that there are no responders.
+  caf::replies_to<update_atom, uint64_t, bus_message, bool>::with<void>,
   // A message for a subscription.
   caf::replies_to<update_atom, uint64_t, bus_message>::with<void>,
+  // Messages for a subscription, or for any when it is 0, were dropped.
+  caf::replies_to<update_atom, uint64_t>::with<void>,
+  // Time to tell the sinks of dropped messages.
+  caf::replies_to<update_atom>::with<void>,
   // Time to look for expired requests.
   caf::replies_to<tick_atom>::with<void>>;
 
@@ -88,6 +93,10 @@ private:
     /// Empty for one that gets every message.
     std::string queue;
     bus_sink_actor sink;
+    /// Of all connections: what the last one delivered may still be under way.
+    std::shared_ptr<credit> limit;
+    /// Whether messages were dropped of which the sink does not know yet.
+    bool missed = false;
   };
 
   // -- requests and messages --------------------------------------------------
@@ -98,7 +107,7 @@ private:
 
   caf::error no_connection() const;
 
-  void handle_reply(uint64_t id, std::string& payload, bool no_responders);
+  void handle_reply(uint64_t id, bus_message& reply, bool no_responders);
 
   void expire_requests();
 
@@ -115,6 +124,11 @@ private:
 
   void subscribe(uint64_t id, const subscription& sub);
 
+  void handle_drop(uint64_t id);
+
+  /// Tells the sinks that they missed messages.
+  void catch_up();
+
   // -- connection -------------------------------------------------------------
 
   void open();
@@ -125,6 +139,20 @@ private:
                       std::string& problem);
 
   void handle_closed(uint64_t attempt);
+
+  /// Whether there is a connection that its library calls open. One that has
+  /// ended is let go.
+  bool connected();
+
+  /// Lets go of the connection and makes a new one.
+  void lose();
+
+  /// Passes on what sending answered; when the connection has ended, it is let
+  /// go.
+  caf::error sent(caf::error err);
+
+  /// Counts an attempt that failed, or ended too soon.
+  void failed(std::string reason);
 
   void retry_later();
 
@@ -152,6 +180,8 @@ private:
   caf::timespan backoff_{0};
   /// Attempts in a row that failed.
   int failures_ = 0;
+  /// When the connection was made.
+  time_point connected_at_;
   int64_t connects_ = 0;
   std::string reason_ = "not connected yet";
   std::minstd_rand random_;
@@ -164,6 +194,7 @@ private:
 
   uint64_t last_subscription_ = 0;
   std::map<uint64_t, subscription> subscriptions_;
+  bool catching_up_ = false;
 
   std::vector<bus_listener_actor> listeners_;
   /// What they know.

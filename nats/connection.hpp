@@ -1,17 +1,23 @@
 #pragma once
 
 #include "actors/messages.hpp"
+#include "nats/credit.hpp"
 #include "nats/options.hpp"
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 namespace aiops {
 
 class nats_connection;
+
+/// Text of the `disconnected` of requests that may have reached the server.
+/// Others with that code were not sent.
+inline constexpr std::string_view lost_in_flight
+  = "the connection to NATS was lost; what was asked may have happened";
 
 /// What threads of the NATS library report. They run concurrently to
 /// everything else; an implementation only passes on what it is told.
@@ -28,12 +34,17 @@ public:
   /// The connection of that attempt is gone for good.
   virtual void on_closed(uint64_t attempt) = 0;
 
-  /// The reply to request `id`, or word that nobody listens on its subject.
-  virtual void on_reply(uint64_t id, std::string payload, bool no_responders)
-    = 0;
+  /// The reply to request `id`, or the server's notice that nobody listens on
+  /// its subject.
+  virtual void on_reply(uint64_t id, bus_message reply, bool no_responders) = 0;
 
   /// A message for subscription `id`.
   virtual void on_message(uint64_t id, bus_message msg) = 0;
+
+  /// Messages for subscription `id`, or for any when it is 0, were dropped:
+  /// they came faster than they were handled. Not repeated before
+  /// `credit::resume`.
+  virtual void on_drop(uint64_t id) = 0;
 
   /// The server or the library complained, for example about a permission.
   virtual void on_error(std::string text) = 0;
@@ -65,8 +76,11 @@ private:
   std::shared_ptr<connection_listener> listener_;
 };
 
-/// An open connection to NATS. Publishing never waits for the server; replies
-/// arrive at the listener.
+/// A connection to NATS. Publishing never waits for the server; replies and
+/// messages arrive at the listener.
+///
+/// Whether it is open is asked of the library, never remembered: the library's
+/// callback for its end may come before the one for its begin.
 class nats_connection {
 public:
   /// Connects on a thread of its own and reports to the bridge. The thread may
@@ -75,43 +89,30 @@ public:
   static void open(nats_config config, uint64_t attempt,
                    std::shared_ptr<connection_bridge> bridge);
 
-  ~nats_connection();
+  virtual ~nats_connection() = default;
 
-  nats_connection(const nats_connection&) = delete;
-  nats_connection& operator=(const nats_connection&) = delete;
+  /// Sends a request whose reply comes back under `id`. `disconnected` means
+  /// that the connection has ended.
+  virtual caf::error send(uint64_t id, const bus_request& request) = 0;
 
-  /// Sends a request whose reply comes back under `id`.
-  caf::error send(uint64_t id, const bus_request& request);
-
-  /// Sends a message that nobody answers to us.
-  caf::error publish(const bus_message& msg);
+  /// Sends a message that nobody answers to us; errors as above.
+  virtual caf::error publish(const bus_message& msg) = 0;
 
   /// Delivers messages on `subject` under `id`: all of them or, when `queue` is
-  /// not empty, those that no other subscriber of that queue gets.
-  caf::error subscribe(uint64_t id, const std::string& subject,
-                       const std::string& queue);
+  /// not empty, those that no other subscriber of that queue gets. A message
+  /// for which there is no credit is dropped; errors as above.
+  virtual caf::error subscribe(uint64_t id, const std::string& subject,
+                               const std::string& queue,
+                               std::shared_ptr<credit> limit)
+    = 0;
 
   /// Ends a delivery. Messages that are here already still arrive.
-  void unsubscribe(uint64_t id);
+  virtual void unsubscribe(uint64_t id) = 0;
 
-  bus_status status() const;
+  /// False once the connection has ended, for whatever reason.
+  virtual bool is_open() const = 0;
 
-private:
-  struct closure;
-
-  nats_connection() = default;
-
-  natsStatus connect(const nats_config& config, closure& context,
-                     std::string& problem);
-
-  closure* make_closure(uint64_t id);
-
-  natsConnection* handle_ = nullptr;
-  /// By the id of the delivery; 0 for that of replies.
-  std::map<uint64_t, natsSubscription*> subscriptions_;
-  /// Start of the subjects on which replies arrive, with its last dot.
-  std::string inbox_;
-  std::shared_ptr<connection_bridge> bridge_;
+  virtual bus_status status() const = 0;
 };
 
 } // namespace aiops

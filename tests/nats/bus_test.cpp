@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
+
 using namespace aiops;
 using namespace aiops::test;
 
@@ -15,6 +17,66 @@ bus_listener_actor::behavior_type bus_listener(bus_listener_actor::pointer,
                                                statuses seen) {
   return {
     [seen](update_atom, const bus_status& x) { seen->push_back(x); },
+  };
+}
+
+/// What a test made of a connection, and what was sent over it.
+struct wire {
+  bool open = true;
+  /// What sending answers.
+  caf::error error;
+  std::vector<uint64_t> requests;
+  std::map<std::string, std::pair<uint64_t, std::shared_ptr<credit>>> subjects;
+};
+
+/// A connection without a server.
+class fake_connection : public nats_connection {
+public:
+  explicit fake_connection(std::shared_ptr<wire> x) : wire_(std::move(x)) {
+    // nop
+  }
+
+  caf::error send(uint64_t id, const bus_request&) override {
+    if (!wire_->error)
+      wire_->requests.push_back(id);
+    return wire_->error;
+  }
+
+  caf::error publish(const bus_message&) override {
+    return wire_->error;
+  }
+
+  caf::error subscribe(uint64_t id, const std::string& subject,
+                       const std::string&,
+                       std::shared_ptr<credit> limit) override {
+    wire_->subjects[subject] = {id, std::move(limit)};
+    return wire_->error;
+  }
+
+  void unsubscribe(uint64_t) override {
+    // nop
+  }
+
+  bool is_open() const override {
+    return wire_->open;
+  }
+
+  bus_status status() const override {
+    bus_status result;
+    result.connected = wire_->open;
+    return result;
+  }
+
+private:
+  std::shared_ptr<wire> wire_;
+};
+
+using sink_log = std::shared_ptr<std::vector<std::string>>;
+
+bus_sink_actor::behavior_type sink(bus_sink_actor::pointer, sink_log seen) {
+  return {
+    [seen](const bus_message& msg) { seen->push_back(msg.payload); },
+    [seen](connect_atom) { seen->push_back("(connected)"); },
   };
 }
 
@@ -44,6 +106,36 @@ struct fixture : deterministic {
     last.bridge->call(
       [&](auto& listener) { listener.on_connect(last.number, nullptr, why); });
     run();
+  }
+
+  template <class F>
+  void report(F f) {
+    attempts.back().bridge->call(f);
+    run();
+  }
+
+  /// Lets the latest attempt end with a connection.
+  std::shared_ptr<wire> accept() {
+    auto result = std::make_shared<wire>();
+    report([&](auto& listener) {
+      listener.on_connect(attempts.back().number,
+                          std::make_shared<fake_connection>(result), "");
+    });
+    return result;
+  }
+
+  void report_closed() {
+    auto number = attempts.back().number;
+    report([&](auto& listener) { listener.on_closed(number); });
+  }
+
+  bool connected() {
+    return ask(handle, status_atom_v)->value->connected;
+  }
+
+  auto request(bool read_only = false) {
+    bus_request what{"subject", "", {}, 5s, read_only};
+    return ask(handle, request_atom_v, std::move(what));
   }
 
   std::vector<attempt> attempts;
@@ -125,4 +217,169 @@ TEST_CASE_FIXTURE(fixture, "listeners hear why there is no connection, once") {
   advance(10s);
   refuse("yet another");
   CHECK(seen->size() == 3);
+}
+
+TEST_CASE_FIXTURE(fixture, "a connection that ended before it came is no "
+                           "connection") {
+  auto dead = std::make_shared<wire>();
+  dead->open = false;
+  auto number = attempts.back().number;
+  report([&](auto& listener) { listener.on_closed(number); });
+  report([&](auto& listener) {
+    listener.on_connect(number, std::make_shared<fake_connection>(dead), "");
+  });
+  CHECK(!connected());
+  CHECK(request()->code() == ec::disconnected);
+  advance(1s);
+  REQUIRE(attempts.size() == 2);
+  accept();
+  CHECK(connected());
+}
+
+TEST_CASE_FIXTURE(fixture, "what says connected is asked, not remembered") {
+  auto line = accept();
+  REQUIRE(connected());
+  // No callback tells of it.
+  line->open = false;
+  SUBCASE("by who wants the state") {
+    CHECK(!connected());
+  }
+  SUBCASE("by a request") {
+    CHECK(request()->code() == ec::disconnected);
+  }
+  SUBCASE("by a message") {
+    CHECK(ask(handle, put_atom_v, bus_message{"subject", "x"})->code()
+          == ec::disconnected);
+  }
+  SUBCASE("by a subscription") {
+    ask(handle, subscribe_atom_v, std::string{"subject"},
+        bus_sink_actor{
+          spawn(sink, std::make_shared<std::vector<std::string>>())});
+  }
+  advance(1s);
+  REQUIRE(attempts.size() == 2);
+  accept();
+  CHECK(connected());
+}
+
+TEST_CASE_FIXTURE(fixture, "sending that finds the connection ended makes a "
+                           "new one") {
+  auto line = accept();
+  auto waiting = request();
+  CHECK(!waiting->done());
+  line->error = make_error(ec::disconnected, "the connection to NATS is lost");
+  SUBCASE("a request") {
+    CHECK(request()->code() == ec::disconnected);
+  }
+  SUBCASE("a message") {
+    CHECK(ask(handle, put_atom_v, bus_message{"subject", "x"})->code()
+          == ec::disconnected);
+  }
+  SUBCASE("a subscription") {
+    auto seen = std::make_shared<std::vector<std::string>>();
+    ask(handle, subscribe_atom_v, std::string{"subject"},
+        bus_sink_actor{spawn(sink, seen)});
+    CHECK(seen->empty());
+    advance(1s);
+    auto next = accept();
+    CHECK(next->subjects.count("subject") == 1);
+    CHECK(*seen == std::vector<std::string>{"(connected)"});
+  }
+  CHECK(waiting->code() == ec::disconnected);
+  CHECK(text_of(waiting->error) == lost_in_flight);
+  advance(1s);
+  CHECK(attempts.size() == 2);
+  // The library reports the end of the first one at last.
+  attempts.front().bridge->call(
+    [&](auto& listener) { listener.on_closed(attempts.front().number); });
+  run();
+  if (attempts.size() == 2 && !connected())
+    accept();
+  CHECK(connected());
+}
+
+TEST_CASE_FIXTURE(fixture, "connections that end at once are no success") {
+  for (auto i = 0; i < 12; ++i) {
+    accept();
+    report_closed();
+    advance(7s);
+    REQUIRE(attempts.size() == static_cast<size_t>(i) + 2);
+  }
+  auto before = now();
+  accept();
+  report_closed();
+  advance(7s);
+  CHECK(attempts.back().at - before >= 3'750ms);
+  SUBCASE("one that lasted is") {
+    accept();
+    advance(5s);
+    before = now();
+    report_closed();
+    advance(1s);
+    CHECK(attempts.back().at - before <= 63ms);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "reads leave room for writes") {
+  accept();
+  std::vector<answer_ptr<bus_reply>> reads;
+  for (auto i = 0; i < 1024; ++i)
+    reads.push_back(request(true));
+  CHECK(!reads[767]->done());
+  CHECK(reads[768]->code() == ec::overloaded);
+  std::vector<answer_ptr<bus_reply>> writes;
+  for (auto i = 0; i < 257; ++i)
+    writes.push_back(request());
+  CHECK(!writes[255]->done());
+  CHECK(writes[256]->code() == ec::overloaded);
+}
+
+TEST_CASE_FIXTURE(fixture, "a sink whose messages were dropped is told, once "
+                           "a second at most") {
+  auto line = accept();
+  auto seen = std::make_shared<std::vector<std::string>>();
+  auto other = std::make_shared<std::vector<std::string>>();
+  ask(handle, subscribe_atom_v, std::string{"news"},
+      bus_sink_actor{spawn(sink, seen)});
+  ask(handle, subscribe_atom_v, std::string{"other"},
+      bus_sink_actor{spawn(sink, other)});
+  auto [id, limit] = line->subjects.at("news");
+  seen->clear();
+  other->clear();
+  SUBCASE("by ourselves") {
+    for (auto i = 0; i < 3; ++i)
+      if (limit->drop())
+        report([id = id](auto& listener) { listener.on_drop(id); });
+    advance(999ms);
+    CHECK(seen->empty());
+    advance(1ms);
+    CHECK(*seen == std::vector<std::string>{"(connected)"});
+    CHECK(other->empty());
+    advance(10s);
+    CHECK(seen->size() == 1);
+    CHECK(limit->drop());
+  }
+  SUBCASE("by the library") {
+    report([](auto& listener) { listener.on_drop(0); });
+    advance(1s);
+    CHECK(seen->size() == 1);
+    CHECK(other->size() == 1);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a message holds its credit until it is handled") {
+  auto line = accept();
+  auto seen = std::make_shared<std::vector<std::string>>();
+  ask(handle, subscribe_atom_v, std::string{"news"},
+      bus_sink_actor{spawn(sink, seen)});
+  auto [id, limit] = line->subjects.at("news");
+  auto token = limit->take(1);
+  std::weak_ptr<const void> under_way = token;
+  attempts.back().bridge->call([&, id = id](auto& listener) {
+    listener.on_message(id, {"news", "x", "", std::move(token)});
+  });
+  CHECK(!under_way.expired());
+  run();
+  CHECK(seen->back() == "x");
+  CHECK(under_way.expired());
 }

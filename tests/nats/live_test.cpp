@@ -3,7 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <fstream>
+#include <future>
 #include <thread>
 
 using namespace aiops;
@@ -18,6 +24,84 @@ std::string text_file(const nats_server& server, const std::string& name,
   std::ofstream{path} << text;
   return path.string();
 }
+
+/// A server that greets, answers the first PING, and then closes the connection
+/// after `pause`: of a hundred attempts some end before the library's thread
+/// has handed the connection over.
+class closing_server {
+public:
+  explicit closing_server(int closings) : left_(closings) {
+    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    auto size = static_cast<socklen_t>(sizeof(addr_));
+    addr_.sin_family = AF_INET;
+    addr_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::bind(listener_, generic(), size);
+    ::getsockname(listener_, generic(), &size);
+    ::listen(listener_, 16);
+    thread_ = std::thread{[this] { serve(); }};
+  }
+
+  ~closing_server() {
+    ::shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    ::close(listener_);
+  }
+
+  nats_config where() const {
+    nats_config result;
+    result.urls = {"nats://127.0.0.1:" + std::to_string(ntohs(addr_.sin_port))};
+    return result;
+  }
+
+  /// Connections that it will still close.
+  int left() const {
+    return left_;
+  }
+
+private:
+  sockaddr* generic() {
+    return reinterpret_cast<sockaddr*>(&addr_);
+  }
+
+  void serve() {
+    int fd;
+    while ((fd = ::accept(listener_, nullptr, nullptr)) >= 0) {
+      talk(fd, left_ > 0);
+      ::close(fd);
+    }
+  }
+
+  /// One connection at a time is all that a test makes.
+  void talk(int fd, bool once) {
+    std::string_view greeting
+      = "INFO {\"server_id\":\"x\",\"version\":\"2.9.10\",\"proto\":1,"
+        "\"headers\":true,\"max_payload\":1048576}\r\n";
+    ::send(fd, greeting.data(), greeting.size(), MSG_NOSIGNAL);
+    std::string heard;
+    char buffer[4096];
+    ssize_t count;
+    while ((count = ::recv(fd, buffer, sizeof(buffer), 0)) > 0) {
+      heard.append(buffer, static_cast<size_t>(count));
+      if (heard.find("PING\r\n") == std::string::npos)
+        continue;
+      heard.clear();
+      ::send(fd, "PONG\r\n", 6, MSG_NOSIGNAL);
+      if (!once)
+        continue;
+      auto until = std::chrono::steady_clock::now()
+                   + std::chrono::microseconds{left_ % 40 * 10};
+      while (std::chrono::steady_clock::now() < until)
+        std::this_thread::yield();
+      --left_;
+      return;
+    }
+  }
+
+  std::atomic<int> left_;
+  int listener_ = -1;
+  sockaddr_in addr_{};
+  std::thread thread_;
+};
 
 } // namespace
 
@@ -70,6 +154,54 @@ TEST_CASE("a server that dies is noticed, and found again with all listeners") {
     return seen->all()
            == std::vector<std::string>{"(connected)", "(connected)", "x"};
   }));
+}
+
+TEST_CASE("a connection that its server closes at once is never kept") {
+  closing_server server{300};
+  live_system s;
+  auto cfg = quick(server.where());
+  cfg.first_backoff = cfg.last_backoff = 1ms;
+  auto handle = s.spawn_detached(bus, cfg);
+  auto connected = [&] {
+    return s.ask<bus_status>(handle, status_atom_v).cvalue().connected;
+  };
+  CHECK(eventually([&] { return server.left() == 0 && connected(); }, 60s));
+  // The last one is not closed.
+  CHECK(s.ask<caf::unit_t>(handle, put_atom_v, bus_message{"subject", "x"}));
+}
+
+TEST_CASE("a flood of messages is bounded, and its sink told to catch up") {
+  nats_server server;
+  live_stack s{to(server)};
+  REQUIRE(s.connects());
+  std::promise<void> gate;
+  auto open = gate.get_future().share();
+  auto handled = std::make_shared<std::atomic<int>>(0);
+  auto caught_up = std::make_shared<std::atomic<int>>(0);
+  auto busy = [=](bus_sink_actor::pointer) -> bus_sink_actor::behavior_type {
+    return {
+      [=](const bus_message&) {
+        open.wait();
+        ++*handled;
+      },
+      [=](connect_atom) { ++*caught_up; },
+    };
+  };
+  s.ask<caf::unit_t>(s.bus_handle, subscribe_atom_v, std::string{"flood"},
+                     s.spawn_detached(busy));
+  natsConnection* publisher = nullptr;
+  REQUIRE(natsConnection_ConnectTo(&publisher, server.url().c_str())
+          == NATS_OK);
+  for (auto i = 0; i < 20'000; ++i)
+    natsConnection_PublishString(publisher, "flood", "x");
+  CHECK(natsConnection_Flush(publisher) == NATS_OK);
+  natsConnection_Destroy(publisher);
+  // Others are not kept waiting.
+  CHECK(s.request("nobody.here") == ec::no_responders);
+  gate.set_value();
+  CHECK(eventually([&] { return *caught_up == 2; }));
+  CHECK(*handled >= 1024);
+  CHECK(*handled < 20'000);
 }
 
 TEST_CASE("requests in flight fail with the connection") {
