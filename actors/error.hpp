@@ -25,7 +25,8 @@ enum class ec : uint8_t {
   no_responders,
   /// There is no connection to NATS.
   disconnected,
-  /// A queue is full; the same request may pass in a moment.
+  /// A queue or the store is full, or the store cannot do it now; the same
+  /// request may pass in a moment.
   overloaded,
   /// The other side did not answer within the deadline. What it was asked to
   /// do may have happened.

@@ -37,6 +37,11 @@ http_response error_response(dialect how, const caf::error& err);
 http_response error_response(dialect how, int status, int grpc,
                              std::string_view text);
 
+/// Whether the same request may pass in a moment, which `Retry-After` says.
+constexpr bool may_pass_later(int status) {
+  return status == 503 || status == 504;
+}
+
 /// The words that stand beside a status.
 std::string_view reason_phrase(int status);
 

@@ -119,7 +119,7 @@ void request_processor::refuse(const refusal& why, const peer_address& peer,
   out += "\r\nConnection: close\r\nContent-Type: ";
   out += answer.content_type;
   out += "\r\nContent-Length: " + std::to_string(answer.body.size());
-  if (why.status == 503)
+  if (may_pass_later(why.status))
     out += "\r\nRetry-After: 1";
   out += "\r\nX-Request-Id: " + request_id_ + "\r\n\r\n" + answer.body;
   log_access("-", why.target, peer, std::chrono::steady_clock::now());
@@ -169,7 +169,7 @@ void request_processor::fill(httplib::Response& res, http_response answer) {
   res.headers.emplace("X-Request-Id", request_id_);
   if (!answer.allow.empty())
     res.headers.emplace("Allow", std::move(answer.allow));
-  if (answer.status == 503)
+  if (may_pass_later(answer.status))
     res.headers.emplace("Retry-After", "1");
   for (auto& [key, value] : answer.headers)
     res.headers.emplace(key, std::move(value));

@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/log.hpp"
+#include "nats/jetstream_answer.hpp"
 #include "nats/json.hpp"
 #include "nats/subjects.hpp"
 
@@ -72,7 +73,8 @@ void jetstream_log_source_state::ask(cycle_ptr current, std::string_view verb,
   bus_request request{subjects::jetstream_api(verb, config_.aggregation.stream),
                       std::move(payload),
                       {},
-                      config_.request_timeout};
+                      config_.request_timeout,
+                      verb == "STREAM.INFO"};
   self_
     ->request(bus_, config_.request_timeout * 2, request_atom_v,
               std::move(request))
@@ -102,16 +104,20 @@ void jetstream_log_source_state::read_page(cycle_ptr current) {
 void jetstream_log_source_state::handle_page(cycle_ptr current,
                                              const std::string& payload) {
   auto answer = parse_json(payload);
-  auto result = jetstream_error_of(answer);
-  if (result.error == jetstream_error::stream_not_found) {
+  auto verdict = judge(answer);
+  if (verdict.outcome == jetstream_outcome::no_stream) {
     make_stream(std::move(current));
     return;
   }
   auto state = answer.find("state");
-  if (result.error != 0 || state == answer.end() || !state->is_object()) {
-    current->promise.deliver(make_error(
-      ec::bad_reply, "counting the stream '" + config_.aggregation.stream
-                       + "' failed: " + result.description));
+  auto deed = "counting the stream '" + config_.aggregation.stream + '\'';
+  if (verdict.outcome != jetstream_outcome::done) {
+    current->promise.deliver(to_error(verdict, deed));
+    return;
+  }
+  if (state == answer.end() || !state->is_object()) {
+    current->promise.deliver(
+      make_error(ec::bad_reply, deed + " failed: the answer has no state"));
     return;
   }
   // An empty stream has no list of subjects.
@@ -155,18 +161,18 @@ void jetstream_log_source_state::make_stream(cycle_ptr current) {
      1}}.dump();
   ask(std::move(current), "STREAM.CREATE", std::move(payload),
       [this](cycle_ptr next, const std::string& reply) {
-        auto result = jetstream_error_of(parse_json(reply));
-        if (result.error == 0) {
+        auto verdict = judge(parse_json(reply));
+        if (verdict.outcome == jetstream_outcome::done) {
           log::info("jetstream-log-source", "made the stream of log messages",
                     {{"stream", config_.aggregation.stream}});
           next->promise.deliver(next->builder.finish());
-        } else if (result.error == jetstream_error::stream_name_in_use) {
+        } else if (verdict.outcome == jetstream_outcome::stream_exists) {
           // A replica was faster.
           read_page(std::move(next));
         } else {
-          next->promise.deliver(make_error(
-            ec::refused, "making the stream '" + config_.aggregation.stream
-                           + "' failed: " + result.description));
+          next->promise.deliver(to_error(verdict, "making the stream '"
+                                                    + config_.aggregation.stream
+                                                    + '\''));
         }
       });
 }

@@ -275,23 +275,6 @@ std::optional<model_status> model_from_json(const json& object) {
 
 // -- JetStream API ------------------------------------------------------------
 
-jetstream_result jetstream_error_of(const json& answer) {
-  if (!answer.is_object())
-    return {-1, "unreadable answer from JetStream"};
-  auto error = answer.find("error");
-  if (error == answer.end())
-    return {};
-  jetstream_result result{
-    -1, error->dump(-1, ' ', false, json::error_handler_t::replace)};
-  if (error->is_object()) {
-    read_number(*error, "err_code", result.error);
-    if (auto i = error->find("description");
-        i != error->end() && i->is_string())
-      result.description = i->get<std::string>();
-  }
-  return result;
-}
-
 std::string encode_get(std::string_view bucket, std::string_view key) {
   return dump_json({{"last_by_subj", subjects::kv_subject(bucket, key)}});
 }

@@ -88,25 +88,6 @@ std::optional<model_status> model_from_json(const nlohmann::json& x);
 
 // -- JetStream API ------------------------------------------------------------
 
-/// Codes of the JetStream API (`err_code`) that we act on.
-namespace jetstream_error {
-
-inline constexpr int stream_not_found = 10059;
-inline constexpr int no_message_found = 10037;
-inline constexpr int stream_name_in_use = 10058;
-inline constexpr int wrong_last_sequence = 10071;
-
-} // namespace jetstream_error
-
-/// The error that an answer of the JetStream API carries; 0 for none, -1 when
-/// the answer is not readable at all.
-struct jetstream_result {
-  int error = 0;
-  std::string description;
-};
-
-jetstream_result jetstream_error_of(const nlohmann::json& answer);
-
 /// The last message on the subject of a key.
 struct kv_message {
   kv_entry entry;

@@ -2,7 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/log.hpp"
-#include "nats/json.hpp"
+#include "nats/jetstream_answer.hpp"
 #include "nats/subjects.hpp"
 
 #include <nlohmann/json.hpp>
@@ -10,19 +10,6 @@
 namespace aiops {
 
 namespace {
-
-/// Makes an error of an answer that carries one, in the store's words.
-caf::error failure(const jetstream_result& result, std::string_view what) {
-  auto text = std::string{what} + " failed: " + result.description;
-  switch (result.error) {
-    case jetstream_error::wrong_last_sequence:
-      return make_error(ec::conflict, std::move(text));
-    case -1:
-      return make_error(ec::bad_reply, std::move(text));
-    default:
-      return make_error(ec::refused, std::move(text));
-  }
-}
 
 /// Nobody on a JetStream subject means something else than nobody on a
 /// backend's.
@@ -33,7 +20,53 @@ caf::error explain(const caf::error& err) {
                                       "JetStream; enable it");
 }
 
+bus_request api_request(std::string_view verb, const std::string& bucket,
+                        std::string payload) {
+  bus_request result;
+  result.subject = subjects::jetstream_api(verb, subjects::kv_stream(bucket));
+  result.payload = std::move(payload);
+  return result;
+}
+
+bus_request read_only(bus_request request) {
+  request.read_only = true;
+  return request;
+}
+
+/// Hands an error to a promise.
+template <class T>
+auto fail(caf::typed_response_promise<T> promise) {
+  return [promise](caf::error err) mutable { promise.deliver(std::move(err)); };
+}
+
 } // namespace
+
+/// A question to JetStream on its way.
+struct kv_store_state::question {
+  bus_request request;
+  std::string deed;
+  /// It is not asked again after that.
+  time_point end;
+  caf::timespan backoff;
+  /// Whether an earlier try may have been carried out.
+  bool uncertain = false;
+  /// Gets the answer, a verdict that is not `try_again`, and `uncertain`.
+  std::function<void(nlohmann::json&, const jetstream_verdict&, bool)>
+    on_answer;
+  std::function<void(caf::error)> on_error;
+};
+
+/// A write on its way.
+struct kv_store_state::pending_write {
+  kv_write what;
+  caf::typed_response_promise<uint64_t> promise;
+  std::string deed;
+  /// It is not tried again after that.
+  time_point end;
+  caf::timespan backoff;
+  /// Whether an earlier try may have been stored.
+  bool uncertain = false;
+};
 
 // -- initialization -----------------------------------------------------------
 
@@ -73,12 +106,59 @@ internal_kv_store_actor::behavior_type kv_store_state::make_behavior() {
       read_all();
       self_->delayed_send(self_, config_.reread_interval, tick_atom_v);
     },
+    [this](restart_atom, uint64_t number) {
+      if (auto node = postponed_.extract(number))
+        node.mapped()();
+    },
   };
 }
 
-bus_request kv_store_state::request(std::string subject,
-                                    std::string payload) const {
-  return {std::move(subject), std::move(payload), {}, config_.request_timeout};
+// -- JetStream ----------------------------------------------------------------
+
+template <class OnAnswer>
+void kv_store_state::ask(bus_request request, std::string deed,
+                         OnAnswer on_answer,
+                         std::function<void(caf::error)> on_error) {
+  auto x = std::make_shared<question>();
+  x->request = std::move(request);
+  x->request.timeout = config_.request_timeout;
+  x->deed = std::move(deed);
+  x->end = self_->clock().now() + config_.request_timeout;
+  x->backoff = config_.first_backoff;
+  x->on_answer = std::move(on_answer);
+  x->on_error = std::move(on_error);
+  send(x);
+}
+
+void kv_store_state::send(const question_ptr& x) {
+  // The bus answers by its own deadline; ours only guards against its death.
+  self_->request(bus_, config_.request_timeout * 2, request_atom_v, x->request)
+    .then([this, x](const bus_reply& reply) { handle_answer(x, reply); },
+          [x](caf::error& err) { x->on_error(std::move(err)); });
+}
+
+void kv_store_state::handle_answer(const question_ptr& x,
+                                   const bus_reply& reply) {
+  auto answer = parse_json(reply.payload);
+  auto verdict = judge(answer);
+  x->uncertain = x->uncertain || verdict.uncertain;
+  if (verdict.outcome != jetstream_outcome::try_again) {
+    x->on_answer(answer, verdict, x->uncertain);
+  } else if (self_->clock().now() + x->backoff < x->end) {
+    log::debug("kv-store", "will ask again",
+               {{"request", x->deed}, {"reason", verdict.description}});
+    later(x->backoff, [this, x] { send(x); });
+    x->backoff *= 2;
+  } else {
+    verdict.uncertain = x->uncertain;
+    x->on_error(to_error(verdict, x->deed));
+  }
+}
+
+void kv_store_state::later(caf::timespan delay, std::function<void()> what) {
+  auto number = ++last_postponed_;
+  postponed_.emplace(number, std::move(what));
+  self_->delayed_send(self_, delay, restart_atom_v, number);
 }
 
 // -- reading and writing ------------------------------------------------------
@@ -89,23 +169,21 @@ caf::result<T> kv_store_state::manage(std::string_view verb,
                                       std::string payload, OnAnswer on_answer) {
   auto promise = self_->make_response_promise<T>();
   auto deed = std::string{verb} + " of the bucket " + bucket;
-  auto ask = request(subjects::jetstream_api(verb, subjects::kv_stream(bucket)),
-                     std::move(payload));
-  self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
-    .then(
-      [promise, deed, on_answer](const bus_reply& reply) mutable {
-        auto answer = parse_json(reply.payload);
-        auto result = jetstream_error_of(answer);
-        if (result.error == jetstream_error::stream_not_found)
-          promise.deliver(T{});
-        else if (result.error != 0)
-          promise.deliver(failure(result, deed));
-        else
-          on_answer(answer, promise);
-      },
-      [promise](const caf::error& err) mutable {
-        promise.deliver(explain(err));
-      });
+  auto request = api_request(verb, bucket, std::move(payload));
+  request.read_only = verb == "STREAM.INFO";
+  ask(
+    std::move(request), deed,
+    [promise, deed, on_answer](auto& answer, auto& verdict, bool) mutable {
+      if (verdict.outcome == jetstream_outcome::no_stream)
+        promise.deliver(T{});
+      else if (verdict.outcome != jetstream_outcome::done)
+        promise.deliver(to_error(verdict, deed));
+      else
+        on_answer(answer, promise);
+    },
+    [promise](const caf::error& err) mutable {
+      promise.deliver(explain(err));
+    });
   return promise;
 }
 
@@ -131,97 +209,124 @@ caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
 
 void kv_store_state::read_key(const std::string& bucket, const std::string& key,
                               caf::typed_response_promise<kv_entry> promise) {
-  read_message(bucket, key, promise, [promise](kv_message& found) mutable {
+  auto on_message = [promise](kv_message& found) mutable {
     promise.deliver(found.removal ? kv_entry{} : std::move(found.entry));
-  });
+  };
+  read_message(bucket, key, on_message, fail(promise));
 }
 
-template <class T, class OnMessage>
 void kv_store_state::read_message(const std::string& bucket,
                                   const std::string& key,
-                                  caf::typed_response_promise<T> promise,
-                                  OnMessage on_message) {
-  auto what = "reading " + bucket + '/' + key;
+                                  std::function<void(kv_message&)> on_message,
+                                  std::function<void(caf::error)> on_error) {
+  auto deed = "reading " + bucket + '/' + key;
   // Asks the stream's leader: a direct get may answer an older value.
-  auto ask = request(
-    subjects::jetstream_api("STREAM.MSG.GET", subjects::kv_stream(bucket)),
-    encode_get(bucket, key));
-  // The bus answers by its own deadline; ours only guards against its death.
-  self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
-    .then(
-      [this, promise, what, bucket,
-       on_message](const bus_reply& reply) mutable {
-        auto answer = parse_json(reply.payload);
-        auto result = jetstream_error_of(answer);
-        auto nothing = kv_message{};
-        if (result.error == jetstream_error::stream_not_found)
+  ask(
+    read_only(api_request("STREAM.MSG.GET", bucket, encode_get(bucket, key))),
+    deed,
+    [=, this](auto& answer, auto& verdict, bool) {
+      auto nothing = kv_message{};
+      switch (verdict.outcome) {
+        case jetstream_outcome::no_stream:
           readable_.erase(bucket);
-        if (result.error == jetstream_error::no_message_found
-            || result.error == jetstream_error::stream_not_found)
           on_message(nothing);
-        else if (result.error != 0)
-          promise.deliver(failure(result, what));
-        else if (auto found = decode_message(answer))
-          on_message(*found);
-        else
-          promise.deliver(failure({-1, "unreadable answer"}, what));
-      },
-      [promise](const caf::error& err) mutable {
-        promise.deliver(explain(err));
-      });
+          break;
+        case jetstream_outcome::no_message:
+          on_message(nothing);
+          break;
+        case jetstream_outcome::done:
+          if (auto found = decode_message(answer))
+            on_message(*found);
+          else
+            on_error(
+              make_error(ec::bad_reply, deed + " failed: unreadable answer"));
+          break;
+        default:
+          on_error(to_error(verdict, deed));
+      }
+    },
+    [on_error](const caf::error& err) { on_error(explain(err)); });
 }
 
 caf::result<uint64_t> kv_store_state::put(kv_write& what) {
   auto promise = self_->make_response_promise<uint64_t>();
-  if (buckets_.count(what.bucket) > 0)
-    write(std::move(what), promise);
+  auto deed = "writing " + what.bucket + '/' + what.key;
+  auto x = std::make_shared<pending_write>(pending_write{
+    std::move(what), promise, std::move(deed),
+    self_->clock().now() + config_.request_timeout, config_.first_backoff});
+  if (buckets_.count(x->what.bucket) > 0)
+    write(x);
   else
-    find_bucket(std::move(what), promise);
+    ensure_bucket(x->what.bucket, [this, x](caf::error err) {
+      if (err)
+        x->promise.deliver(std::move(err));
+      else
+        write(x);
+    });
   return promise;
 }
 
-void kv_store_state::write(kv_write what,
-                           caf::typed_response_promise<uint64_t> promise) {
-  auto deed = "writing " + what.bucket + '/' + what.key;
-  auto ask = request(subjects::kv_subject(what.bucket, what.key), what.value);
+void kv_store_state::write(const write_ptr& x) {
+  auto& what = x->what;
+  bus_request request;
+  request.subject = subjects::kv_subject(what.bucket, what.key);
+  request.payload = what.value;
   if (what.expected)
-    ask.headers.emplace_back("Nats-Expected-Last-Subject-Sequence",
-                             std::to_string(*what.expected));
-  self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
-    .then(
-      [this, promise, deed, what](const bus_reply& reply) mutable {
-        auto answer = parse_json(reply.payload);
-        auto result = jetstream_error_of(answer);
-        if (result.error == jetstream_error::wrong_last_sequence
-            && what.expected == 0)
-          replace_mark(std::move(what), promise, failure(result, deed));
-        else if (result.error != 0)
-          promise.deliver(failure(result, deed));
-        else
-          promise.deliver(static_cast<uint64_t>(integer_at(answer, "seq")));
-      },
-      [this, promise, bucket = what.bucket](const caf::error& err) mutable {
-        // Somebody may have removed the bucket.
-        buckets_.erase(bucket);
-        promise.deliver(explain(err));
-      });
+    request.headers.emplace_back("Nats-Expected-Last-Subject-Sequence",
+                                 std::to_string(*what.expected));
+  ask(
+    std::move(request), x->deed,
+    [this, x](auto& answer, auto& verdict, bool uncertain) {
+      x->uncertain = x->uncertain || uncertain;
+      if (verdict.outcome == jetstream_outcome::done)
+        x->promise.deliver(static_cast<uint64_t>(integer_at(answer, "seq")));
+      else if (verdict.outcome == jetstream_outcome::conflict
+               && (x->uncertain || x->what.expected == 0))
+        resolve_conflict(x, to_error(verdict, x->deed));
+      else
+        x->promise.deliver(to_error(verdict, x->deed));
+    },
+    [this, x](const caf::error& err) {
+      // Somebody may have removed the bucket.
+      buckets_.erase(x->what.bucket);
+      if (code_of(err) == ec::no_responders)
+        recover(x, explain(err));
+      else
+        x->promise.deliver(err);
+    });
 }
 
-void kv_store_state::replace_mark(kv_write what,
-                                  caf::typed_response_promise<uint64_t> promise,
-                                  caf::error conflict) {
-  auto bucket = what.bucket;
-  auto key = what.key;
-  read_message(bucket, key, promise,
-               [this, promise, what = std::move(what),
-                conflict](kv_message& found) mutable {
-                 if (!found.removal) {
-                   promise.deliver(conflict);
-                   return;
-                 }
-                 what.expected = found.entry.revision;
-                 write(std::move(what), promise);
-               });
+void kv_store_state::resolve_conflict(const write_ptr& x, caf::error conflict) {
+  auto on_message = [this, x, conflict](kv_message& found) {
+    auto& expected = x->what.expected;
+    if (x->uncertain && !found.removal && found.entry.value == x->what.value) {
+      // An earlier try was stored after all.
+      x->promise.deliver(found.entry.revision);
+    } else if (found.removal && expected == 0) {
+      // JetStream counts the mark of a removed key as its last revision.
+      expected = found.entry.revision;
+      write(x);
+    } else {
+      x->promise.deliver(conflict);
+    }
+  };
+  read_message(x->what.bucket, x->what.key, on_message, fail(x->promise));
+}
+
+void kv_store_state::recover(const write_ptr& x, caf::error reason) {
+  if (self_->clock().now() + x->backoff >= x->end) {
+    x->promise.deliver(std::move(reason));
+    return;
+  }
+  ensure_bucket(x->what.bucket, [this, x](caf::error err) {
+    if (err) {
+      x->promise.deliver(std::move(err));
+      return;
+    }
+    // One that is there has no leader at the moment.
+    later(x->backoff, [this, x] { write(x); });
+    x->backoff *= 2;
+  });
 }
 
 caf::result<uint64_t> kv_store_state::remove(const std::string& bucket,
@@ -250,55 +355,37 @@ kv_store_state::list(const std::string& bucket, const std::string& pattern) {
     });
 }
 
-void kv_store_state::find_bucket(
-  kv_write next, caf::typed_response_promise<uint64_t> promise) {
-  auto deed = "looking for the bucket " + next.bucket;
-  auto ask = request(
-    subjects::jetstream_api("STREAM.INFO", subjects::kv_stream(next.bucket)),
-    {});
-  self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
-    .then(
-      [this, promise, deed,
-       next = std::move(next)](const bus_reply& reply) mutable {
-        auto result = jetstream_error_of(parse_json(reply.payload));
-        if (result.error == jetstream_error::stream_not_found) {
-          make_bucket(std::move(next), promise);
-        } else if (result.error != 0) {
-          promise.deliver(failure(result, deed));
-        } else {
-          buckets_.insert(next.bucket);
-          write(std::move(next), promise);
-        }
-      },
-      [promise](const caf::error& err) mutable {
-        promise.deliver(explain(err));
-      });
+void kv_store_state::ensure_bucket(const std::string& bucket,
+                                   std::function<void(caf::error)> done) {
+  auto deed = "looking for the bucket " + bucket;
+  ask(
+    api_request("STREAM.INFO", bucket, {}), deed,
+    [=, this](auto&, auto& verdict, bool) {
+      if (verdict.outcome == jetstream_outcome::no_stream)
+        return make_bucket(bucket, done);
+      if (verdict.outcome != jetstream_outcome::done)
+        return done(to_error(verdict, deed));
+      buckets_.insert(bucket);
+      done({});
+    },
+    [done](const caf::error& err) { done(explain(err)); });
 }
 
-void kv_store_state::make_bucket(
-  kv_write next, caf::typed_response_promise<uint64_t> promise) {
-  auto deed = "making the bucket " + next.bucket;
-  auto ask = request(
-    subjects::jetstream_api("STREAM.CREATE", subjects::kv_stream(next.bucket)),
-    encode_bucket(next.bucket));
-  self_->request(bus_, config_.request_timeout * 2, request_atom_v, ask)
-    .then(
-      [this, promise, deed,
-       next = std::move(next)](const bus_reply& reply) mutable {
-        auto result = jetstream_error_of(parse_json(reply.payload));
-        // Somebody else may have made it just now, to their own taste.
-        if (result.error != 0
-            && result.error != jetstream_error::stream_name_in_use) {
-          promise.deliver(failure(result, deed));
-          return;
-        }
-        log::info("kv-store", "made a bucket", {{"bucket", next.bucket}});
-        buckets_.insert(next.bucket);
-        write(std::move(next), promise);
-      },
-      [promise](const caf::error& err) mutable {
-        promise.deliver(explain(err));
-      });
+void kv_store_state::make_bucket(const std::string& bucket,
+                                 std::function<void(caf::error)> done) {
+  auto deed = "making the bucket " + bucket;
+  ask(
+    api_request("STREAM.CREATE", bucket, encode_bucket(bucket)), deed,
+    [=, this](auto&, auto& verdict, bool) {
+      // Somebody else may have made it just now, to their own taste.
+      if (verdict.outcome != jetstream_outcome::done
+          && verdict.outcome != jetstream_outcome::stream_exists)
+        return done(to_error(verdict, deed));
+      log::info("kv-store", "made a bucket", {{"bucket", bucket}});
+      buckets_.insert(bucket);
+      done({});
+    },
+    [done](const caf::error& err) { done(explain(err)); });
 }
 
 // -- following ----------------------------------------------------------------

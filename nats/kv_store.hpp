@@ -1,8 +1,11 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "nats/json.hpp"
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <set>
 
 namespace aiops {
@@ -13,6 +16,9 @@ struct kv_store_config {
   /// Every followed key is read again so often, in case word of a change was
   /// lost.
   caf::timespan reread_interval = std::chrono::seconds{20};
+  /// Wait before a request is sent again that the server could not carry out
+  /// then: doubles from here, until `request_timeout` is over.
+  caf::timespan first_backoff = std::chrono::milliseconds{50};
   /// Waits before the reads after word of a change that the store does not
   /// show yet: doubles from here, `max_retries` times.
   caf::timespan retry_delay = std::chrono::milliseconds{20};
@@ -26,7 +32,9 @@ using internal_kv_store_actor
     // tried since the last word of a change.
     caf::replies_to<update_atom, std::string, int>::with<void>,
     // Time to read all followed keys again.
-    caf::replies_to<tick_atom>::with<void>>;
+    caf::replies_to<tick_atom>::with<void>,
+    // Time to send a request again: its number.
+    caf::replies_to<restart_atom, uint64_t>::with<void>>;
 
 /// Speaks JetStream's key-value protocol over the bus, so that a slow store
 /// holds up nobody.
@@ -60,6 +68,28 @@ private:
     bool read_again = false;
   };
 
+  // -- JetStream --------------------------------------------------------------
+
+  struct question;
+  struct pending_write;
+
+  using question_ptr = std::shared_ptr<question>;
+  using write_ptr = std::shared_ptr<pending_write>;
+  using time_point = caf::actor_clock::time_point;
+
+  /// Asks JetStream, and again while it cannot answer. `on_answer` gets the
+  /// JSON and a verdict that is not `try_again`, `on_error` all else.
+  template <class OnAnswer>
+  void ask(bus_request request, std::string deed, OnAnswer on_answer,
+           std::function<void(caf::error)> on_error);
+
+  void send(const question_ptr& x);
+
+  void handle_answer(const question_ptr& x, const bus_reply& reply);
+
+  /// Does something after a while.
+  void later(caf::timespan delay, std::function<void()> what);
+
   // -- reading and writing ----------------------------------------------------
 
   caf::result<kv_entry> get(const std::string& bucket, const std::string& key);
@@ -67,22 +97,20 @@ private:
   void read_key(const std::string& bucket, const std::string& key,
                 caf::typed_response_promise<kv_entry> promise);
 
-  /// Hands the last message on a key's subject to `on_message`; the promise
-  /// gets what goes wrong.
-  template <class T, class OnMessage>
+  /// Hands the last message on a key's subject to `on_message`.
   void read_message(const std::string& bucket, const std::string& key,
-                    caf::typed_response_promise<T> promise,
-                    OnMessage on_message);
+                    std::function<void(kv_message&)> on_message,
+                    std::function<void(caf::error)> on_error);
 
   caf::result<uint64_t> put(kv_write& what);
 
-  void write(kv_write what, caf::typed_response_promise<uint64_t> promise);
+  void write(const write_ptr& x);
 
-  /// Writes a key that has no value but the mark of one removed, which
-  /// JetStream counts as the key's last revision.
-  void replace_mark(kv_write what,
-                    caf::typed_response_promise<uint64_t> promise,
-                    caf::error conflict);
+  /// Finds out why the key does not have the expected revision.
+  void resolve_conflict(const write_ptr& x, caf::error conflict);
+
+  /// Nobody took the write: looks for the bucket and writes again.
+  void recover(const write_ptr& x, caf::error reason);
 
   caf::result<uint64_t> remove(const std::string& bucket,
                                const std::string& pattern);
@@ -97,11 +125,12 @@ private:
   caf::result<T> manage(std::string_view verb, const std::string& bucket,
                         std::string payload, OnAnswer on_answer);
 
-  void find_bucket(kv_write next,
-                   caf::typed_response_promise<uint64_t> promise);
+  /// Makes a bucket unless there is one; `done` gets no error then.
+  void ensure_bucket(const std::string& bucket,
+                     std::function<void(caf::error)> done);
 
-  void make_bucket(kv_write next,
-                   caf::typed_response_promise<uint64_t> promise);
+  void make_bucket(const std::string& bucket,
+                   std::function<void(caf::error)> done);
 
   // -- following --------------------------------------------------------------
 
@@ -118,8 +147,6 @@ private:
 
   void remove_listener(const caf::actor_addr& listener);
 
-  bus_request request(std::string subject, std::string payload) const;
-
   // -- member variables -------------------------------------------------------
 
   internal_kv_store_actor::pointer self_;
@@ -132,6 +159,9 @@ private:
   /// Buckets known to hold something. nats-server 2.9.10 dies of a read from a
   /// stream that is just being made, but tells about it without harm.
   std::set<std::string> readable_;
+  /// What is done later, by number.
+  std::map<uint64_t, std::function<void()>> postponed_;
+  uint64_t last_postponed_ = 0;
   /// By the subject on which the key is written.
   std::map<std::string, followed_key> followed_;
 };

@@ -1,6 +1,8 @@
 #include "tools/log_publisher.hpp"
 
 #include "actors/log.hpp"
+#include "nats/jetstream_answer.hpp"
+#include "nats/json.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -41,15 +43,19 @@ verdict read_verdict(natsMsg* msg) {
   if (natsMsg_IsNoResponders(msg))
     return {true, "the stream, which the gateway makes, does not exist yet"};
   auto data = natsMsg_GetData(msg);
-  auto answer = nlohmann::json::parse(data, data + natsMsg_GetDataLength(msg),
-                                      nullptr, false);
-  if (!answer.is_object())
-    return {true, "unreadable acknowledgement"};
-  auto error = answer.find("error");
-  if (error == answer.end())
-    return {};
-  auto code = error->is_object() ? error->find("code") : error->end();
-  return {code != error->end() && *code == 503, error->dump()};
+  auto said = judge(
+    parse_json({data, static_cast<size_t>(natsMsg_GetDataLength(msg))}));
+  switch (said.outcome) {
+    case jetstream_outcome::done:
+    // Another copy of the message is in the broker's hands.
+    case jetstream_outcome::duplicate:
+      return {};
+    case jetstream_outcome::try_again:
+    case jetstream_outcome::unreadable:
+      return {true, std::move(said.description)};
+    default:
+      return {false, std::move(said.description)};
+  }
 }
 
 } // namespace

@@ -132,15 +132,3 @@ TEST_CASE("entries of a bucket are read from the stream's answer") {
   CHECK(!decode_message(parse_json("{}")));
   CHECK(!decode_message(parse_json(R"({"message":{"data":"!!!!"}})")));
 }
-
-TEST_CASE("errors of JetStream are told apart by their code") {
-  auto of = [](const char* text) {
-    return jetstream_error_of(parse_json(text)).error;
-  };
-  CHECK(of(R"({"stream":"KV_x","seq":1})") == 0);
-  CHECK(of(R"({"error":{"code":404,"err_code":10037}})")
-        == jetstream_error::no_message_found);
-  CHECK(of(R"({"error":{"code":500}})") == -1);
-  CHECK(of(R"({"error":"x"})") == -1);
-  CHECK(of("rubbish") == -1);
-}

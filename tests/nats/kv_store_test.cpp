@@ -25,6 +25,10 @@ const auto no_message = bus_reply{
 const auto no_stream = bus_reply{
   R"({"error":{"code":404,"err_code":10059,"description":"stream not found"}})"};
 
+const auto not_now = bus_reply{
+  R"({"error":{"code":503,"err_code":10008,)"
+  R"("description":"JetStream system temporarily unavailable"}})"};
+
 using updates = std::shared_ptr<std::vector<kv_entry>>;
 
 kv_listener_actor::behavior_type listener(kv_listener_actor::pointer,
@@ -131,7 +135,7 @@ TEST_CASE_FIXTURE(fixture, "errors while reading are told apart") {
   bus_script->on(get_subject).answer({"{}"});
   CHECK(get()->code() == ec::bad_reply);
   bus_script->on(get_subject)
-    .answer({R"({"error":{"code":503,"err_code":10008,"description":"x"}})"});
+    .answer({R"({"error":{"code":400,"err_code":10003,"description":"x"}})"});
   CHECK(get()->code() == ec::refused);
   bus_script->on(get_subject).fail(ec::timeout);
   CHECK(get()->code() == ec::timeout);
@@ -158,6 +162,88 @@ TEST_CASE_FIXTURE(fixture, "a write against a newer revision is a conflict") {
     .answer({R"({"error":{"code":400,"err_code":10071,)"
              R"("description":"wrong last sequence: 4"}})"});
   CHECK(put("x", 3)->code() == ec::conflict);
+  // Of JetStream 2.11 and later, when two writes race.
+  bus_script->on(key_subject)
+    .answer({R"({"error":{"code":400,"err_code":10164,)"
+             R"("description":"wrong last sequence"}})"});
+  CHECK(put("x", 3)->code() == ec::conflict);
+  CHECK(bus_script->on(get_subject).calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "what the server cannot do now is asked again") {
+  auto written = bus_reply{R"({"stream":"KV_b","seq":4})"};
+  bus_script->on(key_subject).answer(not_now);
+  bus_script->on(get_subject).answer(not_now);
+  auto write = put("x", 3);
+  auto read = get();
+  advance(1s);
+  CHECK(!write->done());
+  CHECK(!read->done());
+  SUBCASE("until it can") {
+    bus_script->on(key_subject).answer(written);
+    bus_script->on(get_subject).answer(entry(4, "eA=="));
+    advance(1s);
+    CHECK(write->value == 4);
+    CHECK(read->value->value == "x");
+  }
+  SUBCASE("until the time is over") {
+    advance(4s);
+    CHECK(write->code() == ec::overloaded);
+    CHECK(read->code() == ec::overloaded);
+    auto writes = bus_script->on(key_subject).calls();
+    // 50, 100, 200 ... ms apart.
+    CHECK(writes == 7);
+    advance(1min);
+    CHECK(bus_script->on(key_subject).calls() == writes);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a write that may have been stored is looked up") {
+  bus_script->on(key_subject)
+    .answer({R"({"error":{"code":503,"err_code":10077,)"
+             R"("description":"raft: proposal failed"}})"});
+  auto write = put("x", 3);
+  bus_script->on(key_subject)
+    .answer({R"({"error":{"code":400,"err_code":10071}})"});
+  SUBCASE("and found") {
+    bus_script->on(get_subject).answer(entry(4, "eA=="));
+    advance(1s);
+    CHECK(write->value == 4);
+  }
+  SUBCASE("and not found") {
+    bus_script->on(get_subject).answer(entry(4, "eQ=="));
+    advance(1s);
+    CHECK(write->code() == ec::conflict);
+  }
+  SUBCASE("unless the server never says") {
+    bus_script->on(key_subject).answer(not_now);
+    advance(5s);
+    CHECK(write->code() == ec::timeout);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a bucket whose leader is gone is waited for") {
+  bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":3})"});
+  REQUIRE(put("x")->value == 3);
+  bus_script->on(key_subject).fail(ec::no_responders);
+  auto write = put("y", 3);
+  advance(1s);
+  CHECK(!write->done());
+  SUBCASE("and found again") {
+    bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":4})"});
+    advance(1s);
+    CHECK(write->value == 4);
+  }
+  SUBCASE("and made anew when it was removed") {
+    bus_script->on(info_subject).answer(no_stream);
+    bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
+    advance(1s);
+    CHECK(write->value == 1);
+  }
+  SUBCASE("for a bounded time") {
+    advance(5s);
+    CHECK(write->code() == ec::disconnected);
+  }
 }
 
 TEST_CASE_FIXTURE(fixture, "a missing bucket is made") {
@@ -191,8 +277,8 @@ TEST_CASE_FIXTURE(fixture, "a bucket that somebody else just made will do") {
   bus_script->on(info_subject).answer(no_stream);
   bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
   bus_script->on(create_subject)
-    .answer({R"({"error":{"code":500,"err_code":10023,)"
-             R"("description":"insufficient resources"}})"});
+    .answer({R"({"error":{"code":500,"err_code":10052,)"
+             R"("description":"maximum consumers exceeds account limit"}})"});
   CHECK(put("x")->code() == ec::refused);
   bus_script->on(create_subject)
     .answer({R"({"error":{"code":400,"err_code":10058}})"});
