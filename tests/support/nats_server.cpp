@@ -12,6 +12,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <random>
 #include <stdexcept>
 
 namespace aiops::test {
@@ -26,14 +27,19 @@ sockaddr_in loopback(uint16_t port) {
   return result;
 }
 
+/// Outside the range from which the kernel picks ports for those who ask for
+/// none: a port that is free now must still be when the server starts again.
 uint16_t free_port() {
-  auto fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  auto addr = loopback(0);
-  auto size = static_cast<socklen_t>(sizeof(addr));
-  ::bind(fd, reinterpret_cast<sockaddr*>(&addr), size);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&addr), &size);
-  ::close(fd);
-  return ntohs(addr.sin_port);
+  std::random_device random;
+  std::uniform_int_distribution<int> any{10'000, 30'000};
+  for (;;) {
+    auto addr = loopback(static_cast<uint16_t>(any(random)));
+    auto fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    auto bound = ::bind(fd, reinterpret_cast<sockaddr*>(&addr), sizeof(addr));
+    ::close(fd);
+    if (bound == 0)
+      return ntohs(addr.sin_port);
+  }
 }
 
 const char* program() {
