@@ -84,14 +84,15 @@ caf::result<training_result> training_state::submit(training_request request) {
 void training_state::work() {
   if (current_ || waiting_.empty())
     return;
-  current_ = std::move(waiting_.front());
+  // A copy for the callees: `current_` changes when they finish.
+  auto job = current_ = std::move(waiting_.front());
   waiting_.pop_front();
-  if (remaining(*current_).count() <= 0)
-    return fail(current_,
+  if (remaining(*job).count() <= 0)
+    return fail(job,
                 make_error(ec::timeout,
                            "it took too long until the backend could be asked; "
                            "nothing was submitted, try again"));
-  compare(current_, [this, job = current_] { enter(job); });
+  compare(job, [this, job] { enter(job); });
 }
 
 // -- before the backend is asked ----------------------------------------------

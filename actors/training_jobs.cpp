@@ -106,12 +106,13 @@ caf::result<book_update> training_jobs_state::change(job_change what) {
 void training_jobs_state::work() {
   if (current_ || waiting_.empty())
     return;
-  current_ = std::move(waiting_.front());
+  // A copy for the callees: `current_` changes when they finish.
+  auto job = current_ = std::move(waiting_.front());
   waiting_.pop_front();
   if (known_)
-    judge(current_);
+    judge(job);
   else
-    judge_afresh(current_);
+    judge_afresh(job);
 }
 
 void training_jobs_state::judge(const change_ptr& job) {

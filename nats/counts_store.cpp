@@ -74,14 +74,15 @@ counts_store_state::make_behavior(bus_actor bus, kv_store_actor kv_store,
     self_->send(lease, subscribe_atom_v, lease_listener_actor{self_});
   return {
     [this](put_atom, const breakdown_ptr& counts) { return put(counts); },
-    [this](put_atom, const std::string& failure) { put_failure(failure); },
+    [this](put_atom, std::string& failure) { put_failure(std::move(failure)); },
     [this](get_atom) { return get_history(); },
     [this](subscribe_atom, const breakdown_listener_actor& listener) {
       add_listener(listener);
     },
     [this](update_atom, const kv_entry& entry) { handle_entry(entry); },
-    [this](update_atom, const lease_status& status) { lease_ = status; },
+    [this](update_atom, const lease_status& status) { handle_lease(status); },
     [this](tick_atom) { retry_read(); },
+    [this](put_atom) { reread_failure(); },
   };
 }
 
@@ -251,7 +252,7 @@ void counts_store_state::published(const publication_ptr& what,
                 [this, term = what->term] { return holds(term); });
 }
 
-void counts_store_state::failed(const publication_ptr& what, caf::error err) {
+void counts_store_state::failed(publication_ptr what, caf::error err) {
   if (what != publication_)
     return;
   publication_ = nullptr;
@@ -272,22 +273,73 @@ void counts_store_state::failed(const publication_ptr& what, caf::error err) {
   });
 }
 
-void counts_store_state::put_failure(const std::string& text) {
-  if (text == failure_ || !holds(lease_.term))
+// -- the failure of counting --------------------------------------------------
+
+void counts_store_state::handle_lease(const lease_status& status) {
+  lease_ = status;
+  if (lease_.held)
+    write_failure();
+  else
+    wanted_failure_.reset();
+}
+
+void counts_store_state::put_failure(std::string text) {
+  wanted_failure_ = std::move(text);
+  write_failure();
+}
+
+void counts_store_state::write_failure() {
+  if (writing_failure_ || !wanted_failure_ || !holds(lease_.term)
+      || (failure_ == *wanted_failure_ && !failure_in_doubt_))
     return;
-  auto value = dump_json(nlohmann::json{{"failure", text}});
+  writing_failure_ = true;
+  auto value = dump_json(nlohmann::json{{"failure", *wanted_failure_}});
   access(own_bucket)
     .put({own_bucket, failure_key, std::move(value), failure_revision_},
-         [this, text](const caf::expected<uint64_t>& got) {
+         [this, text = *wanted_failure_](const caf::expected<uint64_t>& got) {
            if (!got) {
              log::debug(name, "cannot share the failure of counting",
                         {{"reason", text_of(got.error())}});
-             return;
+             failure_in_doubt_ = true;
+             return retry_failure();
            }
-           // Word of it may come after the next counts.
            failure_ = text;
            failure_revision_ = *got;
+           failure_in_doubt_ = false;
+           failure_backoff_ = caf::timespan{0};
+           writing_failure_ = false;
+           // Another one may be wanted by now.
+           write_failure();
          });
+}
+
+void counts_store_state::retry_failure() {
+  failure_backoff_ = std::clamp(failure_backoff_ * 2, cfg_.first_backoff,
+                                cfg_.last_backoff);
+  self_->delayed_send(self_, failure_backoff_, put_atom_v);
+}
+
+void counts_store_state::reread_failure() {
+  auto on_entry = [this](const caf::expected<kv_entry>& got) {
+    if (!got)
+      return retry_failure();
+    writing_failure_ = false;
+    handle_failure(*got);
+  };
+  access(own_bucket).get(failure_key, std::move(on_entry));
+}
+
+void counts_store_state::handle_failure(const kv_entry& entry) {
+  failure_revision_ = entry.revision;
+  failure_.clear();
+  if (auto value = parse_json(entry.value); value.is_object())
+    read_text(value, "failure", failure_);
+  if (current_ && current_->failure != failure_) {
+    current_->failure = failure_;
+    tell();
+  }
+  // A write of a replica that counted before may arrive late.
+  write_failure();
 }
 
 // -- removing what is old -----------------------------------------------------
@@ -344,16 +396,7 @@ void counts_store_state::add_listener(
 void counts_store_state::handle_entry(const kv_entry& entry) {
   if (entry.key == root_key)
     return handle_root(entry);
-  failure_revision_ = entry.revision;
-  auto value = parse_json(entry.value);
-  auto i = value.is_object() ? value.find("failure") : value.end();
-  failure_ = value.is_object() && i != value.end() && i->is_string()
-               ? i->get<std::string>()
-               : std::string{};
-  if (current_ && current_->failure != failure_) {
-    current_->failure = failure_;
-    tell();
-  }
+  handle_failure(entry);
 }
 
 void counts_store_state::handle_root(const kv_entry& entry) {

@@ -33,7 +33,9 @@ struct counts_store_config {
 using internal_counts_store_actor = counts_store_actor::
   extend_with<kv_listener_actor>::extend_with<lease_listener_actor>::extend<
     // Time to try again to read the counts.
-    caf::replies_to<tick_atom>::with<void>>;
+    caf::replies_to<tick_atom>::with<void>,
+    // Time to try again to store the failure.
+    caf::replies_to<put_atom>::with<void>>;
 
 /// Keeps the counts of any size under the original's key: as one value while
 /// that fits, else that value points to a generation of shards.
@@ -92,9 +94,26 @@ private:
 
   void published(const publication_ptr& what, uint64_t revision);
 
-  void failed(const publication_ptr& what, caf::error err);
+  /// @param what by value: it may be `publication_`, which changes here.
+  void failed(publication_ptr what, caf::error err);
 
-  void put_failure(const std::string& text);
+  // -- the failure of counting ----------------------------------------------------
+
+  void handle_lease(const lease_status& status);
+
+  /// Sees to it that all replicas learn of `text`, as long as we hold the
+  /// lease.
+  void put_failure(std::string text);
+
+  /// Writes the wanted failure unless it is stored or a write is under way.
+  void write_failure();
+
+  /// Reads and writes the failure again after a pause.
+  void retry_failure();
+
+  void reread_failure();
+
+  void handle_failure(const kv_entry& entry);
 
   // -- removing what is old -------------------------------------------------------
 
@@ -145,8 +164,18 @@ private:
     shown_;
   /// Whether `current_` is what we wrote and did not read since.
   bool own_ = false;
+  /// The failure of counting as last read or written.
   std::string failure_;
   uint64_t failure_revision_ = 0;
+  /// Whether a write may have been stored, or may still be, without our
+  /// knowledge. Only the next write ends that: it is refused if the other one
+  /// came first, and refuses the other one if not.
+  bool failure_in_doubt_ = false;
+  /// What is to be stored; nothing while another replica counts.
+  std::optional<std::string> wanted_failure_;
+  /// Whether a write of it, or the pause after one, is under way.
+  bool writing_failure_ = false;
+  caf::timespan failure_backoff_{0};
 
   std::shared_ptr<generation_reader> reader_;
   /// Whether `root_` changed while reading.

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <random>
 
 using namespace aiops;
 using namespace aiops::test;
@@ -81,6 +82,8 @@ struct fixture : deterministic {
     memory->listeners.clear();
     memory->refuse = nullptr;
     memory->lose_answer = nullptr;
+    memory->when = nullptr;
+    memory->held.clear();
   }
 
   store_replica start(std::string owner) {
@@ -109,6 +112,25 @@ struct fixture : deterministic {
   /// Small enough for the smallest broker that is taken.
   void make_broker_small() {
     limits->max_payload = 16'640;
+  }
+
+  /// Does and answers what the store has left for later.
+  void release_all() {
+    while (!memory->held.empty())
+      release(0);
+  }
+
+  void release(size_t index) {
+    auto i = memory->held.begin() + static_cast<std::ptrdiff_t>(index);
+    auto act = std::move(*i);
+    memory->held.erase(i);
+    act();
+    run();
+  }
+
+  std::string stored_failure() const {
+    auto value = memory->value(own_bucket, "counts.failure");
+    return value ? *value : "";
   }
 
   std::string root() const {
@@ -228,6 +250,25 @@ TEST_CASE_FIXTURE(fixture, "a refused write is an error that says why") {
   CHECK(ask(a.handle, put_atom_v, counts(1, 1, 5))->code() == ec::disconnected);
   *limits = {true, "", 1024, "", 1};
   CHECK(ask(a.handle, put_atom_v, counts(1, 1, 5))->code() == ec::too_large);
+}
+
+TEST_CASE_FIXTURE(fixture, "newer counts end the wait of those before them") {
+  SUBCASE("in one value") { /* nop */
+  }
+  SUBCASE("in shards") {
+    make_broker_small();
+  }
+  auto a = start("a");
+  give_lease(a, 5);
+  memory->when = [] { return kv_memory::timing::late; };
+  auto first = ask(a.handle, put_atom_v, counts(2, 1000, 1));
+  CHECK_FALSE(first->done());
+  auto second = ask(a.handle, put_atom_v, counts(2, 1000, 2));
+  CHECK(first->code() == ec::timeout);
+  memory->when = nullptr;
+  release_all();
+  CHECK(second->value);
+  CHECK(all_are(*a.last().value, 2));
 }
 
 // -- shards -------------------------------------------------------------------
@@ -453,6 +494,152 @@ TEST_CASE_FIXTURE(fixture, "new counts end a failure of which no word came "
         == R"({"failure":"no connection to OpenSearch"})");
   CHECK(ask(a.handle, put_atom_v, counts(1, 1, 6))->value);
   CHECK(*memory->value(own_bucket, "counts.failure") == R"({"failure":""})");
+}
+
+TEST_CASE_FIXTURE(fixture, "new counts end a failure whose write is under "
+                           "way") {
+  auto a = start("a");
+  auto b = start("b");
+  give_lease(a, 5);
+  auto timing = kv_memory::timing::late;
+  SUBCASE("and not stored yet") { /* nop */
+  }
+  SUBCASE("and not answered yet") {
+    timing = kv_memory::timing::late_answer;
+  }
+  memory->when = [=] { return timing; };
+  ask(a.handle, put_atom_v, std::string{"no connection to OpenSearch"});
+  memory->when = nullptr;
+  CHECK(ask(a.handle, put_atom_v, counts(1, 1, 6))->value);
+  release_all();
+  CHECK(stored_failure() == R"({"failure":""})");
+  CHECK(b.last().failure.empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "new counts end a failure that may be stored") {
+  auto a = start("a");
+  auto b = start("b");
+  give_lease(a, 5);
+  auto lost = make_error(ec::timeout, "lost");
+  SUBCASE("and is") {
+    memory->lose_answer = [=](const kv_write& x) {
+      return x.key == "counts.failure" ? lost : caf::error{};
+    };
+  }
+  SUBCASE("and will be later") {
+    memory->refuse = [=, this](const kv_write& x) {
+      if (x.key != "counts.failure")
+        return caf::error{};
+      memory->held.push_back([=, this] { memory->store(x); });
+      return lost;
+    };
+  }
+  ask(a.handle, put_atom_v, std::string{"no connection to OpenSearch"});
+  memory->lose_answer = nullptr;
+  memory->refuse = nullptr;
+  CHECK(ask(a.handle, put_atom_v, counts(1, 1, 6))->value);
+  release_all();
+  advance(1s);
+  CHECK(stored_failure() == R"({"failure":""})");
+  CHECK(b.last().failure.empty());
+  CHECK(a.last().failure.empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "a failure that cannot be stored is tried again") {
+  auto a = start("a");
+  auto b = start("b");
+  give_lease(a, 5);
+  CHECK(ask(a.handle, put_atom_v, counts(1, 1, 6))->value);
+  memory->down = make_error(ec::disconnected, "down");
+  ask(a.handle, put_atom_v, std::string{"no connection to OpenSearch"});
+  advance(1min);
+  memory->down = {};
+  advance(5s);
+  CHECK(b.last().failure == "no connection to OpenSearch");
+}
+
+TEST_CASE_FIXTURE(fixture, "a late failure of the replica before is replaced") {
+  auto a = start("a");
+  auto b = start("b");
+  give_lease(a, 7);
+  CHECK(ask(a.handle, put_atom_v, counts(1, 1, 6))->value);
+  memory->store({own_bucket, "counts.failure", R"({"failure":"old"})", {}});
+  run();
+  CHECK(stored_failure() == R"({"failure":""})");
+  CHECK(b.last().failure.empty());
+}
+
+// -- anything goes wrong at any time ------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "every count is answered and the last one wins, "
+                           "whatever the store does") {
+  std::minstd_rand random;
+  auto below = [&](size_t n) { return random() % n; };
+  uint64_t term = 1;
+  for (auto round = 0u; round < 60; ++round) {
+    CAPTURE(round);
+    random.seed(round + 1);
+    limits->max_payload = below(2) == 0 ? 16'640 : 1'048'576;
+    std::vector<store_replica> replicas{start("a"), start("b")};
+    std::vector<answer_ptr<stored_breakdown>> answers;
+    auto fault = [&](const kv_write&) {
+      static constexpr ec codes[] = {ec::timeout, ec::conflict, ec::refused,
+                                     ec::disconnected};
+      return below(8) == 0 ? make_error(codes[below(4)], "at random")
+                           : caf::error{};
+    };
+    memory->refuse = fault;
+    memory->lose_answer = fault;
+    memory->when = [&] {
+      auto n = below(6);
+      return n < 4 ? kv_memory::timing::at_once
+                   : static_cast<kv_memory::timing>(n - 3);
+    };
+    for (auto step = 0; step < 40; ++step) {
+      auto& one = replicas[below(2)];
+      switch (below(6)) {
+        case 0:
+          take_lease(replicas[0]);
+          take_lease(replicas[1]);
+          give_lease(one, ++term);
+          break;
+        case 1:
+        case 2:
+          answers.push_back(
+            ask(one.handle, put_atom_v, counts(1 + below(3), 300, step)));
+          break;
+        case 3:
+          ask(one.handle, put_atom_v,
+              std::string{below(2) == 0 ? "a failure" : ""});
+          break;
+        case 4:
+          advance(caf::timespan{std::chrono::seconds{below(3)}});
+          break;
+        default:
+          if (!memory->held.empty())
+            release(below(memory->held.size()));
+      }
+    }
+    memory->refuse = memory->lose_answer = nullptr;
+    memory->when = nullptr;
+    release_all();
+    advance(1min);
+    for (auto& answer : answers)
+      CHECK(answer->done());
+    take_lease(replicas[1]);
+    give_lease(replicas[0], ++term);
+    CHECK(ask(replicas[0].handle, put_atom_v, counts(3, 300, 1000))->value);
+    advance(10s);
+    CHECK(stored_failure().find("a failure") == std::string::npos);
+    for (auto& replica : replicas) {
+      CHECK(replica.last().value->clusters.size() == 3);
+      CHECK(all_are(*replica.last().value, 1000));
+      CHECK(replica.last().failure.empty());
+      kill(replica.handle);
+    }
+    memory->listeners.clear();
+    memory->entries.clear();
+  }
 }
 
 // -- history ------------------------------------------------------------------

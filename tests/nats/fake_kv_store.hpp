@@ -2,6 +2,7 @@
 
 #include "tests/support/fakes.hpp"
 
+#include <deque>
 #include <map>
 #include <set>
 
@@ -22,6 +23,13 @@ struct kv_memory {
   std::function<caf::error(const kv_write&)> lose_answer;
   /// Fails everything while it is set.
   caf::error down;
+  /// When a request is done and answered: both at once, the answer later, or
+  /// both later.
+  enum class timing { at_once, late_answer, late };
+  /// Asked for each request; without it all are answered at once.
+  std::function<timing()> when;
+  /// What was left for later, in order.
+  std::deque<std::function<void()>> held;
   /// Whether listeners are left without word.
   bool quiet = false;
   /// The wall clock.
@@ -74,49 +82,76 @@ struct kv_memory {
 
 using kv_memory_ptr = std::shared_ptr<kv_memory>;
 
-inline kv_store_actor::behavior_type fake_kv_store(kv_store_actor::pointer,
+/// Does what a request asks for and answers it, now or later.
+template <class T>
+caf::result<T> serve(kv_store_actor::pointer self, const kv_memory_ptr& memory,
+                     std::function<caf::expected<T>()> act) {
+  auto when = memory->when ? memory->when() : kv_memory::timing::at_once;
+  auto promise = self->make_response_promise<T>();
+  auto deliver = [promise](caf::expected<T> x) mutable {
+    if (x)
+      promise.deliver(std::move(*x));
+    else
+      promise.deliver(std::move(x.error()));
+  };
+  if (when == kv_memory::timing::late)
+    memory->held.push_back([deliver, act]() mutable { deliver(act()); });
+  else if (auto x = act(); when == kv_memory::timing::late_answer)
+    memory->held.push_back([deliver, x]() mutable { deliver(x); });
+  else
+    deliver(x);
+  return promise;
+}
+
+inline kv_store_actor::behavior_type fake_kv_store(kv_store_actor::pointer self,
                                                    kv_memory_ptr memory) {
   return {
-    [=](get_atom, const std::string& bucket,
-        const std::string& key) -> caf::result<kv_entry> {
-      if (memory->down)
-        return memory->down;
-      auto i = memory->entries.find({bucket, key});
-      return i == memory->entries.end() ? kv_entry{} : i->second;
-    },
-    [=](put_atom, const kv_write& write) -> caf::result<uint64_t> {
-      if (memory->down)
-        return memory->down;
-      if (memory->refuse)
-        if (auto err = memory->refuse(write))
-          return err;
-      auto i = memory->entries.find({write.bucket, write.key});
-      auto now = i == memory->entries.end() ? 0 : i->second.revision;
-      if (write.expected && *write.expected != now)
-        return make_error(ec::conflict, "wrong last sequence");
-      auto revision = memory->store(write);
-      if (memory->lose_answer)
-        if (auto err = memory->lose_answer(write))
-          return err;
-      return revision;
-    },
-    [=](delete_atom, const std::string& bucket,
-        const std::string& pattern) -> caf::result<uint64_t> {
-      if (memory->down)
-        return memory->down;
-      return std::erase_if(memory->entries, [&](auto& x) {
-        return x.first.first == bucket
-               && kv_memory::matches(pattern, x.first.second);
+    [=](get_atom, const std::string& bucket, const std::string& key) {
+      return serve<kv_entry>(self, memory, [=]() -> caf::expected<kv_entry> {
+        if (memory->down)
+          return memory->down;
+        auto i = memory->entries.find({bucket, key});
+        return i == memory->entries.end() ? kv_entry{} : i->second;
       });
     },
-    [=](list_atom, const std::string& bucket,
-        const std::string& pattern) -> caf::result<std::vector<std::string>> {
-      if (memory->down)
-        return memory->down;
-      auto keys = memory->keys(bucket);
-      std::erase_if(
-        keys, [&](auto& key) { return !kv_memory::matches(pattern, key); });
-      return keys;
+    [=](put_atom, const kv_write& write) {
+      return serve<uint64_t>(self, memory, [=]() -> caf::expected<uint64_t> {
+        if (memory->down)
+          return memory->down;
+        if (memory->refuse)
+          if (auto err = memory->refuse(write))
+            return err;
+        auto i = memory->entries.find({write.bucket, write.key});
+        auto now = i == memory->entries.end() ? 0 : i->second.revision;
+        if (write.expected && *write.expected != now)
+          return make_error(ec::conflict, "wrong last sequence");
+        auto revision = memory->store(write);
+        if (memory->lose_answer)
+          if (auto err = memory->lose_answer(write))
+            return err;
+        return revision;
+      });
+    },
+    [=](delete_atom, const std::string& bucket, const std::string& pattern) {
+      return serve<uint64_t>(self, memory, [=]() -> caf::expected<uint64_t> {
+        if (memory->down)
+          return memory->down;
+        return std::erase_if(memory->entries, [&](auto& x) {
+          return x.first.first == bucket
+                 && kv_memory::matches(pattern, x.first.second);
+        });
+      });
+    },
+    [=](list_atom, const std::string& bucket, const std::string& pattern) {
+      using strings = std::vector<std::string>;
+      return serve<strings>(self, memory, [=]() -> caf::expected<strings> {
+        if (memory->down)
+          return memory->down;
+        auto keys = memory->keys(bucket);
+        std::erase_if(
+          keys, [&](auto& key) { return !kv_memory::matches(pattern, key); });
+        return keys;
+      });
     },
     [=](subscribe_atom, const std::string& bucket, const std::string& key,
         const kv_listener_actor& listener) {
