@@ -10,10 +10,14 @@ namespace aiops {
 
 namespace {
 
-constexpr auto min_backoff = milliseconds{250};
+/// An aggregation that failed is not repeated sooner.
+constexpr auto retry_pause = milliseconds{250};
 
-/// Failures in a row, before the first success, that are worth a word.
-constexpr int noteworthy_first_failures = 4;
+/// The first pause while there are no counts yet; then it doubles.
+constexpr auto shortest_pause = milliseconds{1'000};
+
+/// Failures in a row that are logged while there are no counts yet.
+constexpr int noteworthy_first_failures = 3;
 
 } // namespace
 
@@ -171,6 +175,8 @@ void log_aggregation_state::update(stored_breakdown counts) {
   if (loaded_ && !supersedes(counts))
     return;
   counts_ = std::move(counts);
+  any_counts_ = any_counts_
+                || (counts_.value && !counts_.value->clusters.empty());
   loaded_ = true;
   overview_ = nullptr;
   serve_waiting();
@@ -203,6 +209,7 @@ void log_aggregation_state::handle_lease(const lease_status& lease) {
   if (lease.term != lease_.term) {
     // What went wrong before is another's to tell now, or to try again.
     failure_.clear();
+    shared_failure_.clear();
     failures_ = 0;
     log::info(name,
               lease.held ? "counts the logs from now on"
@@ -242,9 +249,9 @@ void log_aggregation_state::succeeded(stored_breakdown counts) {
     log::info(name, "counts the logs again");
   failures_ = 0;
   failure_.clear();
-  succeeded_once_ = true;
+  shared_failure_.clear();
   update(std::move(counts));
-  next_aggregation_ = started_ + cfg_.interval;
+  next_aggregation_ = started_ + next_pause();
   wake_at(*next_aggregation_);
 }
 
@@ -253,26 +260,35 @@ void log_aggregation_state::failed(const caf::error& err) {
   ++all_failures_;
   if (term_ != lease_.term || !holds_lease()) {
     // Not ours any more: whoever holds the lease counts.
-    next_aggregation_ = self_->clock().now() + min_backoff;
+    next_aggregation_ = self_->clock().now() + retry_pause;
     wake_at(*next_aggregation_);
     return tell();
   }
   // At the start the source may just be starting too.
-  auto noteworthy = succeeded_once_ ? 1 : noteworthy_first_failures;
+  auto noteworthy = any_counts_ ? 1 : noteworthy_first_failures;
   if (++failures_ == noteworthy)
     log::warning(name, "cannot count the logs", {{"reason", text_of(err)}});
   failure_ = text_of(err);
   // For the other replicas; new counts end it.
-  if (failure_ != counts_.failure)
+  if (shared_failure_ != failure_) {
+    shared_failure_ = failure_;
     caf::anon_send(store_, put_atom_v, failure_);
-  if (succeeded_once_) {
-    next_aggregation_ = started_ + cfg_.interval;
-  } else {
-    backoff_ = std::min(std::max(backoff_ * 2, min_backoff), cfg_.interval);
-    next_aggregation_ = self_->clock().now() + backoff_;
   }
+  next_aggregation_ = started_ + next_pause();
+  // Before the first counts a failure may take longer than the pause.
+  if (!any_counts_)
+    next_aggregation_ = std::max(*next_aggregation_,
+                                 self_->clock().now() + retry_pause);
   wake_at(*next_aggregation_);
   tell();
+}
+
+milliseconds log_aggregation_state::next_pause() {
+  if (any_counts_)
+    return cfg_.interval;
+  first_pause_ = std::min(std::max(first_pause_ * 2, shortest_pause),
+                          cfg_.interval);
+  return first_pause_;
 }
 
 void log_aggregation_state::wake_at(clock::time_point when) {

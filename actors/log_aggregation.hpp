@@ -14,6 +14,8 @@ namespace aiops {
 struct log_aggregation_config {
   /// From the start of one aggregation to the start of the next. A count gets
   /// three quarters of it, storing the result what remains, a fifth at least.
+  /// While there are no counts yet, the next one comes after 1 s, 2 s, 4 s and
+  /// so on up to the interval.
   milliseconds interval{30'000};
   /// The log source of this replica, as in `--log-source`.
   std::string source = "none";
@@ -110,6 +112,10 @@ private:
 
   void failed(const caf::error& err);
 
+  /// How long after the last aggregation the next one comes: the interval, and
+  /// less while there are no counts yet.
+  milliseconds next_pause();
+
   /// Sees to it that `tick` looks at the clock again then.
   void wake_at(clock::time_point when);
 
@@ -138,11 +144,14 @@ private:
   clock::time_point started_;
   /// The term in which it started.
   uint64_t term_ = 0;
-  /// Pause after a failure before the first success.
-  milliseconds backoff_{0};
-  bool succeeded_once_ = false;
+  /// Whether the store ever had counts of a workload, whoever wrote them.
+  bool any_counts_ = false;
+  /// Pause between two aggregations while it had none.
+  milliseconds first_pause_{0};
   /// Why the last aggregation of ours failed; empty when it did not.
   std::string failure_;
+  /// The failure that the store was asked to share, if any.
+  std::string shared_failure_;
   /// Aggregations in a row that failed.
   int failures_ = 0;
   /// Totals, for the overview.
