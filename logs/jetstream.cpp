@@ -36,6 +36,10 @@ std::optional<workload> workload_of(std::string_view subject,
                   std::move(names[2])};
 }
 
+/// Pages of one count; more than that many changes at a time are no list that
+/// can be read.
+constexpr int max_pages = 1'000;
+
 int64_t nanoseconds(milliseconds x) {
   return std::chrono::nanoseconds{x}.count();
 }
@@ -93,7 +97,7 @@ void jetstream_log_source_state::ask(cycle_ptr current, std::string_view verb,
 
 void jetstream_log_source_state::read_page(cycle_ptr current) {
   auto payload = json{{"subjects_filter", config_.aggregation.stream + ".>"},
-                      {"offset", current->subjects_read}}
+                      {"offset", current->offset}}
                    .dump();
   ask(current, "STREAM.INFO", std::move(payload),
       [this](cycle_ptr next, const std::string& reply) {
@@ -120,28 +124,61 @@ void jetstream_log_source_state::handle_page(cycle_ptr current,
       make_error(ec::bad_reply, deed + " failed: the answer has no state"));
     return;
   }
-  // An empty stream has no list of subjects.
+  std::string created;
+  read_text(answer, "created", created);
+  if (++current->pages > max_pages) {
+    current->promise.deliver(make_error(
+      ec::bad_reply, "the subjects of the stream '" + config_.aggregation.stream
+                       + "' change faster than they can be read"));
+    return;
+  }
+  auto& last = current->last;
+  if (!last.empty() && created != current->stream_created) {
+    auto fresh = std::make_shared<cycle>();
+    fresh->pages = current->pages;
+    fresh->promise = current->promise;
+    return read_page(std::move(fresh));
+  }
+  current->stream_created = std::move(created);
+  // An empty stream has no list of subjects. Both the broker and this parser
+  // sort by bytes.
   auto& subjects = (*state)["subjects"];
-  int64_t foreign = 0;
+  if (!subjects.is_object())
+    subjects = json::object();
+  auto gap = current->offset > 0
+             && (subjects.empty() || subjects.begin().key() > last);
+  if (gap) {
+    current->offset = std::max<int64_t>(0,
+                                        current->offset - current->step_back);
+    current->step_back *= 8;
+    return read_page(std::move(current));
+  }
+  current->step_back = 1;
   for (auto& [subject, count] : subjects.items()) {
+    if (subject <= last)
+      continue;
     auto id = workload_of(subject, config_.aggregation.stream);
     if (id && count.is_number_integer())
       current->builder.add(*id, count.get<int64_t>());
     else
-      ++foreign;
+      ++current->foreign;
   }
+  auto end = current->offset + integer_at(answer, "limit");
+  if (subjects.empty() || end >= integer_at(answer, "total"))
+    return finish(*current);
+  last = std::max(last, std::prev(subjects.end()).key());
+  current->offset = end - 1;
+  read_page(std::move(current));
+}
+
+void jetstream_log_source_state::finish(cycle& current) {
+  auto foreign = current.foreign;
   if (foreign > 0 && foreign != foreign_subjects_)
     log::warning("jetstream-log-source",
                  "ignores subjects that do not name a workload",
                  {{"stream", config_.aggregation.stream}, {"count", foreign}});
   foreign_subjects_ = foreign;
-  current->subjects_read += static_cast<int64_t>(subjects.size());
-  // Present when the answer is one page of several.
-  auto total = integer_at(answer, "total");
-  if (!subjects.empty() && current->subjects_read < total)
-    read_page(std::move(current));
-  else
-    current->promise.deliver(current->builder.finish());
+  current.promise.deliver(current.builder.finish());
 }
 
 void jetstream_log_source_state::make_stream(cycle_ptr current) {
@@ -165,7 +202,8 @@ void jetstream_log_source_state::make_stream(cycle_ptr current) {
         if (verdict.outcome == jetstream_outcome::done) {
           log::info("jetstream-log-source", "made the stream of log messages",
                     {{"stream", config_.aggregation.stream}});
-          next->promise.deliver(next->builder.finish());
+          // Empty, even if one that is gone was partly counted.
+          next->promise.deliver(breakdown_builder{}.finish());
         } else if (verdict.outcome == jetstream_outcome::stream_exists) {
           // A replica was faster.
           read_page(std::move(next));

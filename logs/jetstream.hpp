@@ -14,6 +14,15 @@ struct jetstream_log_source_config {
 /// Counts the messages of a JetStream stream by subject. The broker keeps the
 /// count of each subject, so no log message is read. Makes the stream when
 /// there is none.
+///
+/// The broker answers at most 100,000 subjects at a time: a page of the sorted
+/// list of subjects, from an offset on, of the list as it is at that moment.
+/// Subjects come and go between two pages, which moves those behind them. So
+/// each page is asked for with an offset that is expected to be the last
+/// subject counted, and only the subjects behind that one are counted. A page
+/// that begins behind it may lack some: it is asked for again with a smaller
+/// offset. Each subject that is there all the time is counted exactly once, and
+/// no other one twice, however busy the stream is.
 class jetstream_log_source_state {
 public:
   static inline const char* name = "jetstream-log-source";
@@ -28,7 +37,17 @@ private:
   /// A count that is under way.
   struct cycle {
     breakdown_builder builder;
-    int64_t subjects_read = 0;
+    /// Of the next page.
+    int64_t offset = 0;
+    /// How far the offset goes back when subjects before it are gone.
+    int64_t step_back = 1;
+    /// The last subject counted.
+    std::string last;
+    /// When the stream was made: another one begins a new count.
+    std::string stream_created;
+    int pages = 0;
+    /// Subjects that do not name a workload.
+    int64_t foreign = 0;
     caf::typed_response_promise<breakdown_ptr> promise;
   };
 
@@ -39,6 +58,8 @@ private:
   void read_page(cycle_ptr current);
 
   void handle_page(cycle_ptr current, const std::string& payload);
+
+  void finish(cycle& current);
 
   void make_stream(cycle_ptr current);
 
