@@ -21,6 +21,9 @@ using namespace std::chrono_literals;
 /// The actors get so long to start before we listen.
 constexpr auto start_time = 1'000ms;
 
+/// So often we look for a signal meanwhile.
+constexpr auto start_step = 50ms;
+
 /// Requests in hand get so long when we stop.
 constexpr auto drain_time = 700ms;
 
@@ -40,6 +43,28 @@ sigset_t termination_signals() {
   sigaddset(&result, SIGINT);
   return result;
 }
+
+/// Waits for one of them, from the start of the program on.
+class termination {
+public:
+  /// Answers whether one came, now or before.
+  bool wait(std::chrono::milliseconds timeout) {
+    auto seconds = std::chrono::floor<std::chrono::seconds>(timeout);
+    timespec limit{seconds.count(),
+                   std::chrono::nanoseconds{timeout - seconds}.count()};
+    came_ = came_ || sigtimedwait(&signals_, nullptr, &limit) > 0;
+    return came_;
+  }
+
+  void wait() {
+    while (!wait(1h))
+      ; // again
+  }
+
+private:
+  sigset_t signals_ = termination_signals();
+  bool came_ = false;
+};
 
 int fail(const std::string& problem) {
   log::error("aiops-gateway", problem);
@@ -77,29 +102,42 @@ void leave_at_the_latest(int exit_code) {
 }
 
 int run(gateway_config config) {
+  termination stop;
   embedded_server embedded;
   caf::actor_system_config caf_config;
   use_sharing_scheduler(caf_config, scheduler_workers);
   caf::actor_system system{caf_config};
   directory actors;
-  http_server server{config.http, {&system, &actors, config.deadlines}};
+  auto own_server = config.nats.embedded();
+  http_context context{&system, &actors, config.deadlines};
+  if (own_server)
+    context.storage_problem = [&] { return embedded.problem(); };
+  http_server server{config.http, context};
   if (auto port = server.bind(); !port)
     return fail(text_of(port.error()));
   auto demo_config = config;
-  if (config.nats.embedded()) {
-    if (auto problem = embedded.start(config.state_dir,
-                                      config.nats_server_program);
-        !problem.empty())
+  if (own_server) {
+    auto interrupted = [&](auto timeout) { return stop.wait(timeout); };
+    auto problem = embedded.start(config.state_dir, config.nats_server_program,
+                                  interrupted);
+    if (stop.wait(0ms))
+      return 0;
+    if (!problem.empty())
       return fail(problem);
     config.nats = embedded.connection();
   }
   give_up_reason reason;
   auto give_up = [&](std::string why) { reason.set(std::move(why)); };
   auto root = system.spawn(supervisor,
-                           gateway_children(config, &server.events(), give_up),
+                           gateway_children(config,
+                                            own_server ? &embedded : nullptr,
+                                            &server.events(), give_up),
                            &actors, supervisor_config{}, give_up);
   // Who asks as soon as we listen shall find the actors.
-  actors.wait(start_time);
+  for (auto waited = 0ms; waited < start_time && !stop.wait(0ms);
+       waited += start_step)
+    if (actors.wait(start_step))
+      break;
   server.start();
   auto where = "listening on http://" + server.address();
   // Whatever the log level: scripts wait for it.
@@ -108,9 +146,7 @@ int run(gateway_config config) {
   std::vector<std::unique_ptr<child_process>> demo;
   if (config.demo)
     demo = start_demo(demo_config, server.address());
-  auto signals = termination_signals();
-  auto number = 0;
-  sigwait(&signals, &number);
+  stop.wait();
   auto exit_code = reason.get().empty() ? 0 : 1;
   if (exit_code != 0)
     log::error("aiops-gateway", "cannot go on", {{"reason", reason.get()}});

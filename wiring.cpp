@@ -27,6 +27,7 @@
 #include "nats/lease.hpp"
 #include "nats/progress_feed.hpp"
 #include "nats/request_reply_backend.hpp"
+#include "nats/storage_watch.hpp"
 #include "nats/subjects.hpp"
 #include "net/webhook.hpp"
 
@@ -128,17 +129,34 @@ milliseconds longest_look(const gateway_config& config) {
   return std::max(config.deadlines.request, config.gpu.refresh * 4 / 5);
 }
 
+/// Sees to it that the embedded server stores.
+child_spec storage(const gateway_config& config, embedded_server* embedded) {
+  storage_watch_config cfg;
+  cfg.request_timeout = config.deadlines.request + margin;
+  cfg.report = [embedded](const std::string& failure) {
+    embedded->probed(failure);
+  };
+  return {"storage-watch",
+          [cfg](caf::actor_system& sys, gateway_actors& known) {
+            return caf::actor_cast<caf::actor>(
+              sys.spawn<caf::detached>(storage_watch, known.kv_store, cfg));
+          }};
+}
+
 std::vector<child_spec> edges(const gateway_config& config,
+                              embedded_server* embedded,
                               std::function<void(std::string)> give_up) {
   auto request = config.deadlines.request;
   std::vector<child_spec> result;
-  result.push_back(child<bus_actor>("bus", &gateway_actors::bus,
-                                    [=](auto& sys, auto&) -> bus_actor {
-                                      bus_config cfg;
-                                      cfg.nats = config.nats;
-                                      cfg.give_up = give_up;
-                                      return sys.spawn(bus, std::move(cfg));
-                                    }));
+  result.push_back(child<bus_actor>(
+    "bus", &gateway_actors::bus, [=](auto& sys, auto&) -> bus_actor {
+      bus_config cfg;
+      cfg.nats = config.nats;
+      cfg.give_up = give_up;
+      if (embedded)
+        cfg.locate = [=] { return embedded->connection(); };
+      return sys.spawn(bus, std::move(cfg));
+    }));
   result.push_back(
     child<kv_store_actor>("kv-store", &gateway_actors::kv_store,
                           [=](auto& sys, auto& known) -> kv_store_actor {
@@ -146,6 +164,8 @@ std::vector<child_spec> edges(const gateway_config& config,
                             cfg.request_timeout = request;
                             return sys.spawn(kv_store, known.bus, cfg);
                           }));
+  if (embedded)
+    result.push_back(storage(config, embedded));
   for (auto& spec : counts(config))
     result.push_back(std::move(spec));
   result.push_back(child<job_store_actor>(
@@ -331,7 +351,8 @@ std::vector<child_spec> inventories(const gateway_config& config) {
 } // namespace
 
 std::vector<child_spec>
-gateway_children(const gateway_config& config, event_streams* streams,
+gateway_children(const gateway_config& config, embedded_server* embedded,
+                 event_streams* streams,
                  std::function<void(std::string)> give_up) {
   auto resolved = config;
   // Once: asking for a driver may take a while.
@@ -345,8 +366,9 @@ gateway_children(const gateway_config& config, event_streams* streams,
     "event-feed", &gateway_actors::event_feed, [=](auto& sys, auto& known) {
       return sys.spawn(event_feed, known.events, streams);
     }));
-  for (auto& part : {edges(resolved, std::move(give_up)), lifecycle(resolved),
-                     hooks(resolved), inventories(resolved)})
+  for (auto& part :
+       {edges(resolved, embedded, std::move(give_up)), lifecycle(resolved),
+        hooks(resolved), inventories(resolved)})
     result.insert(result.end(), part.begin(), part.end());
   return result;
 }

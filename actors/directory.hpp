@@ -61,10 +61,10 @@ public:
   }
 
   /// Waits until the supervisor has set the actors for the first time, but not
-  /// longer than that.
-  void wait(std::chrono::milliseconds timeout) const {
+  /// longer than that. Answers whether it has.
+  bool wait(std::chrono::milliseconds timeout) const {
     std::unique_lock guard{mutex_};
-    changed_.wait_for(guard, timeout, [this] { return set_; });
+    return changed_.wait_for(guard, timeout, [this] { return set_; });
   }
 
 private:

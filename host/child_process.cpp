@@ -27,11 +27,11 @@ constexpr auto stable_after = 10s;
 constexpr int cannot_execute = 127;
 
 /// Becomes the program; between fork and exec only async-signal-safe calls.
-[[noreturn]] void execute(char* const* argv, const char* log_file,
-                          pid_t parent) {
+[[noreturn]] void execute(char* const* argv, const char* log_file, pid_t parent,
+                          int death_signal) {
   // Ctrl-C in a terminal is for us; we stop our children in order.
   setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  prctl(PR_SET_PDEATHSIG, death_signal);
   if (getppid() != parent)
     _exit(0);
   sigset_t none;
@@ -65,12 +65,22 @@ void child_process::stop() {
     std::unique_lock guard{mutex_};
     stopping_ = true;
     changed_.notify_all();
-    signal(SIGTERM);
-    if (!changed_.wait_for(guard, 1s, [this] { return pid_ < 0; }))
-      signal(SIGKILL);
+    end(guard);
   }
   if (thread_.joinable())
     thread_.join();
+}
+
+void child_process::restart() {
+  std::unique_lock guard{mutex_};
+  end(guard);
+}
+
+void child_process::end(std::unique_lock<std::mutex>& guard) {
+  auto child = pid_;
+  signal(SIGTERM);
+  if (!changed_.wait_for(guard, 1s, [&] { return pid_ != child || pid_ < 0; }))
+    signal(SIGKILL);
 }
 
 void child_process::signal(int number) {
@@ -81,37 +91,56 @@ void child_process::signal(int number) {
 // The kernel takes the death of the thread that forked for the death of the
 // parent, so one thread starts all children and lives as long as they.
 void child_process::run() {
+  auto backoff = std::chrono::milliseconds{first_backoff};
+  std::string last_problem;
+  std::unique_lock guard{mutex_};
+  while (!stopping_) {
+    std::string problem;
+    if (config_.prepare) {
+      guard.unlock();
+      problem = config_.prepare();
+      guard.lock();
+      if (stopping_)
+        break;
+    }
+    auto started = std::chrono::steady_clock::now();
+    if (problem.empty()) {
+      auto ending = run_once(guard);
+      if (stopping_)
+        break;
+      if (std::chrono::steady_clock::now() - started > stable_after)
+        backoff = first_backoff;
+      log::error(config_.name, "ended unexpectedly, will be started again",
+                 {{"ending", ending},
+                  {"program", config_.command.front()},
+                  {"wait_ms", backoff.count()}});
+    } else if (problem != last_problem) {
+      log::error(config_.name, "cannot be started, will be tried again",
+                 {{"reason", problem}});
+    }
+    last_problem = std::move(problem);
+    changed_.wait_for(guard, backoff, [this] { return stopping_; });
+    backoff = std::min<std::chrono::milliseconds>(backoff * 2, last_backoff);
+  }
+}
+
+std::string child_process::run_once(std::unique_lock<std::mutex>& guard) {
   std::vector<char*> argv;
   for (auto& arg : config_.command)
     argv.push_back(arg.data());
   argv.push_back(nullptr);
   auto log_file = config_.log_file.string();
   auto parent = getpid();
-  auto backoff = std::chrono::milliseconds{first_backoff};
-  std::unique_lock guard{mutex_};
-  while (!stopping_) {
-    auto started = std::chrono::steady_clock::now();
-    pid_ = fork();
-    if (pid_ == 0)
-      execute(argv.data(), log_file.c_str(), parent);
-    std::string ending = "cannot fork";
-    if (pid_ > 0) {
-      log::info(config_.name, "started", {{"pid", pid_}});
-      guard.unlock();
-      ending = wait();
-      guard.lock();
-    }
-    if (stopping_)
-      break;
-    if (std::chrono::steady_clock::now() - started > stable_after)
-      backoff = first_backoff;
-    log::error(config_.name, "ended unexpectedly, will be started again",
-               {{"ending", ending},
-                {"program", config_.command.front()},
-                {"wait_ms", backoff.count()}});
-    changed_.wait_for(guard, backoff, [this] { return stopping_; });
-    backoff = std::min<std::chrono::milliseconds>(backoff * 2, last_backoff);
-  }
+  pid_ = fork();
+  if (pid_ == 0)
+    execute(argv.data(), log_file.c_str(), parent, config_.death_signal);
+  if (pid_ < 0)
+    return "cannot fork";
+  log::info(config_.name, "started", {{"pid", pid_}});
+  guard.unlock();
+  auto ending = wait();
+  guard.lock();
+  return ending;
 }
 
 std::string child_process::wait() {

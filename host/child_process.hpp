@@ -1,7 +1,9 @@
 #pragma once
 
 #include <condition_variable>
+#include <csignal>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -22,6 +24,11 @@ public:
     std::vector<std::string> command;
     /// Where its output goes; ours when empty.
     std::filesystem::path log_file;
+    /// Called before each start, on a thread of this object. Answers why the
+    /// program cannot be started now, empty when it can.
+    std::function<std::string()> prepare = {};
+    /// What the kernel sends it should we die.
+    int death_signal = SIGTERM;
   };
 
   /// Starts the program. A program that cannot be started is tried again like
@@ -38,8 +45,18 @@ public:
   /// and waits until it is gone.
   void stop();
 
+  /// Ends the program likewise; it is then started again as if it had ended by
+  /// itself. @thread-safe
+  void restart();
+
 private:
   void run();
+
+  /// Starts the program and waits for its end. Answers what happened, in words.
+  std::string run_once(std::unique_lock<std::mutex>& guard);
+
+  /// Sends SIGTERM, and SIGKILL if that does not help within a second.
+  void end(std::unique_lock<std::mutex>& guard);
 
   /// Waits for the child to end and answers how, in words.
   std::string wait();

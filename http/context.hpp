@@ -3,6 +3,9 @@
 #include "actors/config.hpp"
 #include "actors/directory.hpp"
 
+#include <functional>
+#include <string>
+
 namespace aiops {
 
 class event_streams;
@@ -17,6 +20,9 @@ struct http_context {
   deadline_config deadlines;
   /// Whom the clients follow; the server enters its own.
   event_streams* events = nullptr;
+  /// Why the embedded NATS server stores nothing; empty when it does. Null
+  /// without such a server. @thread-safe
+  std::function<std::string()> storage_problem = {};
 };
 
 } // namespace aiops

@@ -36,6 +36,16 @@ check check_nats(const gateway_actors& actors, route_env& env) {
                 + R"(,"reason":)" + json_string(reason) + "}"};
 }
 
+/// Only for the embedded server: of others their operators know.
+check check_storage(route_env& env) {
+  if (!env.context.storage_problem)
+    return {true, {}};
+  auto reason = env.context.storage_problem();
+  auto ok = reason.empty();
+  return {ok, R"(,"storage":{"ok":)" + flag(ok) + R"(,"reason":)"
+                + json_string(reason) + "}"};
+}
+
 /// Old counts are served with their age, so they do not make us unready.
 check check_counts(const gateway_actors& actors, route_env& env) {
   auto got = env.check(actors.log_aggregation, get_atom_v);
@@ -64,12 +74,13 @@ http_response get_readyz(const http_request&, route_env& env) {
   auto started = check_actors(*actors);
   auto nats = check_nats(*actors, env);
   auto counts = check_counts(*actors, env);
-  auto ready = started.ok && nats.ok;
+  auto storage = check_storage(env);
+  auto ready = started.ok && nats.ok && storage.ok;
   http_response result;
   result.status = ready ? 200 : 503;
   result.body = R"({"ready":)" + flag(ready) + R"(,"checks":{"actors":)"
-                + started.json + R"(,"nats":)" + nats.json + R"(,"counts":)"
-                + counts.json + "}}";
+                + started.json + R"(,"nats":)" + nats.json + storage.json
+                + R"(,"counts":)" + counts.json + "}}";
   return result;
 }
 

@@ -252,7 +252,8 @@ void bus_state::open() {
   if (connection_ || connecting_)
     return;
   connecting_ = true;
-  config_.open(config_.nats, ++attempt_, bridge_);
+  config_.open(config_.locate ? config_.locate() : config_.nats, ++attempt_,
+               bridge_);
   self_->delayed_send(self_, config_.connect_deadline, connect_atom_v, attempt_,
                       false);
 }

@@ -13,6 +13,9 @@ namespace aiops {
 
 struct bus_config {
   nats_config nats;
+  /// Answers the servers at each attempt to connect, where they may change.
+  /// @thread-safe
+  std::function<nats_config()> locate = {};
   /// Requests in flight; further ones are refused with `overloaded`.
   size_t max_pending = 1024;
   /// That many of them are kept for requests that do not only read.

@@ -1,7 +1,10 @@
 """What breaks around the gateway, and that it heals without a restart."""
 
+import json
 import os
 import signal
+import socket
+import subprocess
 import time
 
 from support import WORKLOADS, E2eTest, eventually, free_port
@@ -63,6 +66,66 @@ class NatsIsDownWithKv(NatsIsDown):
     protocol = "kv"
 
 
+class BrokerStandsStill(E2eTest):
+    """For longer than the request timeout, after a count."""
+
+    def check(self, *options, more_counts):
+        self.under_test = self.gateway(
+            "--request-timeout", "2s", "--aggregation-lease", "10s", *options,
+            nats=self.nats.url)
+        gateway = self.under_test
+        eventually(gateway.is_ready, "the gateway becomes ready")
+        more_counts()
+        pid = gateway.pid
+
+        self.nats.process.send_signal(signal.SIGSTOP)
+        for _ in range(2):
+            # Each takes the request timeout, and counts fall due meanwhile.
+            answer = gateway.put_statistics(percentageCompleted=42)
+            self.assertIn(answer.status, (503, 504), answer)
+        self.nats.process.send_signal(signal.SIGCONT)
+
+        eventually(gateway.is_ready, "the gateway becomes ready again")
+        more_counts()
+        self.assertIsNone(gateway.process.poll())
+        self.assertEqual(gateway.pid, pid)
+        eventually(lambda: gateway.put_statistics(
+            percentageCompleted=42).status == 200, "progress is stored")
+
+    def setUp(self):
+        super().setUp()
+        self.nats = self.broker()
+
+    def log_count(self):
+        answer = self.under_test.get("/api/v1/clusters").json
+        return sum(x["logCount"] for x in answer["clusters"])
+
+    def test_with_counts_of_opensearch(self):
+        # Counts every workload as often as it was asked.
+        opensearch = self.opensearch("--stamp", "3x10")
+
+        def more_counts():
+            before = self.log_count()
+            eventually(lambda: self.log_count() > before, "newer counts")
+
+        self.check("--log-source", "opensearch", "--opensearch-url",
+                   opensearch.url, more_counts=more_counts)
+
+    def test_with_counts_of_jetstream(self):
+        lines = 0
+
+        def more_counts():
+            nonlocal lines
+            self.feed_plain(3, "c", "n", "d", nats=self.nats.url)
+            lines += 3
+            self.assert_counts(self.under_test, "c", {("n", "d"): lines})
+
+        self.check("--log-source", "jetstream", more_counts=more_counts)
+
+    def test_with_counts_of_others(self):
+        self.check("--log-source", "none", more_counts=lambda: None)
+
+
 class EmbeddedBroker(E2eTest):
     def test_starts_again_when_it_dies(self):
         gateway = self.gateway()
@@ -82,6 +145,75 @@ class EmbeddedBroker(E2eTest):
         self.assert_counts(gateway, "c", {("n", "d"): 9})
         eventually(gateway.is_ready, "the gateway becomes ready again")
         self.assertEqual(gateway.train(WORKLOADS).status, 200)
+
+
+    def test_goes_to_another_port_when_its_own_is_taken(self):
+        gateway = self.ready_gateway()
+        self.backend(gateway)
+        file = self.directory / "state" / "nats" / "connection.json"
+        before = json.loads(file.read_text())
+        port = int(before["url"].rsplit(":", 1)[1])
+        thief = socket.socket()
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.addCleanup(thief.close)
+
+        def steal():
+            # It may start again faster; then it is killed again.
+            if pid := gateway.child("nats-server"):
+                os.kill(pid, signal.SIGKILL)
+            try:
+                thief.bind(("127.0.0.1", port))
+                thief.listen()
+                return True
+            except OSError:
+                return False
+
+        eventually(steal, "the port is taken")
+        after = eventually(lambda: (x := json.loads(file.read_text())) != before
+                           and x, "the broker has another address")
+        self.assertNotEqual(after["url"], before["url"])
+        self.assertNotEqual(after["token"], before["token"])
+        eventually(gateway.is_ready, "the gateway becomes ready again")
+        eventually(lambda: gateway.train(WORKLOADS).status == 200,
+                   "the backend has followed")
+        self.feed_plain(4, "c", "n", "d")
+        self.assert_counts(gateway, "c", {("n", "d"): 4})
+
+    def test_stores_again_after_a_full_disk(self):
+        state = self.directory / "state"
+        state.mkdir()
+        if os.getuid() != 0 or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", state],
+                capture_output=True).returncode != 0:
+            self.skipTest("only root may mount a small file system")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", state])
+        gateway = self.ready_gateway("--request-timeout", "1s",
+                                     "--log-stream-max-bytes", "4MiB")
+        self.feed_plain(5, "c", "n", "d")
+        self.assert_counts(gateway, "c", {("n", "d"): 5})
+        eventually(lambda: gateway.put_statistics(
+            percentageCompleted=42).status == 200, "progress is stored")
+        filler = state / "filler"
+        with open(filler, "wb", buffering=0) as out:
+            try:
+                while out.write(bytes(4096)) == 4096:
+                    pass
+            except OSError:
+                pass
+
+        def says_disk_full():
+            answer = gateway.get("/readyz")
+            storage = answer.json["checks"]["storage"]
+            return answer.status == 503 and "disk full" in storage["reason"]
+
+        eventually(says_disk_full, "/readyz says that the disk is full")
+        filler.unlink()
+        eventually(gateway.is_ready, "the gateway becomes ready again")
+        self.assertIsNone(gateway.process.poll())
+        self.feed_plain(4, "c", "n", "d")
+        self.assert_counts(gateway, "c", {("n", "d"): 9})
+        eventually(lambda: gateway.put_statistics(
+            percentageCompleted=43).status == 200, "progress is stored")
 
 
 class EmbeddedBrokerWithKv(EmbeddedBroker):

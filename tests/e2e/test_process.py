@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 from support import (BUILD, E2eTest, Gateway, children, eventually, free_port,
                      running)
@@ -69,6 +70,26 @@ class Stopping(E2eTest):
             self.assertLess(time.monotonic() - begin, 3)
 
 
+class StoppingWhileStarting(E2eTest):
+    def test_while_the_state_directory_is_taken(self):
+        first = self.gateway()
+        lock = str(self.directory / "state" / "nats" / "lock")
+        for number in signal.SIGTERM, signal.SIGINT:
+            second = self.launch_gateway()
+
+            def waits():
+                self.assertIsNone(second.process.poll(), second.log())
+                files = Path(f"/proc/{second.pid}/fd").glob("*")
+                return any(os.readlink(x) == lock for x in files)
+
+            eventually(waits, "the second gateway waits for the directory")
+            begin = time.monotonic()
+            second.process.send_signal(number)
+            self.assertEqual(second.wait(), 0)
+            self.assertLess(time.monotonic() - begin, 3)
+        self.assertTrue(first.is_ready())
+
+
 class Killed(E2eTest):
     def test_leaves_nothing_and_starts_again(self):
         gateway = self.gateway("--demo")
@@ -83,6 +104,12 @@ class Killed(E2eTest):
         gateway = self.gateway()
         eventually(gateway.is_ready, "the next gateway is ready")
         self.assertTrue(gateway.get("/api/v1/clusters").json["clusters"])
+
+    def test_demo_counts_its_logs_at_once(self):
+        # Long before the second interval.
+        gateway = self.gateway("--demo", interval="10m")
+        eventually(lambda: gateway.get("/api/v1/clusters").json["clusters"],
+                   "sample logs are counted")
 
     def test_demo_programs_start_again(self):
         gateway = self.gateway("--demo")

@@ -1,12 +1,18 @@
 #include "nats/bus.hpp"
 #include "nats/embedded_server.hpp"
+#include "nats/kv_store.hpp"
 #include "nats/options.hpp"
+#include "nats/storage_watch.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/live_system.hpp"
 
 #include <doctest/doctest.h>
 
+#include <arpa/inet.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -48,7 +54,73 @@ struct client : live_system {
     return ask<bus_status>(handle, status_atom_v).cvalue();
   }
 
+  /// Follows a server to wherever it goes.
+  explicit client(const embedded_server& server)
+    : handle(spawn_detached(bus, following(server))) {
+    // nop
+  }
+
+  static bus_config following(const embedded_server& server) {
+    auto cfg = quick({});
+    cfg.locate = [&server] { return server.connection(); };
+    return cfg;
+  }
+
   bus_actor handle;
+};
+
+/// A file system of 24 MiB of our own; not there when we may not have one.
+struct small_disk : state_dir {
+  small_disk()
+    : mounted(::mount("tmpfs", path.c_str(), "tmpfs", 0, "size=24m") == 0) {
+    if (!mounted)
+      MESSAGE("skipped: only root may mount a small file system");
+  }
+
+  ~small_disk() {
+    if (mounted)
+      ::umount2(path.c_str(), MNT_DETACH);
+  }
+
+  void fill() const {
+    std::ofstream out{path / "filler", std::ios::binary};
+    std::string block(4096, 'x');
+    while (out.write(block.data(), 4096) && out.flush())
+      ; // more
+  }
+
+  void make_room() const {
+    std::filesystem::remove(path / "filler");
+  }
+
+  bool mounted;
+};
+
+uint16_t port_of(const embedded_server& server) {
+  auto url = server.connection().urls.front();
+  return static_cast<uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
+}
+
+/// Listens on a port of the loopback interface, if it is free.
+struct listening_socket {
+  explicit listening_socket(uint16_t port)
+    : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    auto on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    sockaddr_in addr{};
+    addr.sin_family = AF_INET;
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    addr.sin_port = htons(port);
+    good = ::bind(fd, reinterpret_cast<sockaddr*>(&addr), sizeof(addr)) == 0
+           && ::listen(fd, 1) == 0;
+  }
+
+  ~listening_socket() {
+    ::close(fd);
+  }
+
+  int fd;
+  bool good;
 };
 
 /// The process that listens to the server's configuration in that directory.
@@ -112,4 +184,114 @@ TEST_CASE("a state directory that cannot be used is named") {
   auto problem = server.start("/proc/nowhere", "nats-server");
   CHECK(problem.find("/proc/nowhere") != std::string::npos);
   CHECK(problem.find("--state-dir") != std::string::npos);
+}
+
+TEST_CASE("a server whose port was taken has another one") {
+  state_dir dir;
+  embedded_server server;
+  REQUIRE(server.start(dir.path, "nats-server") == "");
+  client c{server};
+  REQUIRE(eventually([&] { return c.status().connected; }));
+  auto before = server.connection();
+  auto port = port_of(server);
+  std::unique_ptr<listening_socket> thief;
+  // The server may be faster, then it is killed again.
+  auto steal = [&] {
+    if (auto process = server_process(dir.path); process > 0)
+      ::kill(process, SIGKILL);
+    thief = std::make_unique<listening_socket>(port);
+    return thief->good;
+  };
+  REQUIRE(eventually(steal));
+  CHECK(eventually([&] { return port_of(server) != port; }));
+  CHECK(eventually([&] {
+    auto to = ':' + std::to_string(port_of(server));
+    return c.status().connected && c.status().server.ends_with(to);
+  }));
+  auto after = server.connection();
+  CHECK(after.urls != before.urls);
+  CHECK(after.token != before.token);
+  CHECK(read_connection_file(dir.path)->urls == after.urls);
+  CHECK(read_connection_file(dir.path)->token == after.token);
+}
+
+TEST_CASE("the wait for a state directory can be ended") {
+  state_dir dir;
+  embedded_server first;
+  REQUIRE(first.start(dir.path, "nats-server") == "");
+  auto owner = server_process(dir.path);
+  auto calls = 0;
+  {
+    embedded_server second;
+    auto problem = second.start(dir.path, "nats-server",
+                                [&](auto) { return ++calls == 3; });
+    CHECK(problem.find("another gateway uses") != std::string::npos);
+  }
+  CHECK(calls == 3);
+  CHECK(server_process(dir.path) == owner);
+}
+
+TEST_CASE("after a full disk the server stores again, and lost nothing") {
+  small_disk disk;
+  if (!disk.mounted)
+    return;
+  embedded_server server;
+  REQUIRE(server.start(disk.path, "nats-server") == "");
+  client c{server};
+  REQUIRE(eventually([&] { return c.status().connected; }));
+  kv_store_config kv;
+  kv.request_timeout = std::chrono::seconds{1};
+  kv_store_actor store = c.spawn_detached(kv_store, c.handle, kv);
+  auto put = [&](std::string key, std::string value) {
+    return bool{c.ask<uint64_t>(
+      store, put_atom_v,
+      kv_write{"b", std::move(key), std::move(value), std::nullopt})};
+  };
+  // Much more than was free is reserved: that must not hide the stream later.
+  auto made = c.ask<bus_reply>(
+    c.handle, request_atom_v,
+    bus_request{"$JS.API.STREAM.CREATE.KV_b",
+                R"({"name":"KV_b","subjects":["$KV.b.>"],"storage":"file",)"
+                R"("retention":"limits","max_msgs_per_subject":1,)"
+                R"("max_bytes":20000000,"num_replicas":1})",
+                {},
+                std::chrono::seconds{5}});
+  REQUIRE(made);
+  REQUIRE(made->payload.find("error") == std::string::npos);
+  REQUIRE(put("before", "kept"));
+  disk.fill();
+  storage_watch_config watch;
+  watch.request_timeout = kv.request_timeout * 2;
+  watch.interval = watch.retry_interval = std::chrono::milliseconds{100};
+  watch.report = [&](const std::string& failure) { server.probed(failure); };
+  // Until nothing is stored any more.
+  std::string block(100'000, 'x');
+  REQUIRE(eventually([&] { return !put("filler", block); }));
+  c.spawn_detached(storage_watch, store, watch);
+  REQUIRE(
+    eventually([&] { return server.problem().starts_with("disk full"); }));
+  CHECK(server.problem().find(disk.path.string()) != std::string::npos);
+  disk.make_room();
+  REQUIRE(eventually([&] { return server.problem().empty(); }));
+  CHECK(eventually([&] { return put("after", "stored"); }));
+  auto kept = c.ask<kv_entry>(store, get_atom_v, std::string{"b"},
+                              std::string{"before"});
+  REQUIRE(kept);
+  CHECK(kept->value == "kept");
+}
+
+TEST_CASE("on a full disk the server waits for room") {
+  small_disk disk;
+  if (!disk.mounted)
+    return;
+  disk.fill();
+  embedded_server server;
+  REQUIRE(server.start(disk.path, "nats-server") == "");
+  CHECK(server.problem().starts_with("disk full"));
+  CHECK(server_process(disk.path) == -1);
+  client c{server};
+  disk.make_room();
+  CHECK(eventually([&] { return c.status().connected; }));
+  server.probed("");
+  CHECK(server.problem().empty());
 }
