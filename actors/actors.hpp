@@ -58,8 +58,11 @@ using training_jobs_actor = typed_actor<
   caf::result<stored_book>(delete_atom),
   // Reads the book; concurrent callers share one read.
   caf::result<stored_book>(get_atom),
-  // Answers the last 100 jobs, the newest first.
-  caf::result<snapshot_ptr<job_list>>(list_atom),
+  // Answers the last 100 jobs, the newest first. The history is read when it
+  // is not known; concurrent callers share one read.
+  caf::result<snapshot_ptr<job_summaries>>(list_atom),
+  // Answers the one of these with that id; `not_found` without one.
+  caf::result<training_job>(get_atom, std::string),
   // Keeps the listener informed until it goes down.
   caf::result<void>(subscribe_atom, book_listener_actor),
   // The store's book changed.
@@ -187,7 +190,9 @@ using job_store_actor = typed_actor<
   // Adds a job to the history; one that is there already stays as it is.
   caf::result<void>(put_atom, training_job),
   // Answers the history, at most 100 jobs in any order.
-  caf::result<job_list>(list_atom),
+  caf::result<job_summaries>(list_atom),
+  // Answers the job with that number in the history; `not_found` without one.
+  caf::result<training_job>(get_atom, uint64_t),
   // Keeps the listener informed of the book until it goes down.
   caf::result<void>(subscribe_atom, book_listener_actor),
   // Number of the last job that the world was told of, 0 for none.

@@ -15,13 +15,23 @@ bool equal(const gpu_inventory& x, const gpu_inventory& y) {
          && x.source == y.source;
 }
 
-/// That the backend confirmed a training is for us to know, and nobody is shown
-/// it.
+/// The job as it is shown.
+std::optional<training_job> shown_job(const training_book& book) {
+  auto result = book.job;
+  if (result)
+    result->confirmed = result->contested = false;
+  return result;
+}
+
 bool equal(const training_overview& x, const training_overview& y) {
-  auto same = y;
-  if (x.book.job && same.book.job)
-    same.book.job->confirmed = x.book.job->confirmed;
-  return x == same;
+  return shown_job(x.book) == shown_job(y.book)
+         && x.book.model.status == y.book.model.status && x.backend == y.backend
+         && x.stale_reason == y.stale_reason;
+}
+
+bool equal(const cluster_overview& x, const cluster_overview& y) {
+  return x.clusters == y.clusters && x.aggregated_at == y.aggregated_at
+         && x.stale == y.stale && x.reason == y.reason;
 }
 
 template <class T>
@@ -38,23 +48,19 @@ bool equal(const snapshot_ptr<T>& x, const snapshot_ptr<T>& y) {
 bool says_something(const event_value& x) {
   return std::visit(
     [](auto& value) {
-      if constexpr (std::is_same_v<decltype(value), const backend_health&>)
-        return true;
-      else
+      if constexpr (requires { value == nullptr; })
         return value != nullptr;
+      else
+        return true;
     },
     x);
 }
 
-watchlist_overview watchlist_in(const training_book& book) {
-  watchlist_overview result;
-  result.workloads = watchlist_of(book);
-  if (book.job) {
-    result.job_id = book.job->id;
-    result.submitted_at = book.job->started_at;
-  }
-  return result;
-}
+constexpr size_t watchlist_topic = 1;
+
+static_assert(
+  std::is_same_v<std::variant_alternative_t<watchlist_topic, event_value>,
+                 watchlist_change>);
 
 } // namespace
 
@@ -103,7 +109,7 @@ void events_state::update(const event_value& x) {
   tell(x);
   if (auto training = std::get_if<snapshot_ptr<training_overview>>(&x)) {
     auto& value = (*training)->value();
-    tell(make_snapshot(watchlist_in(value.book)));
+    tell_watchlist(value.book);
     tell(value.backend);
   }
 }
@@ -115,6 +121,25 @@ void events_state::tell(event_value x) {
   last = std::move(x);
   for (auto& listener : listeners_)
     caf::anon_send(listener, update_atom_v, *last);
+}
+
+void events_state::tell_watchlist(const training_book& book) {
+  watchlist_change next;
+  next.workloads = watchlist_of(book);
+  if (book.job) {
+    next.job_id = book.job->id;
+    next.submitted_at = book.job->started_at;
+  }
+  watchlist_change last;
+  if (auto& value = latest_[watchlist_topic]) {
+    last = std::get<watchlist_change>(*value);
+    // A job's watchlist never changes.
+    if (last.job_id == next.job_id)
+      return;
+  }
+  next.previous_job_id = last.job_id;
+  next.changes = diff(last.workloads, next.workloads);
+  tell(std::move(next));
 }
 
 events_actor::behavior_type

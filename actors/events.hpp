@@ -14,7 +14,7 @@ struct events_config {
 };
 
 /// Whether `x` tells nothing new after `last`: the same topic, and values that
-/// are equal. When GPUs were looked for is no news.
+/// are equal in all that an event shows.
 bool same_news(const event_value& last, const event_value& x);
 
 /// Keeps how everything stands, and hands on what changes. Watchlist and health
@@ -37,6 +37,10 @@ private:
 
   /// Keeps and hands on a value that differs from the last one.
   void tell(event_value x);
+
+  /// Keeps and hands on another watchlist than the last one, and the difference
+  /// to that.
+  void tell_watchlist(const training_book& book);
 
   events_actor::pointer self_;
   events_config cfg_;

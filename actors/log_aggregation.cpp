@@ -172,7 +172,7 @@ void log_aggregation_state::subscribe() {
 }
 
 void log_aggregation_state::update(stored_breakdown counts) {
-  if (loaded_ && !supersedes(counts))
+  if (loaded_ && (!supersedes(counts) || same(counts)))
     return;
   counts_ = std::move(counts);
   any_counts_ = any_counts_
@@ -189,6 +189,12 @@ bool log_aggregation_state::supersedes(const stored_breakdown& counts) const {
   return !counts.value || counts.revision == 0
          || counts.revision >= counts_.revision
          || counts.created > counts_.created;
+}
+
+bool log_aggregation_state::same(const stored_breakdown& counts) const {
+  return counts.value == counts_.value && counts.revision == counts_.revision
+         && counts.created == counts_.created
+         && counts.failure == counts_.failure;
 }
 
 // -- aggregating --------------------------------------------------------------
@@ -250,7 +256,9 @@ void log_aggregation_state::succeeded(stored_breakdown counts) {
   failures_ = 0;
   failure_.clear();
   shared_failure_.clear();
+  overview_ = nullptr;
   update(std::move(counts));
+  tell();
   next_aggregation_ = started_ + next_pause();
   wake_at(*next_aggregation_);
 }

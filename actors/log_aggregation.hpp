@@ -95,6 +95,10 @@ private:
   /// Whether `counts` are not older than those in memory.
   bool supersedes(const stored_breakdown& counts) const;
 
+  /// Whether `counts` are those in memory: ours come as an answer and as a
+  /// change of the store.
+  bool same(const stored_breakdown& counts) const;
+
   // -- aggregating -------------------------------------------------------------
 
   void tick();

@@ -105,13 +105,29 @@ struct training_overview {
 
 /// The watchlist as last submitted.
 struct watchlist_overview {
-  workload_list workloads;
+  shared_workloads workloads;
   /// Empty when there was no submission.
   std::string job_id;
   /// Nothing likewise.
   std::optional<std::chrono::system_clock::time_point> submitted_at;
 
   friend bool operator==(const watchlist_overview&, const watchlist_overview&)
+    = default;
+};
+
+/// What became of the watchlist since the change before.
+struct watchlist_change {
+  /// Empty when there was no submission.
+  std::string job_id;
+  /// The job whose watchlist `changes` are the difference to; empty for the
+  /// empty list that there is before the first submission.
+  std::string previous_job_id;
+  /// Nothing likewise.
+  std::optional<std::chrono::system_clock::time_point> submitted_at;
+  shared_workloads workloads;
+  workload_diff changes;
+
+  friend bool operator==(const watchlist_change&, const watchlist_change&)
     = default;
 };
 
@@ -291,9 +307,10 @@ struct lease_status {
 
 /// Something that changed, as it stands now: training, watchlist, aggregation,
 /// GPUs, backend.
-using event_value = std::variant<
-  snapshot_ptr<training_overview>, snapshot_ptr<watchlist_overview>,
-  snapshot_ptr<cluster_overview>, snapshot_ptr<gpu_inventory>, backend_health>;
+using event_value
+  = std::variant<snapshot_ptr<training_overview>, watchlist_change,
+                 snapshot_ptr<cluster_overview>, snapshot_ptr<gpu_inventory>,
+                 backend_health>;
 
 } // namespace aiops
 
@@ -303,7 +320,7 @@ using event_value = std::variant<
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::workload_list)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::model_status)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::training_job)
-AIOPS_LOCAL_MESSAGE_TYPE(aiops::job_list)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::job_summaries)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::job_change)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::job_progress)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::training_book)
@@ -330,7 +347,7 @@ AIOPS_LOCAL_MESSAGE_TYPE(std::vector<aiops::history_point>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::model_status>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::training_overview>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::watchlist_overview>)
-AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::job_list>)
+AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::job_summaries>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::workload_list>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::gpu_list>)
 AIOPS_LOCAL_MESSAGE_TYPE(aiops::snapshot_ptr<aiops::gpu_inventory>)

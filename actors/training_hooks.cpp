@@ -107,13 +107,13 @@ void training_hooks_state::proceed() {
 
 void training_hooks_state::choose_next() {
   // The book mostly has what comes next; the history is a hundred reads.
-  job_list known;
+  job_summaries known;
   for (auto* job : {&book_.job, &book_.before})
     if (*job)
-      known.push_back(**job);
+      known.push_back(summary_of(**job));
   std::sort(known.begin(), known.end(),
-            [](auto& x, auto& y) { return x.number > y.number; });
-  auto next = [this](auto& job) { return job.number == *told_ + 1; };
+            [](auto& x, auto& y) { return x.job.number > y.job.number; });
+  auto next = [this](auto& x) { return x.job.number == *told_ + 1; };
   if (std::none_of(known.begin(), known.end(), next))
     return list_jobs();
   changed_ = false;
@@ -152,7 +152,7 @@ void training_hooks_state::list_jobs() {
   changed_ = false;
   self_->request(jobs_, cfg_.request_timeout, list_atom_v)
     .then(
-      [this, here](const snapshot_ptr<job_list>& jobs) {
+      [this, here](const snapshot_ptr<job_summaries>& jobs) {
         if (current(here))
           choose(jobs->value());
       },
@@ -162,36 +162,59 @@ void training_hooks_state::list_jobs() {
       });
 }
 
-void training_hooks_state::choose(const job_list& newest_first) {
+void training_hooks_state::choose(const job_summaries& newest_first) {
   looked_ = true;
   backoff_ = {};
   enter(step::idle);
   if (auto job = next_of(newest_first))
-    begin(*job);
+    load(*job);
   else if (changed_)
     proceed();
 }
 
 const training_job*
-training_hooks_state::next_of(const job_list& newest_first) {
+training_hooks_state::next_of(const job_summaries& newest_first) {
   auto last = newest_first.rend();
   auto next = std::find_if(newest_first.rbegin(), last,
-                           [this](auto& job) { return job.number > *told_; });
+                           [this](auto& x) { return x.job.number > *told_; });
   if (next == last)
     return nullptr;
+  auto& job = next->job;
   // What is missing in between will not come any more.
-  told_ = next->number - 1;
-  if (!ended(next->state))
+  told_ = job.number - 1;
+  if (!ended(job.state))
     return nullptr;
-  if (auto later = next + 1; next->state == job_state::superseded
-                             && later != last && undecided(*later))
+  if (auto later = next + 1; job.state == job_state::superseded && later != last
+                             && undecided(later->job))
     return nullptr;
-  return &*next;
+  return &job;
+}
+
+void training_hooks_state::load(const training_job& listed) {
+  if (listed.action != training_action::train)
+    return store_number(listed.number);
+  for (auto* job : {&book_.job, &book_.before})
+    if (*job && (*job)->id == listed.id && (*job)->state == listed.state)
+      return begin(**job);
+  auto here = enter(step::listing);
+  self_->request(jobs_, cfg_.request_timeout, get_atom_v, listed.id)
+    .then(
+      [this, here](const training_job& job) {
+        if (current(here))
+          begin(job);
+      },
+      [this, here, number = listed.number](const caf::error& err) {
+        if (!current(here))
+          return;
+        // The job left the history in the meantime.
+        if (code_of(err) == ec::not_found)
+          return store_number(number);
+        looked_ = false;
+        pause("cannot read a training", err);
+      });
 }
 
 void training_hooks_state::begin(const training_job& job) {
-  if (job.action != training_action::train)
-    return store_number(job.number);
   enter(step::telling);
   job_ = job;
   deadline_ = self_->clock().now() + cfg_.give_up;

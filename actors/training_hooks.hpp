@@ -91,10 +91,13 @@ private:
   void list_jobs();
 
   /// Begins with the next job.
-  void choose(const job_list& newest_first);
+  void choose(const job_summaries& newest_first);
 
   /// The next job to tell of; null when there is none yet.
-  const training_job* next_of(const job_list& newest_first);
+  const training_job* next_of(const job_summaries& newest_first);
+
+  /// Gets the job with its lists and begins with it.
+  void load(const training_job& listed);
 
   void begin(const training_job& job);
 

@@ -443,11 +443,17 @@ std::optional<remaining_time> remaining_of(const training_job& job,
   return remaining_time{std::max<int64_t>(0, left), true};
 }
 
+job_summary summary_of(training_job job) {
+  auto workloads = std::exchange(job.workloads, {}).size();
+  auto changes = std::exchange(job.changes, {});
+  return {std::move(job), workloads, changes.added.size(),
+          changes.removed.size()};
+}
+
 // -- the book -----------------------------------------------------------------
 
-const workload_list& watchlist_of(const training_book& book) {
-  static const workload_list none;
-  return book.job ? book.job->workloads : none;
+shared_workloads watchlist_of(const training_book& book) {
+  return book.job ? book.job->workloads : shared_workloads{};
 }
 
 std::string shown_status(const training_book& book, const std::string& told,

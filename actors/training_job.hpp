@@ -107,7 +107,7 @@ struct training_job {
   job_state state = job_state::submitted;
   training_action action = training_action::train;
   /// The watchlist; normalized.
-  workload_list workloads;
+  shared_workloads workloads;
   /// The difference to the watchlist before.
   workload_diff changes;
   time_point started_at;
@@ -132,7 +132,21 @@ struct training_job {
   friend bool operator==(const training_job&, const training_job&) = default;
 };
 
-using job_list = std::vector<training_job>;
+/// A job without its lists, which may be megabytes.
+struct job_summary {
+  /// Its lists are empty.
+  training_job job;
+  /// How long they are.
+  size_t workloads = 0;
+  size_t added = 0;
+  size_t removed = 0;
+
+  friend bool operator==(const job_summary&, const job_summary&) = default;
+};
+
+job_summary summary_of(training_job job);
+
+using job_summaries = std::vector<job_summary>;
 
 /// How long the training still takes.
 struct remaining_time {
@@ -167,7 +181,7 @@ struct training_book {
 };
 
 /// The watchlist as last submitted; empty when there is none.
-const workload_list& watchlist_of(const training_book& book);
+shared_workloads watchlist_of(const training_book& book);
 
 // -- changes ------------------------------------------------------------------
 
@@ -175,7 +189,7 @@ const workload_list& watchlist_of(const training_book& book);
 struct job_submission {
   std::string id;
   training_action action = training_action::train;
-  workload_list workloads;
+  shared_workloads workloads;
   workload_diff changes;
   /// Whether it may take the place of a job that runs.
   bool force = false;

@@ -11,7 +11,7 @@ namespace aiops {
 namespace {
 
 /// Jobs that are answered.
-constexpr size_t listed_jobs = 100;
+constexpr uint64_t listed_jobs = 100;
 
 /// Whether a change that finds nothing to do needs no second look: it will
 /// come again.
@@ -25,6 +25,12 @@ bool recurs(const job_change& what) {
 bool unsettled(const training_job& job) {
   return job.state == job_state::submitted && job.response.empty()
          && job.reason.empty();
+}
+
+/// The job before the current one, once it cannot come back; else null.
+const training_job* past_job(const training_book& book) {
+  auto may_return = book.job && unsettled(*book.job);
+  return book.before && !may_return ? &*book.before : nullptr;
 }
 
 /// Whether there is nothing that other programs should read of the model.
@@ -73,6 +79,7 @@ training_jobs_state::make_behavior(job_store_actor store, backend_actor backend,
     [this](delete_atom) { return forget(); },
     [this](get_atom) { return get(); },
     [this](list_atom) { return list(); },
+    [this](get_atom, const std::string& id) { return find(id); },
     [this](subscribe_atom, book_listener_actor& listener) {
       self_->monitor(listener);
       if (known_)
@@ -174,7 +181,7 @@ void training_jobs_state::write(const change_ptr& job,
         writing_ = false;
         succeed(job, before, {next, revision});
       },
-      [this, job, next](const caf::error& err) {
+      [this, job, next, before = base.value](const caf::error& err) {
         writing_ = false;
         switch (code_of(err)) {
           case ec::conflict:
@@ -186,15 +193,17 @@ void training_jobs_state::write(const change_ptr& job,
           case ec::too_large:
             return fail(job, err);
           default:
-            read_back(job, next, err);
+            // The store may have shown us our write in the meantime, so what we
+            // know is perhaps not what was before.
+            read_back(job, before, next, err);
         }
       });
 }
 
 void training_jobs_state::read_back(const change_ptr& job,
+                                    const training_book& before,
                                     const training_book& next,
                                     const caf::error& why) {
-  auto before = known_->value;
   read([this, job, next, why, before](const caf::expected<stored_book>& got) {
     if (got && got->value == next)
       succeed(job, before, *got);
@@ -266,17 +275,23 @@ caf::result<stored_book> training_jobs_state::forget() {
 
 caf::result<stored_book> training_jobs_state::get() {
   auto promise = self_->make_response_promise<stored_book>();
-  readers_.push_back(promise);
-  if (readers_.size() > 1)
-    return promise;
-  read([this](const caf::expected<stored_book>& got) {
-    for (auto& reader : std::exchange(readers_, {}))
-      if (got)
-        reader.deliver(*got);
-      else
-        reader.deliver(got.error());
+  read_shared([promise](const caf::expected<stored_book>& got) mutable {
+    if (got)
+      promise.deliver(*got);
+    else
+      promise.deliver(got.error());
   });
   return promise;
+}
+
+void training_jobs_state::read_shared(on_book then) {
+  readers_.push_back(std::move(then));
+  if (readers_.size() > 1)
+    return;
+  read([this](const caf::expected<stored_book>& got) {
+    for (auto& reader : std::exchange(readers_, {}))
+      reader(got);
+  });
 }
 
 void training_jobs_state::read(on_book then) {
@@ -334,6 +349,15 @@ void training_jobs_state::know(stored_book book) {
       && known_->value == book.value)
     return;
   known_ = std::move(book);
+  // Jobs of a store that was made anew since.
+  auto last = known_->value.last_number;
+  if (complete_up_to_ > last
+      || (!history_.empty() && history_.rbegin()->first > last)) {
+    history_.clear();
+    complete_up_to_ = 0;
+  }
+  if (auto job = past_job(known_->value))
+    remember({summary_of(*job)});
   for (auto& listener : listeners_)
     caf::anon_send(listener, update_atom_v, *known_);
   // We wrote there before, perhaps after whoever made this change.
@@ -375,13 +399,11 @@ void training_jobs_state::mirror() {
 }
 
 void training_jobs_state::archive() {
-  if (!known_ || !known_->value.before || known_->value.before->id == archived_
-      || unsettled(*known_->value.job))
+  auto job = known_ ? past_job(known_->value) : nullptr;
+  if (!job || job->id == archived_)
     return;
-  auto id = known_->value.before->id;
-  self_
-    ->request(store_, cfg_.request_timeout, put_atom_v, *known_->value.before)
-    .then([this, id] { archived_ = id; },
+  self_->request(store_, cfg_.request_timeout, put_atom_v, *job)
+    .then([this, id = job->id] { archived_ = id; },
           [](const caf::error& err) {
             // It stays in the book until this has worked.
             log::debug(name, "cannot add to the history",
@@ -389,34 +411,120 @@ void training_jobs_state::archive() {
           });
 }
 
-caf::result<snapshot_ptr<job_list>> training_jobs_state::list() {
-  auto promise = self_->make_response_promise<snapshot_ptr<job_list>>();
+// -- the history --------------------------------------------------------------
+
+caf::result<snapshot_ptr<job_summaries>> training_jobs_state::list() {
+  auto promise = self_->make_response_promise<snapshot_ptr<job_summaries>>();
+  auto answer = [this, promise](const caf::error& err) mutable {
+    if (err) {
+      promise.deliver(err);
+      return;
+    }
+    auto jobs = history_;
+    for (auto* job : {&known_->value.before, &known_->value.job})
+      if (*job)
+        jobs.insert_or_assign((*job)->number, summary_of(**job));
+    job_summaries result;
+    for (auto i = jobs.rbegin();
+         i != jobs.rend() && result.size() < listed_jobs; ++i)
+      result.push_back(std::move(i->second));
+    if (!last_list_ || last_list_->value() != result)
+      last_list_ = make_snapshot(std::move(result));
+    promise.deliver(last_list_);
+  };
+  read_shared([this, answer](const caf::expected<stored_book>& got) mutable {
+    if (got)
+      with_history(answer);
+    else
+      answer(got.error());
+  });
+  return promise;
+}
+
+caf::result<training_job> training_jobs_state::find(const std::string& id) {
+  auto promise = self_->make_response_promise<training_job>();
   auto on_error = [promise](const caf::error& err) mutable {
     promise.deliver(err);
   };
-  auto on_history = [this, promise](job_list& jobs) mutable {
-    auto& book = known_->value;
-    for (auto* job : {&book.before, &book.job})
-      if (*job) {
-        std::erase_if(jobs,
-                      [&](auto& x) { return x.number == (*job)->number; });
-        jobs.push_back(**job);
-      }
-    std::sort(jobs.begin(), jobs.end(),
-              [](auto& x, auto& y) { return x.number > y.number; });
-    jobs.resize(std::min(jobs.size(), listed_jobs));
-    if (!last_list_ || last_list_->value() != jobs)
-      last_list_ = make_snapshot(std::move(jobs));
-    promise.deliver(last_list_);
+  auto missing = [on_error]() mutable {
+    on_error(make_error(ec::not_found, "none of the last jobs has this id"));
   };
-  read([this, promise, on_history,
-        on_error](const caf::expected<stored_book>& got) mutable {
+  auto on_history = [=, this](const caf::error& err) mutable {
+    if (err)
+      return on_error(err);
+    auto i = std::find_if(history_.begin(), history_.end(),
+                          [&](auto& x) { return x.second.job.id == id; });
+    if (i == history_.end())
+      return missing();
+    self_->request(store_, cfg_.request_timeout, get_atom_v, i->first)
+      .then(
+        [=](training_job& job) mutable {
+          // A later job may have taken its slot.
+          if (job.id == id)
+            promise.deliver(std::move(job));
+          else
+            missing();
+        },
+        on_error);
+  };
+  read_shared([=, this](const caf::expected<stored_book>& got) mutable {
     if (!got)
       return on_error(got.error());
-    self_->request(store_, cfg_.request_timeout, list_atom_v)
-      .then(on_history, on_error);
+    for (auto* job : {&known_->value.job, &known_->value.before})
+      if (*job && (*job)->id == id) {
+        promise.deliver(**job);
+        return;
+      }
+    with_history(on_history);
   });
   return promise;
+}
+
+void training_jobs_state::with_history(history_reader then) {
+  if (history_known())
+    return then({});
+  history_readers_.push_back(std::move(then));
+  if (history_readers_.size() > 1)
+    return;
+  // Those in the book that we know are perhaps not in the store yet.
+  auto& book = known_->value;
+  auto complete = book.last_number;
+  for (auto* job : {&book.before, &book.job})
+    if (*job)
+      complete = std::min(complete, (*job)->number - 1);
+  auto finish = [this](const caf::error& err) {
+    for (auto& reader : std::exchange(history_readers_, {}))
+      reader(err);
+  };
+  self_->request(store_, cfg_.request_timeout, list_atom_v)
+    .then(
+      [this, complete, finish](job_summaries& jobs) {
+        complete_up_to_ = complete;
+        remember(std::move(jobs));
+        finish({});
+      },
+      finish);
+}
+
+bool training_jobs_state::history_known() const {
+  auto& book = known_->value;
+  auto in_book = [&](uint64_t number) {
+    return (book.job && book.job->number == number)
+           || (book.before && book.before->number == number);
+  };
+  auto oldest = book.last_number - std::min(book.last_number, listed_jobs) + 1;
+  for (auto n = std::max(complete_up_to_ + 1, oldest); n <= book.last_number;
+       ++n)
+    if (!in_book(n) && !history_.contains(n))
+      return false;
+  return true;
+}
+
+void training_jobs_state::remember(job_summaries jobs) {
+  for (auto& x : jobs)
+    history_.emplace(x.job.number, std::move(x));
+  while (history_.size() > listed_jobs)
+    history_.erase(history_.begin());
 }
 
 void training_jobs_state::tick() {

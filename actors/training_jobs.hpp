@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -59,7 +60,6 @@ private:
   };
 
   using change_ptr = std::shared_ptr<pending_change>;
-  using book_promise = caf::typed_response_promise<stored_book>;
 
   // -- changes ----------------------------------------------------------------
 
@@ -80,8 +80,8 @@ private:
   void write(const change_ptr& job, const training_book& next);
 
   /// A write whose answer got lost: the store knows what became of it.
-  void read_back(const change_ptr& job, const training_book& next,
-                 const caf::error& why);
+  void read_back(const change_ptr& job, const training_book& before,
+                 const training_book& next, const caf::error& why);
 
   void succeed(const change_ptr& job, const training_book& before,
                stored_book after);
@@ -101,6 +101,9 @@ private:
   /// Reads the book from the store.
   void read(on_book then);
 
+  /// Likewise; concurrent callers share one read.
+  void read_shared(on_book then);
+
   /// Begins with what a program before us stored, if there is no book.
   void import_first(stored_book got, on_book then);
 
@@ -119,7 +122,23 @@ private:
   /// Puts the job that has ended into the history.
   void archive();
 
-  caf::result<snapshot_ptr<job_list>> list();
+  // -- the history ------------------------------------------------------------
+
+  using history_reader = std::function<void(const caf::error&)>;
+
+  caf::result<snapshot_ptr<job_summaries>> list();
+
+  caf::result<training_job> find(const std::string& id);
+
+  /// Reads the history unless it is known; concurrent callers share one read.
+  void with_history(history_reader then);
+
+  /// Whether each of the last jobs is in the book that we know or in
+  /// `history_`.
+  bool history_known() const;
+
+  /// Keeps jobs that have ended for good.
+  void remember(job_summaries jobs);
 
   void tick();
 
@@ -141,7 +160,7 @@ private:
   uint64_t writes_ = 0;
   bool writing_ = false;
   /// Callers that wait for the read in flight; empty when there is none.
-  std::vector<book_promise> readers_;
+  std::vector<on_book> readers_;
 
   change_ptr current_;
   std::deque<change_ptr> waiting_;
@@ -154,7 +173,14 @@ private:
   bool mirroring_ = false;
   /// Called when what we changed last can be seen by all.
   std::vector<std::function<void()>> after_mirror_;
-  snapshot_ptr<job_list> last_list_;
+  /// Jobs that left the book, by number. They never change again, whichever
+  /// replica stored them, so this needs no renewal: it can only lack jobs.
+  std::map<uint64_t, job_summary> history_;
+  /// The store has no other jobs up to this number.
+  uint64_t complete_up_to_ = 0;
+  /// Callers that wait for the history; empty when it is not being read.
+  std::vector<history_reader> history_readers_;
+  snapshot_ptr<job_summaries> last_list_;
 };
 
 training_jobs_actor::behavior_type

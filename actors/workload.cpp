@@ -13,6 +13,11 @@ workload_list normalize(workload_list xs) {
   return xs;
 }
 
+const workload_list& shared_workloads::get() const noexcept {
+  static const workload_list none;
+  return list_ ? *list_ : none;
+}
+
 bool valid_name(std::string_view name) {
   if (name.empty())
     return false;
@@ -41,12 +46,13 @@ std::string_view to_string(training_action action) {
 }
 
 workload_diff diff(const workload_list& before, const workload_list& after) {
-  workload_diff result;
-  std::set_difference(after.begin(), after.end(), before.begin(), before.end(),
-                      std::back_inserter(result.added));
-  std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
-                      std::back_inserter(result.removed));
-  return result;
+  auto only_in = [](const workload_list& xs, const workload_list& ys) {
+    workload_list result;
+    std::set_difference(xs.begin(), xs.end(), ys.begin(), ys.end(),
+                        std::back_inserter(result));
+    return result;
+  };
+  return {only_in(after, before), only_in(before, after)};
 }
 
 training_action action_for(const workload_list& before,

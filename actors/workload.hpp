@@ -1,8 +1,11 @@
 #pragma once
 
 #include <compare>
+#include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace aiops {
@@ -19,6 +22,55 @@ struct workload {
 /// Sorted by cluster, namespace, deployment; no duplicates. `normalize` makes
 /// any list one.
 using workload_list = std::vector<workload>;
+
+/// An immutable list that copies share: a book of jobs is copied for every
+/// change and every reader, and a watchlist may be megabytes.
+class shared_workloads {
+public:
+  shared_workloads() = default;
+
+  // Not explicit: it is a list in all but its copies.
+  shared_workloads(workload_list xs)
+    : list_(std::make_shared<const workload_list>(std::move(xs))) {
+    // nop
+  }
+
+  shared_workloads(std::initializer_list<workload> xs)
+    : shared_workloads(workload_list{xs}) {
+    // nop
+  }
+
+  const workload_list& get() const noexcept;
+
+  operator const workload_list&() const noexcept {
+    return get();
+  }
+
+  size_t size() const noexcept {
+    return get().size();
+  }
+
+  bool empty() const noexcept {
+    return get().empty();
+  }
+
+  auto begin() const noexcept {
+    return get().begin();
+  }
+
+  auto end() const noexcept {
+    return get().end();
+  }
+
+  /// Compares elements only when the lists are not one and the same.
+  friend bool operator==(const shared_workloads& x, const shared_workloads& y) {
+    return x.list_ == y.list_ || x.get() == y.get();
+  }
+
+private:
+  /// Null for an empty list.
+  std::shared_ptr<const workload_list> list_;
+};
 
 /// Sorts and removes duplicates.
 workload_list normalize(workload_list xs);
@@ -48,8 +100,8 @@ std::string_view to_string(training_action action);
 
 /// The difference between two watchlists. Both sides are sorted.
 struct workload_diff {
-  workload_list added;
-  workload_list removed;
+  shared_workloads added;
+  shared_workloads removed;
 
   friend bool operator==(const workload_diff&, const workload_diff&) = default;
 };

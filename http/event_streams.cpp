@@ -14,6 +14,7 @@
 #include <random>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 
 namespace aiops {
 
@@ -23,14 +24,16 @@ using std::chrono::steady_clock;
 
 static_assert(std::variant_size_v<event_value> == event_topic_count);
 
-/// The data of an event; empty when there is nothing to tell.
+/// The data of an event at a time; empty when there is nothing to tell.
 struct data_maker {
+  json_time now;
+
   std::string operator()(const snapshot_ptr<training_overview>& x) const {
-    return x ? to_json(x->value(), std::chrono::system_clock::now()) : "";
+    return x ? to_json(x->value(), now) : "";
   }
 
-  std::string operator()(const snapshot_ptr<watchlist_overview>& x) const {
-    return x ? to_json(x->value()) : "";
+  std::string operator()(const watchlist_change& x) const {
+    return to_json(x);
   }
 
   std::string operator()(const backend_health& x) const {
@@ -112,10 +115,18 @@ public:
   }
 
   void publish(const event_value& value) {
-    auto data = std::visit(data_maker{}, value);
+    auto data = std::visit(data_maker{std::chrono::system_clock::now()}, value);
     if (data.empty())
       return;
-    ring_.append(static_cast<event_topic>(value.index()), data);
+    // A value may differ in what its event does not show. Times that pass by
+    // themselves are no difference.
+    auto timeless = std::visit(data_maker{json_time{}}, value);
+    {
+      std::lock_guard guard{mutex_};
+      if (std::exchange(shown_[value.index()], timeless) == timeless)
+        return;
+      ring_.append(static_cast<event_topic>(value.index()), data);
+    }
     ring_bell();
   }
 
@@ -278,6 +289,8 @@ private:
   event_ring ring_;
 
   std::mutex mutex_;
+  /// The data of the last event of each topic, as of one and the same time.
+  std::array<std::string, event_topic_count> shown_;
   /// Clients that the thread has not seen yet.
   std::vector<arrival> arrivals_;
   bool stopped_ = false;

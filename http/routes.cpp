@@ -39,7 +39,12 @@ constexpr std::array table = {
   route{"GET", "/api/v1/training", get_training, false},
   route{"POST", "/api/v1/training", post_training, true, {"dryRun", "force"}},
   route{"DELETE", "/api/v1/training", delete_training, true},
-  route{"GET", "/api/v1/training/jobs", get_training_jobs, true},
+  route{"GET",
+        "/api/v1/training/jobs",
+        get_training_jobs,
+        true,
+        {"limit", "cursor"}},
+  route{"GET", "/api/v1/training/jobs/{id}", get_training_job, true},
   route{"GET", "/api/v1/watchlist", get_watchlist, false},
   route{"GET", "/api/v1/events", get_events, false, {"topics"}},
   route{"GET", "/livez", get_livez, false},
@@ -99,7 +104,8 @@ caf::error read_target(const route& found, std::string_view id,
   if (!id.empty()) {
     auto decoded = decode_segment(id);
     if (!decoded || !valid_name(*decoded))
-      return make_error(ec::invalid_argument, "the cluster's id is malformed");
+      return make_error(ec::invalid_argument,
+                        "the id in the path is malformed");
     req.id = std::move(*decoded);
   }
   if (dialect_of(found.pattern) == dialect::problem) {

@@ -66,7 +66,7 @@ using route_handler = http_response (*)(const http_request&, route_env&);
 
 struct route {
   std::string_view method;
-  /// `{id}` stands for one segment that holds a cluster's id.
+  /// `{id}` stands for one segment that holds an id or name.
   std::string_view pattern;
   route_handler handler;
   /// Whether the handler waits for somebody outside of this process.
@@ -110,6 +110,7 @@ http_response post_training(const http_request&, route_env&);
 http_response get_training(const http_request&, route_env&);
 http_response delete_training(const http_request&, route_env&);
 http_response get_training_jobs(const http_request&, route_env&);
+http_response get_training_job(const http_request&, route_env&);
 http_response get_watchlist(const http_request&, route_env&);
 
 /// Answers a seat instead of a body.

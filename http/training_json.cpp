@@ -2,6 +2,9 @@
 
 #include "http/v1_json.hpp"
 
+#include <algorithm>
+#include <span>
+
 namespace aiops {
 
 namespace {
@@ -33,10 +36,17 @@ void write_times(object_writer& obj, const training_job* job) {
   time("endedAt", &training_job::ended_at);
 }
 
+void write_size(object_writer& obj, std::string_view key, size_t size) {
+  obj.number(key, static_cast<int64_t>(size));
+}
+
 /// Writes the fields of a job, or of the absence of one.
-void write_job(object_writer& obj, const training_job* job, json_time now) {
-  static const training_job nobody;
-  auto& x = job ? *job : nobody;
+void write_job(object_writer& obj, const std::optional<job_summary>& summary,
+               json_time now) {
+  static const job_summary nobody;
+  auto& lengths = summary ? *summary : nobody;
+  auto& x = lengths.job;
+  auto job = summary ? &x : nullptr;
   write_text_or_null(obj, "id", x.id);
   obj.number("number", static_cast<int64_t>(x.number));
   obj.text("state", job ? to_string(x.state) : "none");
@@ -51,9 +61,21 @@ void write_job(object_writer& obj, const training_job* job, json_time now) {
   obj.flag("stalled", job && x.state == job_state::stalled);
   obj.text("reason", x.reason);
   obj.text("response", x.response);
-  append_array(obj.field("workloads"), x.workloads, write_workload);
-  append_array(obj.field("added"), x.changes.added, write_workload);
-  append_array(obj.field("removed"), x.changes.removed, write_workload);
+  write_size(obj, "workloadCount", lengths.workloads);
+  write_size(obj, "addedCount", lengths.added);
+  write_size(obj, "removedCount", lengths.removed);
+}
+
+std::optional<job_summary> summary_of(const std::optional<training_job>& x) {
+  return x ? std::optional{aiops::summary_of(*x)} : std::nullopt;
+}
+
+/// Writes the first `max_event_workloads` of a list.
+void write_head(object_writer& obj, std::string_view key,
+                const workload_list& xs) {
+  append_array(obj.field(key),
+               std::span{xs}.first(std::min(xs.size(), max_event_workloads)),
+               write_workload);
 }
 
 } // namespace
@@ -70,7 +92,7 @@ std::string to_json(const training_result& x, bool dry_run, json_time now) {
     append_array(obj.field("removed"), x.changes.removed, write_workload);
     if (dry_run && x.running) {
       object_writer job{obj.field("running")};
-      write_job(job, &*x.running, now);
+      write_job(job, summary_of(x.running), now);
     } else if (dry_run) {
       obj.null("running");
     }
@@ -82,7 +104,7 @@ std::string to_json(const training_overview& x, json_time now) {
   std::string out;
   {
     object_writer obj{out};
-    write_job(obj, x.book.job ? &*x.book.job : nullptr, now);
+    write_job(obj, summary_of(x.book.job), now);
     write_text_or_null(obj, "modelStatus", x.book.model.status);
     obj.field("backend") += to_json(x.backend);
     obj.flag("stale", !x.stale_reason.empty());
@@ -91,12 +113,26 @@ std::string to_json(const training_overview& x, json_time now) {
   return out;
 }
 
-std::string to_json(const job_list& xs, json_time now) {
+std::string to_json(const job_page& x, json_time now) {
   std::string out;
   {
     object_writer obj{out};
-    append_array(obj.field("jobs"), xs,
-                 [now](auto& job, auto& x) { write_job(job, &x, now); });
+    write_size(obj, "total", x.total);
+    append_array(obj.field("jobs"), x.jobs,
+                 [now](auto& job, auto& y) { write_job(job, y, now); });
+    write_text_or_null(obj, "nextCursor", x.next_cursor);
+  }
+  return out;
+}
+
+std::string to_json(const training_job& x, json_time now) {
+  std::string out;
+  {
+    object_writer obj{out};
+    write_job(obj, summary_of(x), now);
+    append_array(obj.field("workloads"), x.workloads, write_workload);
+    append_array(obj.field("added"), x.changes.added, write_workload);
+    append_array(obj.field("removed"), x.changes.removed, write_workload);
   }
   return out;
 }
@@ -108,6 +144,25 @@ std::string to_json(const watchlist_overview& x) {
     write_text_or_null(obj, "jobId", x.job_id);
     obj.time("submittedAt", x.submitted_at);
     append_array(obj.field("items"), x.workloads, write_workload);
+  }
+  return out;
+}
+
+std::string to_json(const watchlist_change& x) {
+  auto& [added, removed] = x.changes;
+  std::string out;
+  {
+    object_writer obj{out};
+    write_text_or_null(obj, "jobId", x.job_id);
+    write_text_or_null(obj, "previousJobId", x.previous_job_id);
+    obj.time("submittedAt", x.submitted_at);
+    write_size(obj, "workloadCount", x.workloads.size());
+    write_size(obj, "addedCount", added.size());
+    write_size(obj, "removedCount", removed.size());
+    write_head(obj, "added", added);
+    write_head(obj, "removed", removed);
+    obj.flag("truncated",
+             std::max(added.size(), removed.size()) > max_event_workloads);
   }
   return out;
 }
@@ -132,7 +187,7 @@ std::string problem_json(int status, std::string_view title,
   out += R"(,"job":)";
   {
     object_writer job{out};
-    write_job(job, &running, now);
+    write_job(job, summary_of(running), now);
   }
   return out += '}';
 }

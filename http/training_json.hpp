@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/messages.hpp"
+#include "http/job_page.hpp"
 #include "http/json_writer.hpp"
 
 #include <string>
@@ -8,8 +9,9 @@
 
 /// @file
 /// The JSON of the trainings on our own surface. `now` is the time of the
-/// answer, by which a job that runs has elapsed and remaining time. Writing
-/// never fails.
+/// answer, by which a job that runs has elapsed and remaining time. Where it is
+/// not said otherwise a job has the lengths of its lists, not the lists: they
+/// may be megabytes. Writing never fails.
 
 namespace aiops {
 
@@ -18,10 +20,18 @@ std::string to_json(const training_result& x, bool dry_run, json_time now);
 
 std::string to_json(const training_overview& x, json_time now);
 
-/// The jobs in their order.
-std::string to_json(const job_list& xs, json_time now);
+std::string to_json(const job_page& x, json_time now);
+
+/// The job with its lists.
+std::string to_json(const training_job& x, json_time now);
 
 std::string to_json(const watchlist_overview& x);
+
+/// Each list of an event ends after this many workloads.
+inline constexpr size_t max_event_workloads = 100;
+
+/// The lengths of the lists, and their first workloads.
+std::string to_json(const watchlist_change& x);
 
 std::string to_json(const backend_health& x);
 

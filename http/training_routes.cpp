@@ -99,12 +99,25 @@ http_response delete_training(const http_request&, route_env& env) {
   return momentary(to_json(overview, now()));
 }
 
-http_response get_training_jobs(const http_request&, route_env& env) {
+http_response get_training_jobs(const http_request& req, route_env& env) {
+  auto query = read_job_query(req);
+  if (!query)
+    return failed(query.error());
   auto got = env.ask(env.alive()->training_jobs, list_atom_v);
   if (!got)
     return failed(got.error());
   http_response result;
-  result.body = to_json((*got)->value(), now());
+  result.body = to_json(page_of((*got)->value(), *query), now());
+  result.recurring = true;
+  return result;
+}
+
+http_response get_training_job(const http_request& req, route_env& env) {
+  auto got = env.ask(env.alive()->training_jobs, get_atom_v, req.id);
+  if (!got)
+    return failed(got.error());
+  http_response result;
+  result.body = to_json(*got, now());
   result.recurring = true;
   return result;
 }

@@ -29,46 +29,6 @@ caf::error invalid(std::string text) {
   return make_error(ec::invalid_argument, std::move(text));
 }
 
-// -- base64url ----------------------------------------------------------------
-
-constexpr auto alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                          "0123456789-_"sv;
-
-std::string encode_base64url(std::string_view bytes) {
-  std::string result;
-  uint32_t bits = 0;
-  auto n = 0;
-  for (unsigned char c : bytes) {
-    bits = bits << 8 | c;
-    for (n += 8; n >= 6; n -= 6)
-      result += alphabet[bits >> (n - 6) & 63];
-  }
-  if (n > 0)
-    result += alphabet[bits << (6 - n) & 63];
-  return result;
-}
-
-std::optional<std::string> decode_base64url(std::string_view text) {
-  std::string result;
-  uint32_t bits = 0;
-  auto n = 0;
-  for (auto c : text) {
-    auto value = alphabet.find(c);
-    if (value == std::string_view::npos)
-      return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    n += 6;
-    if (n >= 8) {
-      n -= 8;
-      result += static_cast<char>(bits >> n & 255);
-    }
-  }
-  // What is left over has to be padding.
-  if (n == 6 || (bits & ((1u << n) - 1)) != 0)
-    return std::nullopt;
-  return result;
-}
-
 /// Cuts a number and the colon behind it off.
 template <class T>
 bool cut_number(std::string_view& text, T& result) {
@@ -155,14 +115,10 @@ caf::expected<workload_query> read_workload_query(const http_request& req) {
       return invalid("sort must be name, -name, logCount or -logCount");
     result.order = static_cast<workload_order>(i - order_names.begin());
   }
-  if (auto text = req.parameter("limit"); !text.empty()) {
-    auto last = text.data() + text.size();
-    auto [ptr, err] = std::from_chars(text.data(), last, result.limit);
-    if (err != std::errc{} || ptr != last || result.limit < 1
-        || result.limit > max_page_size)
-      return invalid("limit must be an integer from 1 to "
-                     + std::to_string(max_page_size));
-  }
+  auto limit = read_limit(req);
+  if (!limit)
+    return std::move(limit.error());
+  result.limit = *limit;
   if (auto text = req.parameter("cursor"); !text.empty()) {
     result.after = decode_cursor(result.order, text);
     auto& only = result.namespace_name;

@@ -1,11 +1,7 @@
 #pragma once
 
 #include "actors/breakdown.hpp"
-#include "http/message.hpp"
-
-#include <caf/expected.hpp>
-
-#include <optional>
+#include "http/page.hpp"
 
 /// @file
 /// Pages of a cluster's counts: which rows, in which order, from where on.
@@ -27,14 +23,12 @@ struct workload_position {
     = default;
 };
 
-inline constexpr size_t max_page_size = 1000;
-
 struct workload_query {
   /// Only rows of this namespace; all when empty.
   std::string namespace_name;
   workload_order order = workload_order::name;
   /// 1 to `max_page_size`.
-  size_t limit = 100;
+  size_t limit = default_page_size;
   std::optional<workload_position> after;
 };
 

@@ -242,8 +242,10 @@ void counts_store_state::published(const publication_ptr& what,
   put_failure({});
   shown_.reset();
   current_ = stored_breakdown{what->counts, revision, cfg_.wall_clock(), {}};
-  tell();
+  // First of all to the one who counted: it knows then that its failure is
+  // over.
   what->promise.deliver(*current_);
+  tell();
   retire(what->prefix);
   if (swept_term_ != what->term)
     sweep(what->term);
@@ -304,6 +306,7 @@ void counts_store_state::write_failure() {
              return retry_failure();
            }
            failure_ = text;
+           failed_at_ = cfg_.wall_clock();
            failure_revision_ = *got;
            failure_in_doubt_ = false;
            failure_backoff_ = caf::timespan{0};
@@ -331,11 +334,12 @@ void counts_store_state::reread_failure() {
 
 void counts_store_state::handle_failure(const kv_entry& entry) {
   failure_revision_ = entry.revision;
+  failed_at_ = entry.created;
   failure_.clear();
   if (auto value = parse_json(entry.value); value.is_object())
     read_text(value, "failure", failure_);
-  if (current_ && current_->failure != failure_) {
-    current_->failure = failure_;
+  if (current_ && current_->failure != failure()) {
+    current_->failure = failure();
     tell();
   }
   // A write of a replica that counted before may arrive late.
@@ -397,6 +401,12 @@ void counts_store_state::handle_entry(const kv_entry& entry) {
   if (entry.key == root_key)
     return handle_root(entry);
   handle_failure(entry);
+}
+
+std::string counts_store_state::failure() const {
+  // New counts end it, before the key says so.
+  auto over = shown_ && shown_->first != 0 && failed_at_ < shown_->second;
+  return over ? std::string{} : failure_;
 }
 
 void counts_store_state::handle_root(const kv_entry& entry) {
@@ -472,7 +482,7 @@ void counts_store_state::show(const kv_entry& root, breakdown_ptr counts,
                               std::chrono::system_clock::time_point created) {
   shown_ = {root.revision, root.created};
   current_ = stored_breakdown{std::move(counts), root.revision, created,
-                              failure_};
+                              failure()};
   tell();
 }
 

@@ -138,6 +138,9 @@ private:
 
   void retry_read();
 
+  /// Why the counts cannot be renewed; empty when they were since.
+  std::string failure() const;
+
   /// Shows what was read by way of `root`.
   void show(const kv_entry& root, breakdown_ptr counts,
             std::chrono::system_clock::time_point created);
@@ -167,6 +170,8 @@ private:
   /// The failure of counting as last read or written.
   std::string failure_;
   uint64_t failure_revision_ = 0;
+  /// When the store took it.
+  std::chrono::system_clock::time_point failed_at_;
   /// Whether a write may have been stored, or may still be, without our
   /// knowledge. Only the next write ends that: it is refused if the other one
   /// came first, and refuses the other one if not.

@@ -22,6 +22,10 @@ constexpr int max_tries = 5;
 /// One request in the key-value store is up to this many to JetStream.
 constexpr int steps = 3;
 
+/// Jobs that are read at the same time, so that a list leaves the bus to
+/// others.
+constexpr size_t read_window = 8;
+
 stored_book decode(const kv_entry& entry) {
   stored_book result{{}, entry.revision};
   if (entry.revision == 0)
@@ -48,11 +52,12 @@ struct job_store_state::archival {
 };
 
 struct job_store_state::listing {
-  caf::typed_response_promise<job_list> promise;
-  job_list jobs;
-  size_t awaited = 0;
-  /// Whether there was an answer.
-  bool done = false;
+  caf::typed_response_promise<job_summaries> promise;
+  job_summaries jobs;
+  /// Those that were not asked for yet.
+  std::vector<std::string> keys;
+  size_t in_flight = 0;
+  bool failed = false;
 };
 
 // -- initialization -----------------------------------------------------------
@@ -80,6 +85,7 @@ job_store_state::make_behavior(kv_store_actor kv_store,
     },
     [this](put_atom, const training_job& x) { return archive(x); },
     [this](list_atom) { return list(); },
+    [this](get_atom, uint64_t number) { return get_job(number); },
     [this](subscribe_atom, const book_listener_actor& listener) {
       add_listener(listener);
     },
@@ -159,42 +165,64 @@ void job_store_state::fill_slot(const archival_ptr& x, const kv_entry& slot) {
     .then([x](uint64_t) { x->promise.deliver(caf::unit); }, failed);
 }
 
-caf::result<job_list> job_store_state::list() {
+caf::result<job_summaries> job_store_state::list() {
   auto x = std::make_shared<listing>();
-  x->promise = self_->make_response_promise<job_list>();
+  x->promise = self_->make_response_promise<job_summaries>();
   self_
     ->request(kv_store_, patience_, list_atom_v, bucket,
               std::string{subjects::job_pattern})
-    .then([this, x](
-            std::vector<std::string>& keys) { read_jobs(x, std::move(keys)); },
-          [x](const caf::error& err) { x->promise.deliver(err); });
+    .then(
+      [this, x](std::vector<std::string>& keys) {
+        // Somebody else may have put anything there.
+        if (keys.size() > subjects::job_slots)
+          keys.resize(subjects::job_slots);
+        x->keys = std::move(keys);
+        read_jobs(x);
+      },
+      [x](const caf::error& err) { x->promise.deliver(err); });
   return x->promise;
 }
 
-void job_store_state::read_jobs(const listing_ptr& x,
-                                std::vector<std::string> keys) {
-  // Somebody else may have put anything there.
-  if (keys.size() > subjects::job_slots)
-    keys.resize(subjects::job_slots);
-  x->awaited = keys.size();
-  if (keys.empty()) {
-    x->promise.deliver(job_list{});
-    return;
-  }
-  auto read = [x](const kv_entry& entry) {
+void job_store_state::read_jobs(const listing_ptr& x) {
+  auto read = [this, x](const kv_entry& entry) {
+    --x->in_flight;
+    if (x->failed)
+      return;
     if (auto job = decode_job(entry.value))
-      x->jobs.push_back(std::move(*job));
-    if (--x->awaited == 0 && !x->done)
-      x->promise.deliver(std::move(x->jobs));
+      x->jobs.push_back(summary_of(std::move(*job)));
+    read_jobs(x);
   };
   auto failed = [x](const caf::error& err) {
-    --x->awaited;
-    if (!std::exchange(x->done, true))
+    if (!std::exchange(x->failed, true))
       x->promise.deliver(err);
   };
-  for (auto& key : keys)
-    self_->request(kv_store_, patience_, get_atom_v, bucket, key)
+  if (x->keys.empty() && x->in_flight == 0)
+    x->promise.deliver(std::move(x->jobs));
+  for (; !x->keys.empty() && x->in_flight < read_window; ++x->in_flight) {
+    self_
+      ->request(kv_store_, patience_, get_atom_v, bucket,
+                std::move(x->keys.back()))
       .then(read, failed);
+    x->keys.pop_back();
+  }
+}
+
+caf::result<training_job> job_store_state::get_job(uint64_t number) {
+  auto promise = self_->make_response_promise<training_job>();
+  self_
+    ->request(kv_store_, patience_, get_atom_v, bucket,
+              subjects::job_key(number))
+    .then(
+      [promise, number](const kv_entry& entry) mutable {
+        auto job = decode_job(entry.value);
+        if (job && job->number == number)
+          promise.deliver(std::move(*job));
+        else
+          promise.deliver(
+            make_error(ec::not_found, "this job is not in the history"));
+      },
+      [promise](const caf::error& err) mutable { promise.deliver(err); });
+  return promise;
 }
 
 // -- hooks --------------------------------------------------------------------

@@ -57,9 +57,12 @@ private:
 
   void fill_slot(const archival_ptr& x, const kv_entry& slot);
 
-  caf::result<job_list> list();
+  caf::result<job_summaries> list();
 
-  void read_jobs(const listing_ptr& x, std::vector<std::string> keys);
+  /// Reads jobs until enough reads are in flight, or answers.
+  void read_jobs(const listing_ptr& x);
+
+  caf::result<training_job> get_job(uint64_t number);
 
   // -- hooks ------------------------------------------------------------------
 

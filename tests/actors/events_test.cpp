@@ -105,7 +105,7 @@ TEST_CASE_FIXTURE(fixture, "every change is handed on in order") {
     seen.gpus[0].allocatable = n;
     tell_snapshot(seen);
     cluster_overview counted;
-    counted.aggregations = n;
+    counted.aggregated_at = wall_now() + n * 1s;
     tell_snapshot(counted);
   }
   REQUIRE(x.heard->size() == 10);
@@ -142,6 +142,15 @@ TEST_CASE_FIXTURE(fixture, "what is equal is not told again") {
     tell_snapshot(seen);
     CHECK(x.take() == topics{gpus});
   }
+  SUBCASE("how many aggregations there were and how long the last one took") {
+    cluster_overview counted;
+    counted.aggregations = 7;
+    counted.failures = 1;
+    counted.took = 5ms;
+    counted.aggregating = true;
+    tell_snapshot(counted);
+    CHECK(x.take().empty());
+  }
   SUBCASE("counts of another time") {
     cluster_overview counted;
     counted.aggregated_at = wall_now();
@@ -163,14 +172,33 @@ TEST_CASE_FIXTURE(fixture, "the training tells the watchlist and the backend "
   }
   SUBCASE("another watchlist") {
     now.book.job->id = "3d0b7f3c-0c7e-4a55-8a52-8a3f5f8d1c11";
-    now.book.job->workloads.push_back({"c", "n", "e"});
+    auto before = running_job().book.job->id;
+    now.book.job->workloads = {{"c", "n", "e"}, {"c", "n", "f"}};
     now.book.job->started_at = wall_now();
     tell_snapshot(now);
-    auto told = x.last<snapshot_ptr<watchlist_overview>>()->value();
+    auto told = x.last<watchlist_change>();
     CHECK(told.workloads == now.book.job->workloads);
     CHECK(told.job_id == now.book.job->id);
+    CHECK(told.previous_job_id == before);
     CHECK(told.submitted_at == wall_now());
+    CHECK(told.changes.added
+          == workload_list{{"c", "n", "e"}, {"c", "n", "f"}});
+    CHECK(told.changes.removed == workload_list{{"c", "n", "d"}});
     CHECK(x.take() == topics{training, watched});
+    // The submission failed: the watchlist before is in place again.
+    tell_snapshot(running_job());
+    told = x.last<watchlist_change>();
+    CHECK(told.job_id == before);
+    CHECK(told.previous_job_id == now.book.job->id);
+    CHECK(told.changes.added == workload_list{{"c", "n", "d"}});
+    CHECK(told.changes.removed.size() == 2);
+  }
+  SUBCASE("what is kept of the job before and of the number of jobs") {
+    now.book.before.emplace();
+    now.book.last_number = 7;
+    now.book.job->contested = true;
+    tell_snapshot(now);
+    CHECK(x.take().empty());
   }
   SUBCASE("another state of the backend") {
     now.backend = {true, false, "nobody listens"};
@@ -189,8 +217,17 @@ TEST_CASE_FIXTURE(fixture, "without a job the watchlist has no time") {
   auto x = follow();
   tell_snapshot(training_overview{});
   REQUIRE(x.heard->size() == 3);
-  auto& told = std::get<snapshot_ptr<watchlist_overview>>((*x.heard)[1]);
-  CHECK(told->value() == watchlist_overview{});
+  CHECK(std::get<watchlist_change>((*x.heard)[1]) == watchlist_change{});
+}
+
+TEST_CASE_FIXTURE(fixture, "the first watchlist is the difference to none") {
+  tell_snapshot(running_job());
+  auto x = follow();
+  REQUIRE(x.heard->size() == 3);
+  auto& told = std::get<watchlist_change>((*x.heard)[1]);
+  CHECK(told.previous_job_id.empty());
+  CHECK(told.changes.added == told.workloads);
+  CHECK(told.changes.removed.empty());
 }
 
 TEST_CASE_FIXTURE(fixture, "a snapshot of nothing is no news") {

@@ -1,6 +1,8 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "actors/log_aggregation.hpp"
 
+#include "actors/events.hpp"
+
 #include "tests/support/deterministic.hpp"
 #include "tests/support/fakes.hpp"
 
@@ -602,6 +604,65 @@ TEST_CASE_FIXTURE(fixture, "counts that become stale by age are told of then") {
   CHECK_FALSE(last_told().stale);
   advance(1ms);
   CHECK(last_told().stale);
+}
+
+namespace {
+
+using heard_ptr = std::shared_ptr<std::vector<event_value>>;
+
+event_listener_actor::behavior_type note_events(event_listener_actor::pointer,
+                                                heard_ptr heard) {
+  return {
+    [=](update_atom, const event_value& x) { heard->push_back(x); },
+  };
+}
+
+} // namespace
+
+TEST_CASE_FIXTURE(fixture, "one aggregation is one event") {
+  hub = spawn(aiops::events, events_config{});
+  auto heard = std::make_shared<std::vector<event_value>>();
+  ask(hub, subscribe_atom_v, event_listener_actor{spawn(note_events, heard)});
+  source->count.answer(counts(8));
+  store->put.hold();
+  start_counting();
+  auto last = [&] {
+    return std::get<snapshot_ptr<cluster_overview>>(heard->back())->value();
+  };
+  for (uint64_t n = 1; n <= 4; ++n) {
+    CAPTURE(n);
+    heard->clear();
+    auto now = stored(counts(8), n, wall_now());
+    // The store tells all who listen, and answers.
+    if (n % 2 == 0)
+      store->publish(now);
+    run();
+    advance(10ms * n);
+    store->put.release(now);
+    run();
+    if (n % 2 == 1)
+      store->publish(now);
+    run();
+    REQUIRE(heard->size() == 1);
+    CHECK(last().aggregated_at == now.created);
+    CHECK_FALSE(last().stale);
+    advance(30s);
+  }
+  // One that fails is one event, and so is the next that does not.
+  heard->clear();
+  store->put.release_error(ec::timeout, "late");
+  run();
+  REQUIRE(heard->size() == 1);
+  CHECK(last().stale);
+  advance(30s);
+  heard->clear();
+  auto now = stored(counts(9), 6, wall_now());
+  store->put.release(now);
+  run();
+  store->publish(now);
+  run();
+  REQUIRE(heard->size() == 1);
+  CHECK_FALSE(last().stale);
 }
 
 TEST_CASE_FIXTURE(fixture, "who counts tells of its counts and failures") {

@@ -16,8 +16,8 @@ namespace {
 struct jobs_script {
   stored_book book;
   /// By number; may have jobs that the book has too.
-  job_list jobs;
-  script<snapshot_ptr<job_list>> list{make_snapshot(job_list{})};
+  std::vector<training_job> jobs;
+  script<snapshot_ptr<job_summaries>> list{make_snapshot(job_summaries{})};
   std::vector<book_listener_actor> listeners;
 
   void publish() {
@@ -38,6 +38,12 @@ training_jobs_actor::behavior_type fake_jobs(training_jobs_actor::pointer self,
     [=](delete_atom) { return script->book; },
     [=](get_atom) { return script->book; },
     [=](list_atom) { return script->list(self); },
+    [=](get_atom, const std::string& id) -> caf::result<training_job> {
+      for (auto& job : script->jobs)
+        if (job.id == id)
+          return job;
+      return make_error(ec::not_found, "no such job");
+    },
     [=](subscribe_atom, const book_listener_actor& listener) {
       script->listeners.push_back(listener);
       if (script->book.revision > 0)
@@ -132,11 +138,17 @@ struct fixture : deterministic {
       book.before = *(jobs->jobs.end() - 2);
     if (taken_back)
       std::swap(book.job, book.before);
-    auto listed = jobs->jobs;
-    std::reverse(listed.begin(), listed.end());
-    jobs->list.answer(make_snapshot(std::move(listed)));
+    jobs->list.answer(make_snapshot(listed()));
     jobs->publish();
     run();
+  }
+
+  /// The jobs as they are listed.
+  job_summaries listed() const {
+    job_summaries result;
+    for (auto i = jobs->jobs.rbegin(); i != jobs->jobs.rend(); ++i)
+      result.push_back(summary_of(*i));
+    return result;
   }
 
   /// The jobs that a hook was told of.
@@ -437,7 +449,7 @@ TEST_CASE_FIXTURE(fixture, "a job that ends while the list is read is not "
   jobs->list.hold();
   start_with_lease();
   REQUIRE(jobs->list.held() == 1);
-  auto old = make_snapshot(jobs->jobs);
+  auto old = make_snapshot(listed());
   put(1, job_state::completed);
   jobs->list.release(old);
   run();

@@ -69,6 +69,11 @@ struct fixture : deterministic {
     accept(id);
   }
 
+  void complete(std::string id) {
+    start(std::move(id));
+    change(job_progress{{}, "completed", {}});
+  }
+
   const training_job& job() const {
     return *store->book.value.job;
   }
@@ -219,8 +224,8 @@ TEST_CASE_FIXTURE(fixture, "jobs that have ended are in the history") {
   REQUIRE(list->value);
   auto& jobs = (*list->value)->value();
   REQUIRE(jobs.size() >= 2);
-  CHECK(jobs[0].id == "3");
-  CHECK(jobs[1].id == "2");
+  CHECK(jobs[0].job.id == "3");
+  CHECK(jobs[1].job.id == "2");
   // The same bytes as long as nothing changes.
   CHECK(ask(aut, list_atom_v)->value == list->value);
 }
@@ -253,7 +258,114 @@ TEST_CASE_FIXTURE(fixture, "a hundred jobs are listed, the newest first") {
   auto& jobs = (*list->value)->value();
   REQUIRE(jobs.size() == 100);
   for (size_t i = 0; i < jobs.size(); ++i)
-    CHECK(jobs[i].number == 105 - i);
+    CHECK(jobs[i].job.number == 105 - i);
+}
+
+TEST_CASE_FIXTURE(fixture, "many who list the jobs share one read") {
+  for (auto i = 1; i <= 9; ++i)
+    complete(std::to_string(i));
+  auto fresh = replica(std::make_shared<backend_script>());
+  auto reads = store->reads;
+  std::vector<snapshot_ptr<job_summaries>> answers;
+  auto asker = [&](caf::event_based_actor* self, int) {
+    for (auto i = 0; i < 20; ++i)
+      self->request(fresh, 5s, list_atom_v)
+        .then(
+          [&](const snapshot_ptr<job_summaries>& x) { answers.push_back(x); });
+  };
+  spawn(asker, 0);
+  run();
+  REQUIRE(answers.size() == 20);
+  CHECK(answers.front()->value().size() == 9);
+  CHECK(answers.back() == answers.front());
+  CHECK(store->reads == reads + 1);
+  CHECK(store->lists == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "the history is read once, whichever replica adds "
+                           "to it") {
+  auto other = replica(std::make_shared<backend_script>());
+  auto ids = [&] {
+    std::vector<std::string> result;
+    auto list = ask(other, list_atom_v);
+    REQUIRE(list->value);
+    for (auto& x : (*list->value)->value())
+      result.push_back(x.job.id);
+    return result;
+  };
+  using strings = std::vector<std::string>;
+  for (size_t i = 1; i <= 5; ++i) {
+    complete(std::to_string(i));
+    CHECK(ids().size() == i);
+  }
+  // It saw every job in the book.
+  CHECK(store->lists == 0);
+  // Then it misses two of them.
+  store->quiet = true;
+  for (auto i = 6; i <= 9; ++i)
+    complete(std::to_string(i));
+  store->quiet = false;
+  CHECK(ids() == strings{"9", "8", "7", "6", "5", "4", "3", "2", "1"});
+  CHECK(ids().size() == 9);
+  CHECK(store->lists == 1);
+  // A store that was made anew has none of them.
+  store->book = {};
+  store->history.clear();
+  CHECK(ids().empty());
+  store->store({});
+  submit("a");
+  CHECK(ids() == strings{"a"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a job that comes back is shown as it is") {
+  start("1");
+  change(at(20));
+  auto x = submit("2", true);
+  REQUIRE(ask(aut, list_atom_v)->value);
+  change(job_rejection{"2", "nobody there", x->value->before});
+  change(job_progress{{}, "completed", {}});
+  complete("3");
+  start("4");
+  auto list = ask(aut, list_atom_v);
+  REQUIRE(list->value);
+  std::vector<std::pair<std::string, job_state>> seen;
+  for (auto& y : (*list->value)->value())
+    seen.emplace_back(y.job.id, y.job.state);
+  REQUIRE(seen.size() == 4);
+  CHECK(seen[2] == std::pair{std::string{"2"}, job_state::failed});
+  CHECK(seen[3] == std::pair{std::string{"1"}, job_state::completed});
+}
+
+TEST_CASE_FIXTURE(fixture, "one job is found with its lists by one read") {
+  auto find = [&](std::string id) {
+    return ask(aut, get_atom_v, std::move(id));
+  };
+  CHECK(find("1")->code() == ec::not_found);
+  complete("1");
+  complete("2");
+  start("3");
+  store->lists = store->finds = 0;
+  // The book has these.
+  for (auto id : {"3", "2"}) {
+    auto x = find(id);
+    REQUIRE(x->value);
+    CHECK(x->value->id == id);
+    CHECK(x->value->workloads == workload_list{a});
+    CHECK(x->value->changes.added == workload_list{a});
+  }
+  CHECK(store->finds == 0);
+  auto x = find("1");
+  REQUIRE(x->value);
+  CHECK(*x->value == store->history.at(1));
+  CHECK(store->finds == 1);
+  CHECK(store->lists == 0);
+  CHECK(find("4")->code() == ec::not_found);
+  // Its slot has a later job now.
+  store->history.at(1).id = "101";
+  CHECK(find("1")->code() == ec::not_found);
+  store->down = make_error(ec::disconnected, "down");
+  CHECK(find("1")->code() == ec::disconnected);
+  CHECK(find("3")->code() == ec::disconnected);
 }
 
 TEST_CASE_FIXTURE(fixture, "a job that a submission displaced comes back when "

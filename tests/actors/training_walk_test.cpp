@@ -36,6 +36,21 @@ struct walk : deterministic {
     return result;
   }
 
+  static std::vector<std::string> ids_of(const job_summaries& jobs) {
+    std::vector<std::string> result;
+    for (auto& x : jobs)
+      result.push_back(x.job.id);
+    return result;
+  }
+
+  job_summaries fresh_list() {
+    auto replica = start();
+    auto jobs = ask(replica, list_atom_v);
+    REQUIRE(jobs->value);
+    kill(replica);
+    return (*jobs->value)->value();
+  }
+
   int64_t below(int64_t n) {
     return std::uniform_int_distribution<int64_t>{0, n - 1}(random);
   }
@@ -224,10 +239,12 @@ struct walk : deterministic {
       REQUIRE(jobs->value);
       auto& list = (*jobs->value)->value();
       CHECK(std::is_sorted(list.begin(), list.end(), [](auto& l, auto& r) {
-        return l.number > r.number;
+        return l.job.number > r.job.number;
       }));
-      for (auto& job : list)
-        CHECK((ended(job.state) || job.id == store->book.value.job->id));
+      for (auto& x : list)
+        CHECK((ended(x.job.state) || x.job.id == store->book.value.job->id));
+      // A replica that starts now reads the whole history.
+      CHECK(ids_of(list) == ids_of(fresh_list()));
     }
     CHECK(books[0].revision == store->book.revision);
     CHECK(books[0].value == books[1].value);

@@ -105,3 +105,34 @@ TEST_CASE("a name is valid UTF-8") {
     CHECK_FALSE(valid_name(std::string{"x"} + bad));
   }
 }
+
+TEST_CASE("copies of a shared list are one list") {
+  shared_workloads none;
+  CHECK(none.empty());
+  CHECK(none == workload_list{});
+  shared_workloads xs = workload_list{{"c", "n", "d"}};
+  auto copy = xs;
+  CHECK(&copy.get() == &xs.get());
+  CHECK(copy == xs);
+  CHECK(copy == workload_list{{"c", "n", "d"}});
+  CHECK(copy != none);
+  // A book is copied for every change and every reader.
+  training_book book;
+  book.job.emplace().workloads = xs;
+  auto other = book;
+  CHECK(&other.job->workloads.get() == &xs.get());
+}
+
+TEST_CASE("a summary has the lengths of the lists") {
+  training_job job;
+  job.id = "1";
+  job.workloads = {{"c", "n", "d"}, {"c", "n", "e"}, {"c", "n", "f"}};
+  job.changes = {{{"c", "n", "e"}, {"c", "n", "f"}}, {{"c", "n", "x"}}};
+  auto summary = summary_of(job);
+  CHECK(summary.job.id == "1");
+  CHECK(summary.job.workloads.empty());
+  CHECK(summary.job.changes == workload_diff{});
+  CHECK(summary.workloads == 3);
+  CHECK(summary.added == 2);
+  CHECK(summary.removed == 1);
+}

@@ -205,6 +205,12 @@ class Gateway(WebServer):
         assert answer.status == 200, answer
         return answer.json["jobs"]
 
+    def job(self, job_id):
+        """A job with its lists."""
+        answer = self.get(f"/api/v1/training/jobs/{job_id}")
+        assert answer.status == 200, answer
+        return answer.json
+
     def give_up(self):
         return self.request("DELETE", "/api/v1/training")
 

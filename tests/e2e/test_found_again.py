@@ -1,5 +1,6 @@
 """A training is the same after every restart, and in every replica."""
 
+import json
 import signal
 import threading
 import time
@@ -89,6 +90,42 @@ class Restarts(LifecycleTest, E2eTest):
         jobs = self.under_test.jobs()
         self.assertEqual([x["id"] for x in jobs], ids[:-101:-1])
         self.assertEqual([x["number"] for x in jobs], list(range(105, 5, -1)))
+        for job_id in ids[5], ids[104]:
+            self.assertEqual(self.under_test.job(job_id)["workloads"],
+                             workloads)
+        path = "/api/v1/training/jobs"
+        self.assertEqual(self.under_test.get(f"{path}/{ids[4]}").status, 404)
+        page = self.under_test.get(f"{path}?limit=60").json
+        self.assertEqual(page["total"], 100)
+        rest = self.under_test.get(f"{path}?cursor={page['nextCursor']}").json
+        self.assertIsNone(rest["nextCursor"])
+        self.assertEqual(page["jobs"] + rest["jobs"], jobs)
+
+    def test_lists_do_not_disturb_progress(self):
+        """20 clients list 100 jobs while the backend reports progress."""
+        for _ in range(101):
+            self.under_test.submit(WORKLOADS[:1], "?force=true")
+        self.under_test.submit(WORKLOADS, "?force=true")
+        self.restart_gateway(signal.SIGKILL)
+        lists, stop = [], threading.Event()
+
+        def list_jobs():
+            while not stop.is_set():
+                lists.append(self.under_test.get("/api/v1/training/jobs"))
+        threads = [threading.Thread(target=list_jobs) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        try:
+            reports = [self.report(self.under_test, percentage).status
+                       for percentage in range(1, 41)]
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(set(reports), {200})
+        self.assertEqual({len(x.json["jobs"]) for x in lists
+                          if x.status == 200}, {100})
+        self.assertEqual({x.status for x in lists}, {200})
 
 
 class RestartsWithKv(Restarts):
@@ -187,7 +224,7 @@ class TwoReplicas(LifecycleTest, E2eTest):
         client.wait_for("training", lambda x: x["id"] == job_id,
                         "there is a job")
         client.wait_for("watchlist", lambda x: x["jobId"] == job_id
-                        and x["items"] == WORKLOADS, "there is a watchlist")
+                        and x["added"] == WORKLOADS, "there is a watchlist")
         for percentage in range(10, 60, 10):
             begin = time.monotonic()
             self.assertEqual(self.report(one, percentage).status, 200)
@@ -213,6 +250,49 @@ class TwoReplicas(LifecycleTest, E2eTest):
         backend.close()
         client.wait_for("backend", lambda x: not x["reachable"],
                         "the backend is gone")
+
+    def test_one_event_for_one_aggregation(self):
+        clients = [self.follow(x, topics="aggregation") for x in self.replicas]
+        for total in range(1, 5):
+            self.feed_plain(1, "c9", "n", "d", nats=self.nats.url)
+            for client in clients:
+                client.wait_for("aggregation", lambda x: x["logCount"] == total,
+                                f"{total} are counted")
+        for client in clients:
+            times = [x["aggregatedAt"] for x in client.of("aggregation")
+                     if not x["stale"]]
+            self.assertEqual(len(times), len(set(times)), times)
+
+    def test_events_of_a_long_watchlist(self):
+        """Progress sends the same few bytes, however long the list is."""
+        one, two = self.replicas
+        self.act_as_backend(self.nats)
+        workloads = [{"clusterId": "cluster", "namespace": "namespace",
+                      "deployment": f"deployment-{i:04}"} for i in range(7000)]
+        client = self.follow(two, topics="training,watchlist")
+        job_id = one.submit(workloads).json["jobId"]
+        change = client.wait_for("watchlist", lambda x: x["jobId"] == job_id,
+                                 "there is a watchlist")[2]
+        self.assertEqual((change["workloadCount"], change["addedCount"],
+                          len(change["added"]), change["truncated"]),
+                         (7000, 7000, 100, True))
+        for percentage in 10, 20:
+            self.assertEqual(self.report(one, percentage).status, 200)
+            event = client.wait_for(
+                "training", lambda x: x["percentage"] == percentage,
+                f"the training is at {percentage} %")[2]
+            self.assertEqual(event["workloadCount"], 7000)
+            self.assertLess(len(json.dumps(event)), 1024)
+        self.assertEqual(two.get("/api/v1/watchlist").json["items"], workloads)
+        self.assertEqual(two.job(job_id)["workloads"], workloads)
+        removed = one.submit(workloads[:-3], "?force=true").json
+        change = client.wait_for(
+            "watchlist", lambda x: x["jobId"] == removed["jobId"],
+            "there is another watchlist")[2]
+        self.assertEqual((change["previousJobId"], change["added"],
+                          change["removed"], change["truncated"]),
+                         (job_id, [], workloads[-3:], False))
+        self.assertEqual(len(client.of("watchlist")), 3)
 
     def test_events_from_where_one_was(self):
         one = self.replicas[0]

@@ -189,8 +189,8 @@ class LifecycleWithKv(Lifecycle):
         answer = gateway.submit(WORKLOADS)
         self.assertEqual(answer.status, 504, answer)
         mute.kill()
-        self.assertEqual(self.wait_for_job(gateway, "submitted")["workloads"],
-                         WORKLOADS)
+        job_id = self.wait_for_job(gateway, "submitted")["id"]
+        self.assertEqual(gateway.job(job_id)["workloads"], WORKLOADS)
         self.backend(gateway, nats=self.nats.url, duration="500ms")
         self.wait_for_job(gateway, "completed")
 

@@ -1,10 +1,12 @@
 #include "fixture.hpp"
 
 #include "http/event_feed.hpp"
+#include "http/training_json.hpp"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -91,8 +93,22 @@ event_value training_event(int percentage) {
   return make_snapshot(std::move(x));
 }
 
+/// Another watchlist than any before.
 event_value watchlist_event(const std::string& cluster) {
-  return make_snapshot(watchlist_overview{{{cluster, "n", "d"}}, "job-1", {}});
+  static std::atomic<int> jobs = 0;
+  watchlist_change x;
+  x.job_id = "job-" + std::to_string(++jobs);
+  x.workloads = x.changes.added = {{cluster, "n", "d"}};
+  return x;
+}
+
+/// That many workloads.
+workload_list many(size_t n) {
+  workload_list result;
+  for (size_t i = 0; i < n; ++i)
+    result.push_back(
+      {"cluster", "namespace", "deployment-" + std::to_string(i)});
+  return normalize(std::move(result));
 }
 
 event_value backend_event(bool reachable) {
@@ -194,10 +210,7 @@ TEST_CASE("each topic has its data") {
     CHECK(got.event == topic);
     return json::parse(got.data);
   };
-  gw.script([](auto& x) {
-    x.training = std::get<0>(training_event(42));
-    x.submitted = std::get<1>(watchlist_event("c"));
-  });
+  gw.script([](auto& x) { x.training = std::get<0>(training_event(42)); });
   auto training = told(training_event(42), "training");
   auto asked = json::parse(gw.get("/api/v1/training").body);
   training.erase("elapsedSeconds");
@@ -205,8 +218,29 @@ TEST_CASE("each topic has its data") {
   asked.erase("elapsedSeconds");
   asked.erase("remainingSeconds");
   CHECK(training == asked);
-  CHECK(told(watchlist_event("c"), "watchlist")
-        == json::parse(gw.get("/api/v1/watchlist").body));
+  watchlist_change watched;
+  watched.job_id = "job-2";
+  watched.previous_job_id = "job-1";
+  watched.submitted_at = std::chrono::system_clock::time_point{1s};
+  watched.workloads = {{"c", "n", "d"}};
+  watched.changes = {{{"c", "n", "d"}}, {{"c", "n", "e"}, {"c", "n", "f"}}};
+  auto item = [](const char* deployment) {
+    return json{
+      {"clusterId", "c"}, {"namespace", "n"}, {"deployment", deployment}};
+  };
+  CHECK(told(watched, "watchlist")
+        == json({{"jobId", "job-2"},
+                 {"previousJobId", "job-1"},
+                 {"submittedAt", "1970-01-01T00:00:01.000Z"},
+                 {"workloadCount", 1},
+                 {"addedCount", 1},
+                 {"removedCount", 2},
+                 {"added", {item("d")}},
+                 {"removed", {item("e"), item("f")}},
+                 {"truncated", false}}));
+  auto none = told(watchlist_change{}, "watchlist");
+  for (auto key : {"jobId", "previousJobId", "submittedAt"})
+    CHECK(none[key].is_null());
   cluster_overview counts;
   counts.clusters = {{"a", 1, 2, 30}, {"b", 1, 3, 4}};
   counts.aggregated_at = std::chrono::system_clock::time_point{1s};
@@ -235,6 +269,73 @@ TEST_CASE("each topic has its data") {
   // There is nothing to tell of nothing.
   events.publish(snapshot_ptr<training_overview>{});
   CHECK(told(backend_event(true), "backend")["reachable"] == true);
+}
+
+TEST_CASE("no event grows with the watchlist") {
+  gateway gw;
+  auto& events = gw.server().events();
+  event_client client{gw};
+  auto size_with = [&](size_t workloads) {
+    training_overview x;
+    auto& job = x.book.job.emplace();
+    job.id = "9b2f3c1e-5d0a-4f6b-8a57-1c2d3e4f5a6b";
+    job.number = workloads;
+    job.state = job_state::training;
+    job.response = "training job submitted";
+    job.workloads = job.changes.added = many(workloads);
+    events.publish(make_snapshot(x));
+    auto got = client.next();
+    CHECK(json::parse(got.data)["workloadCount"] == workloads);
+    return got.data.size();
+  };
+  auto small = size_with(1);
+  CHECK(small < 1024);
+  // Three numbers with three more digits each.
+  CHECK(size_with(7000) <= small + 9);
+
+  watchlist_change x;
+  x.job_id = "job-1";
+  x.workloads = x.changes.added = many(7000);
+  x.changes.removed = many(max_event_workloads);
+  events.publish(x);
+  auto got = client.next();
+  CHECK(got.data.size() < 32 * 1024);
+  auto change = json::parse(got.data);
+  CHECK(change["workloadCount"] == 7000);
+  CHECK(change["addedCount"] == 7000);
+  CHECK(change["added"].size() == max_event_workloads);
+  CHECK(change["removed"].size() == max_event_workloads);
+  CHECK(change["truncated"] == true);
+}
+
+TEST_CASE("what an event does not show makes no event") {
+  gateway gw;
+  auto& events = gw.server().events();
+  event_client client{gw};
+  gpu_inventory gpus;
+  gpus.gpus = {{"nvidia.com/gpu", 4, 3}};
+  gpus.gpus[0].devices.emplace_back().utilization = 5;
+  cluster_overview counts;
+  counts.clusters = {{"a", 1, 2, 30}};
+  training_overview training;
+  training.book.job.emplace();
+  training.book.job->state = job_state::training;
+  training.book.job->started_at = std::chrono::system_clock::now() - 10s;
+  for (auto i = 0; i < 3; ++i) {
+    gpus.gpus[0].devices[0].utilization = i;
+    events.publish(make_snapshot(gpus));
+    counts.aggregations = i;
+    events.publish(make_snapshot(counts));
+    training.book.job->started_at -= 1ns;
+    events.publish(make_snapshot(training));
+  }
+  for (auto topic : {"gpu", "aggregation", "training"})
+    CHECK(client.next().event == topic);
+  events.publish(backend_event(true));
+  CHECK(client.next().event == "backend");
+  gpus.gpus[0].allocatable = 2;
+  events.publish(make_snapshot(gpus));
+  CHECK(client.next().event == "gpu");
 }
 
 TEST_CASE("a client gets only the topics that it asks for") {
@@ -313,6 +414,7 @@ TEST_CASE("who was away for too long is told so and gets the whole picture") {
     CHECK(reset.id.empty());
     CHECK(client.next().event == "backend");
     CHECK(percentage_of(client.next()) == 55);
+    check_alive(gw, client, 56);
     check_alive(gw, client, 55);
   }
 }
@@ -392,7 +494,7 @@ TEST_CASE("who reads slowly, but reads, gets everything") {
     events.publish(
       watchlist_event(std::to_string(i) + std::string(99'000, 'x')));
   for (auto i = 0; i < 30; ++i) {
-    auto cluster = json::parse(slow.next().data)["items"][0]["clusterId"]
+    auto cluster = json::parse(slow.next().data)["added"][0]["clusterId"]
                      .get<std::string>();
     CHECK(cluster.starts_with(std::to_string(i) + "x"));
     CHECK(cluster.size() == std::to_string(i).size() + 99'000);
@@ -426,9 +528,9 @@ TEST_CASE("events of many threads reach many clients in one order") {
     clients.push_back(std::make_unique<event_client>(gw));
   std::vector<std::thread> publishers;
   for (auto i = 0; i < 4; ++i)
-    publishers.emplace_back([&] {
+    publishers.emplace_back([&events, i] {
       for (auto n = 0; n < 100; ++n)
-        events.publish(training_event(n));
+        events.publish(training_event(4 * n + i));
     });
   for (auto& thread : publishers)
     thread.join();

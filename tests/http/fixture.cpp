@@ -1,5 +1,7 @@
 #include "fixture.hpp"
 
+#include "actors/error.hpp"
+
 #include <thread>
 
 namespace aiops::test {
@@ -51,8 +53,19 @@ training_jobs_actor::behavior_type fake_jobs(training_jobs_actor::pointer self,
     },
     [](get_atom) -> caf::result<stored_book> { return stored_book{}; },
     [=](list_atom) {
-      return play<snapshot_ptr<job_list>>(
+      return play<snapshot_ptr<job_summaries>>(
         self, shared, [](actor_script& script) { return script.jobs; });
+    },
+    [=](get_atom, const std::string& id) {
+      auto find = [&](actor_script& script) -> caf::expected<training_job> {
+        if (!script.jobs)
+          return script.jobs.error();
+        auto i = script.job_by_id.find(id);
+        if (i == script.job_by_id.end())
+          return make_error(ec::not_found, "none of the last jobs has this id");
+        return i->second;
+      };
+      return play<training_job>(self, shared, find);
     },
     [](subscribe_atom, const book_listener_actor&) { /* nop */ },
     [](update_atom, const stored_book&) { /* nop */ },

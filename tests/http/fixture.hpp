@@ -4,6 +4,7 @@
 #include "raw_client.hpp"
 
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -21,7 +22,10 @@ struct actor_script {
   caf::expected<snapshot_ptr<training_overview>> training{
     make_snapshot(training_overview{})};
   caf::expected<stored_book> after_delete{stored_book{}};
-  caf::expected<snapshot_ptr<job_list>> jobs{make_snapshot(job_list{})};
+  caf::expected<snapshot_ptr<job_summaries>> jobs{
+    make_snapshot(job_summaries{})};
+  /// By id; any other one is `not_found`, unless `jobs` is an error.
+  std::map<std::string, training_job> job_by_id;
   caf::expected<snapshot_ptr<watchlist_overview>> submitted{
     make_snapshot(watchlist_overview{})};
   caf::expected<snapshot_ptr<workload_list>> watchlist{

@@ -70,6 +70,7 @@ std::vector<raw_response> ask_all(const gateway& gw) {
   result.push_back(gw.get("/api/v1/training"));
   result.push_back(gw.ask("DELETE", "/api/v1/training"));
   result.push_back(gw.get("/api/v1/training/jobs"));
+  result.push_back(gw.get("/api/v1/training/jobs/job-1"));
   result.push_back(gw.get("/api/v1/watchlist"));
   return result;
 }
@@ -133,6 +134,8 @@ TEST_CASE("a dry run tells what runs") {
   answer = body_of(gw.ask("POST", "/api/v1/training?dryRun=1", body));
   CHECK(answer["running"]["id"] == "job-1");
   CHECK(answer["running"]["state"] == "training");
+  CHECK(answer["running"]["workloadCount"] == 1);
+  CHECK(!answer["running"].contains("workloads"));
 }
 
 TEST_CASE("a job that runs stands in the way, and is shown with the remedy") {
@@ -143,6 +146,8 @@ TEST_CASE("a job that runs stands in the way, and is shown with the remedy") {
   CHECK(problem["title"] == "Conflict");
   CHECK(problem["job"]["id"] == "job-1");
   CHECK(problem["job"]["percentage"] == 42);
+  CHECK(problem["job"]["removedCount"] == 1);
+  CHECK(!problem["job"].contains("removed"));
   auto detail = problem["detail"].get<std::string>();
   for (auto part : {"job-1", "force=true", "DELETE /api/v1/training"})
     CHECK(detail.find(part) != std::string::npos);
@@ -185,9 +190,9 @@ TEST_CASE("without a job the training is an object all the same") {
                  {"stalled", false},
                  {"reason", ""},
                  {"response", ""},
-                 {"workloads", json::array()},
-                 {"added", json::array()},
-                 {"removed", json::array()},
+                 {"workloadCount", 0},
+                 {"addedCount", 0},
+                 {"removedCount", 0},
                  {"modelStatus", nullptr},
                  {"backend",
                   {{"reachable", false},
@@ -221,9 +226,11 @@ TEST_CASE("the training is told with real integers") {
   CHECK(answer["stalled"] == false);
   CHECK(answer["reason"] == "why");
   CHECK(answer["response"] == "training job submitted");
-  CHECK(answer["workloads"] == json::array({one}));
-  CHECK(answer["added"] == json::array({one}));
-  CHECK(answer["removed"][0]["deployment"] == "old");
+  CHECK(answer["workloadCount"] == 1);
+  CHECK(answer["addedCount"] == 1);
+  CHECK(answer["removedCount"] == 1);
+  for (auto list : {"workloads", "added", "removed"})
+    CHECK(!answer.contains(list));
   CHECK(answer["modelStatus"] == "training");
   CHECK(
     answer["backend"]
@@ -294,8 +301,9 @@ TEST_CASE("a training is given up, as often as one likes") {
 
 TEST_CASE("the jobs are listed in their order") {
   gateway gw;
-  CHECK(body_of(gw.get("/api/v1/training/jobs"))
-        == json({{"jobs", json::array()}}));
+  CHECK(
+    body_of(gw.get("/api/v1/training/jobs"))
+    == json({{"total", 0}, {"jobs", json::array()}, {"nextCursor", nullptr}}));
   gw.script([](auto& x) {
     auto last = job_of(at(10s));
     last.id = "job-2";
@@ -303,7 +311,7 @@ TEST_CASE("the jobs are listed in their order") {
     auto first = job_of(at(0s));
     first.state = job_state::superseded;
     first.ended_at = at(10s);
-    x.jobs = make_snapshot(job_list{last, first});
+    x.jobs = make_snapshot(job_summaries{summary_of(last), summary_of(first)});
   });
   auto jobs = body_of(gw.get("/api/v1/training/jobs"))["jobs"];
   REQUIRE(jobs.size() == 2);
@@ -321,13 +329,77 @@ TEST_CASE("the jobs are listed in their order") {
   }
 }
 
+TEST_CASE("the jobs are paged") {
+  gateway gw;
+  gw.script([](auto& x) {
+    job_summaries jobs;
+    for (uint64_t n = 7; n > 0; --n) {
+      jobs.push_back(summary_of(job_of(at(0s))));
+      jobs.back().job.number = n;
+    }
+    x.jobs = make_snapshot(jobs);
+  });
+  auto page = [&](const std::string& query) {
+    return body_of(gw.get("/api/v1/training/jobs?" + query));
+  };
+  auto numbers = [](const json& x) {
+    std::vector<int> result;
+    for (auto& job : x["jobs"])
+      result.push_back(job["number"].get<int>());
+    return result;
+  };
+  using ints = std::vector<int>;
+  CHECK(numbers(page("limit=7")).size() == 7);
+  CHECK(page("limit=7")["nextCursor"].is_null());
+  CHECK(page("limit=1000&cursor=")["nextCursor"].is_null());
+  auto first = page("limit=3");
+  CHECK(first["total"] == 7);
+  CHECK(numbers(first) == ints{7, 6, 5});
+  auto cursor = first["nextCursor"].get<std::string>();
+  // A new job, and one that fell out, move nothing.
+  gw.script([](auto& x) {
+    auto jobs = x.jobs->get()->value();
+    jobs.insert(jobs.begin(), summary_of(job_of(at(0s))));
+    jobs.front().job.number = 8;
+    std::erase_if(jobs, [](auto& y) { return y.job.number == 5; });
+    x.jobs = make_snapshot(jobs);
+  });
+  auto second = page("limit=3&cursor=" + cursor);
+  CHECK(numbers(second) == ints{4, 3, 2});
+  auto third = page("cursor=" + second["nextCursor"].get<std::string>());
+  CHECK(numbers(third) == ints{1});
+  CHECK(third["nextCursor"].is_null());
+  auto asked = gw.script([](auto& x) { return x.asked; });
+  for (auto query : {"limit=0", "limit=1001", "limit=x", "limit=1.5",
+                     "cursor=x", "cursor=bmFtZTo0OnNob3BjaGVja291dA", "page=2"})
+    problem_of(gw.get("/api/v1/training/jobs?"s + query), 400);
+  CHECK(gw.script([](auto& x) { return x.asked; }) == asked);
+}
+
+TEST_CASE("one job has its lists") {
+  gateway gw;
+  gw.script([](auto& x) { x.job_by_id["job-1"] = job_of(at(0s)); });
+  auto got = gw.get("/api/v1/training/jobs/job%2D1");
+  auto job = body_of(got);
+  CHECK(job["id"] == "job-1");
+  CHECK(job["workloadCount"] == 1);
+  CHECK(job["workloads"] == json::array({one}));
+  CHECK(job["added"] == json::array({one}));
+  CHECK(job["removed"][0]["deployment"] == "old");
+  problem_of(gw.get("/api/v1/training/jobs/job-2"), 404);
+  auto detail = problem_of(gw.get("/api/v1/training/jobs/%zz"), 400)["detail"];
+  CHECK(detail == "the id in the path is malformed");
+  problem_of(gw.get("/api/v1/training/jobs/job-1?limit=1"), 400);
+  problem_of(gw.ask("DELETE", "/api/v1/training/jobs/job-1"), 405);
+}
+
 TEST_CASE("jobs that have ended are sent once, and compressed") {
   gateway gw;
   gw.script([](auto& x) {
     auto job = job_of(at(0s));
     job.state = job_state::completed;
     job.ended_at = at(10s);
-    x.jobs = make_snapshot(job_list(50, job));
+    x.jobs = make_snapshot(job_summaries(50, summary_of(job)));
   });
   auto plain = gw.get("/api/v1/training/jobs");
   auto packed = gw.ask("GET", "/api/v1/training/jobs", {},

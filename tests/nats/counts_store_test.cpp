@@ -174,6 +174,61 @@ TEST_CASE_FIXTURE(fixture, "counts live under the original's key, in its "
   CHECK(a.seen->size() == 2);
 }
 
+namespace {
+
+using steps = std::shared_ptr<std::vector<std::string>>;
+
+/// Stores counts, and listens.
+breakdown_listener_actor::behavior_type
+counting_listener(breakdown_listener_actor::pointer self,
+                  const counts_store_actor& store, steps seen) {
+  self->send(store, subscribe_atom_v, breakdown_listener_actor{self});
+  self->request(store, 5s, put_atom_v, counts(1, 1, 5))
+    .then([=](const stored_breakdown&) { seen->push_back("answer"); });
+  return {
+    [=](update_atom, const stored_breakdown& x) {
+      if (x.value)
+        seen->push_back("update");
+    },
+  };
+}
+
+} // namespace
+
+TEST_CASE_FIXTURE(fixture, "an answer comes before the change it makes") {
+  auto a = start("a");
+  give_lease(a, 5);
+  auto seen = std::make_shared<std::vector<std::string>>();
+  spawn(counting_listener, a.handle, seen);
+  run();
+  CHECK(*seen == std::vector<std::string>{"answer", "update"});
+}
+
+TEST_CASE_FIXTURE(fixture, "new counts after a failure are one change in all "
+                           "replicas") {
+  auto a = start("a");
+  auto b = start("b");
+  give_lease(a, 5);
+  ask(a.handle, put_atom_v, counts(1, 1, 5));
+  advance(30s);
+  ask(a.handle, put_atom_v, std::string{"no connection"});
+  CHECK(a.last().failure == "no connection");
+  CHECK(b.last().failure == "no connection");
+  a.seen->clear();
+  b.seen->clear();
+  advance(30s);
+  ask(a.handle, put_atom_v, counts(1, 1, 6));
+  advance(1s);
+  for (auto* x : {&a, &b}) {
+    REQUIRE(x->seen->size() == 1);
+    CHECK(x->last().failure.empty());
+  }
+  // The next failure is shown again.
+  ask(a.handle, put_atom_v, std::string{"no connection"});
+  CHECK(a.last().failure == "no connection");
+  CHECK(b.last().failure == "no connection");
+}
+
 TEST_CASE_FIXTURE(fixture, "all replicas learn the counts and their changes") {
   auto a = start("a");
   auto b = start("b");

@@ -5,6 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <deque>
+
 using namespace aiops;
 using namespace aiops::test;
 
@@ -162,7 +165,7 @@ TEST_CASE_FIXTURE(fixture, "two that archive at once end with the later job") {
 }
 
 TEST_CASE_FIXTURE(fixture, "the history is what can be read of it") {
-  CHECK(ask(handle, list_atom_v)->value == job_list{});
+  CHECK(ask(handle, list_atom_v)->value == job_summaries{});
   for (uint64_t n = 1; n <= 150; ++n)
     archive(n);
   store("training.history.3", "rubbish");
@@ -172,10 +175,87 @@ TEST_CASE_FIXTURE(fixture, "the history is what can be read of it") {
   CHECK(answer->value->size() == 99);
   auto least = std::min_element(
     answer->value->begin(), answer->value->end(),
-    [](auto& x, auto& y) { return x.number < y.number; });
-  CHECK(least->number == 51);
+    [](auto& x, auto& y) { return x.job.number < y.job.number; });
+  CHECK(least->job.number == 51);
   memory->down = make_error(ec::timeout, "late");
   CHECK(ask(handle, list_atom_v)->code() == ec::timeout);
+}
+
+TEST_CASE_FIXTURE(fixture, "one job of the history is one read") {
+  auto find = [&](uint64_t number) { return ask(handle, get_atom_v, number); };
+  CHECK(find(7)->code() == ec::not_found);
+  auto stored = job(7);
+  stored.workloads = {{"c", "n", "d"}};
+  CHECK(ask(handle, put_atom_v, stored)->value);
+  CHECK(find(7)->value == stored);
+  // The same slot.
+  CHECK(find(107)->code() == ec::not_found);
+  store("training.history.7", "rubbish");
+  CHECK(find(7)->code() == ec::not_found);
+  memory->down = make_error(ec::timeout, "late");
+  CHECK(find(7)->code() == ec::timeout);
+}
+
+namespace {
+
+/// Reads that a test answers.
+struct held_reads {
+  std::deque<caf::typed_response_promise<kv_entry>> reads;
+  size_t most = 0;
+};
+
+/// Holds the reads of a history of 100 jobs.
+kv_store_actor::behavior_type
+holding_kv_store(kv_store_actor::pointer self,
+                 std::shared_ptr<held_reads> held) {
+  return {
+    [=](get_atom, const std::string&, const std::string&) {
+      held->reads.push_back(self->make_response_promise<kv_entry>());
+      held->most = std::max(held->most, held->reads.size());
+      return held->reads.back();
+    },
+    [](put_atom, const kv_write&) { return uint64_t{0}; },
+    [](delete_atom, const std::string&, const std::string&) {
+      return uint64_t{0};
+    },
+    [](list_atom, const std::string&, const std::string&) {
+      return std::vector<std::string>(100, "training.history.1");
+    },
+    [](subscribe_atom, const std::string&, const std::string&,
+       const kv_listener_actor&) { /* nop */ },
+  };
+}
+
+} // namespace
+
+TEST_CASE_FIXTURE(fixture, "a list of jobs reads a few at a time") {
+  auto held = std::make_shared<held_reads>();
+  auto aut = spawn(job_store, kv_store_actor{spawn(holding_kv_store, held)},
+                   job_store_config{});
+  auto list = ask(aut, list_atom_v);
+  auto answered = 0;
+  auto answer = [&](auto what) {
+    auto read = held->reads.front();
+    held->reads.pop_front();
+    read.deliver(what);
+    run();
+    ++answered;
+  };
+  SUBCASE("and all in the end") {
+    while (!held->reads.empty())
+      answer(kv_entry{encode_job(job(1)), 1, {}});
+    CHECK(answered == 100);
+    REQUIRE(list->value);
+    CHECK(list->value->size() == 100);
+  }
+  SUBCASE("and no more after an error") {
+    answer(kv_entry{encode_job(job(1)), 1, {}});
+    while (!held->reads.empty())
+      answer(make_error(ec::timeout, "late"));
+    CHECK(answered == 9);
+    CHECK(list->code() == ec::timeout);
+  }
+  CHECK(held->most == 8);
 }
 
 TEST_CASE_FIXTURE(fixture, "what the world was told is remembered") {

@@ -1,3 +1,4 @@
+#include "actors/training_jobs.hpp"
 #include "nats/finished_hook.hpp"
 #include "nats/job_json.hpp"
 #include "nats/job_store.hpp"
@@ -238,16 +239,54 @@ TEST_CASE("a hundred jobs are kept over a crash") {
   }
   server.kill();
   server.start();
-  auto list = caf::expected<job_list>{job_list{}};
+  auto list = caf::expected<job_summaries>{job_summaries{}};
   REQUIRE(eventually([&] {
-    list = r.ask<job_list>(r.jobs, list_atom_v);
+    list = r.ask<job_summaries>(r.jobs, list_atom_v);
     return list && !list->empty();
   }));
   CHECK(list->size() == 100);
   auto least = std::min_element(
     list->begin(), list->end(),
-    [](auto& x, auto& y) { return x.number < y.number; });
-  CHECK(least->number == 4);
+    [](auto& x, auto& y) { return x.job.number < y.job.number; });
+  CHECK(least->job.number == 4);
+}
+
+TEST_CASE("many who list the jobs leave the bus to progress") {
+  nats_server server;
+  replica r{server};
+  REQUIRE(r.connects());
+  // A history that the replica below has not seen in the book.
+  training_book book;
+  for (uint64_t n = 1; n <= 100; ++n) {
+    auto& job = book.job.emplace();
+    job.id = std::to_string(n);
+    job.number = book.last_number = n;
+    job.response = "training job submitted";
+    if (n < 100)
+      REQUIRE(r.ask<caf::unit_t>(r.jobs, put_atom_v, job));
+  }
+  REQUIRE(r.ask<uint64_t>(r.jobs, put_atom_v, book, uint64_t{0}));
+  auto jobs = r.spawn(training_jobs, r.jobs, r.backend,
+                      training_jobs_config{10s});
+  auto failures = std::make_shared<std::atomic<int>>(0);
+  auto listed = std::make_shared<std::atomic<int>>(0);
+  r.spawn([=](caf::event_based_actor* self) {
+    auto failed = [=](const caf::error&) { ++*failures; };
+    for (auto i = 0; i < 20; ++i)
+      self->request(jobs, 30s, list_atom_v)
+        .then(
+          [=](const snapshot_ptr<job_summaries>& x) {
+            *listed += x->value().size() == 100 ? 1 : 0;
+          },
+          failed);
+  });
+  for (int64_t percentage = 1; percentage <= 50; ++percentage) {
+    job_change progress = job_progress{
+      "100", {}, training_statistics{1, percentage}};
+    CHECK(r.ask<book_update>(jobs, put_atom_v, progress));
+  }
+  CHECK(eventually([&] { return *listed == 20; }));
+  CHECK(*failures == 0);
 }
 
 TEST_CASE("a key that somebody removed can be written again") {

@@ -89,13 +89,23 @@ job_store_actor::behavior_type fake_job_store(job_store_actor::pointer,
       script->history.emplace(x.number, x);
       return caf::unit;
     },
-    [=](list_atom) -> caf::result<job_list> {
+    [=](list_atom) -> caf::result<job_summaries> {
+      ++script->lists;
       if (script->down)
         return script->down;
-      job_list result;
+      job_summaries result;
       for (auto& [number, job] : script->history)
-        result.push_back(job);
+        result.push_back(summary_of(job));
       return result;
+    },
+    [=](get_atom, uint64_t number) -> caf::result<training_job> {
+      ++script->finds;
+      if (script->down)
+        return script->down;
+      auto i = script->history.find(number);
+      if (i == script->history.end())
+        return make_error(ec::not_found, "no such job");
+      return i->second;
     },
     [=](subscribe_atom, const book_listener_actor& listener) {
       script->listeners.push_back(listener);
@@ -129,6 +139,7 @@ fake_training_jobs(training_jobs_actor::pointer self,
     [=](delete_atom) { return script->forget(self); },
     [=](get_atom) { return script->get(self); },
     [=](list_atom) { return script->list(self); },
+    [=](get_atom, const std::string& id) { return script->find(self, id); },
     [=](subscribe_atom, const book_listener_actor& listener) {
       script->listeners.push_back(listener);
     },

@@ -145,6 +145,9 @@ struct job_store_script {
   /// Every book that was stored, in order.
   std::vector<training_book> books;
   size_t reads = 0;
+  /// Reads of the history, and of one job of it.
+  size_t lists = 0;
+  size_t finds = 0;
   /// Fails everything while it is set.
   caf::error down;
   /// Likewise, but only additions to the history.
@@ -168,7 +171,8 @@ struct training_jobs_script {
   script<book_update, job_change> put{book_update{}};
   script<stored_book> forget{stored_book{}};
   script<stored_book> get{stored_book{}};
-  script<snapshot_ptr<job_list>> list{make_snapshot(job_list{})};
+  script<snapshot_ptr<job_summaries>> list{make_snapshot(job_summaries{})};
+  script<training_job, std::string> find{training_job{}};
   std::vector<book_listener_actor> listeners;
 
   /// Tells everyone who subscribed.
