@@ -1,6 +1,7 @@
 #include "actors/log.hpp"
 #include "host/demo.hpp"
 #include "host/sd_notify.hpp"
+#include "http/ai_settings.hpp"
 #include "http/server.hpp"
 #include "nats/embedded_server.hpp"
 #include "wiring.hpp"
@@ -69,6 +70,17 @@ private:
 int fail(const std::string& problem) {
   log::error("aiops-gateway", problem);
   return 1;
+}
+
+/// What `validate` cannot check.
+std::string check_content(const gateway_config& config) {
+  if (config.http.ai_settings.empty())
+    return {};
+  auto settings = load_ai_settings(config.http.ai_settings);
+  if (settings)
+    return {};
+  return "--ai-settings: " + text_of(settings.error())
+         + "; give a file with one JSON object";
 }
 
 /// Why the program cannot go on, if it cannot. @thread-safe
@@ -167,7 +179,7 @@ int run(gateway_config config) {
 } // namespace
 
 int main(int argc, char** argv) {
-  auto line = parse_command_line(argc, argv);
+  auto line = parse_command_line(argc, argv, check_content);
   if (line.print)
     std::cout << *line.print << std::flush;
   if (!line.problem.empty())

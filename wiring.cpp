@@ -4,6 +4,7 @@
 #include "actors/gpu_info.hpp"
 #include "actors/log_aggregation.hpp"
 #include "actors/log_history.hpp"
+#include "actors/runtime_classes.hpp"
 #include "actors/training.hpp"
 #include "actors/training_hooks.hpp"
 #include "actors/training_jobs.hpp"
@@ -14,9 +15,11 @@
 #include "gpu/none.hpp"
 #include "gpu/nvml.hpp"
 #include "host/host_name.hpp"
+#include "http/ai_settings.hpp"
 #include "http/event_feed.hpp"
 #include "logs/jetstream.hpp"
 #include "logs/opensearch.hpp"
+#include "nats/buckets.hpp"
 #include "nats/bus.hpp"
 #include "nats/counts_store.hpp"
 #include "nats/finished_hook.hpp"
@@ -143,6 +146,17 @@ child_spec storage(const gateway_config& config, embedded_server* embedded) {
           }};
 }
 
+/// The buckets that we and other programs of this protocol use.
+std::vector<std::string> bucket_names(backend_protocol protocol) {
+  std::vector<std::string> result{std::string{subjects::gateway_bucket},
+                                  std::string{subjects::aggregation_bucket}};
+  if (protocol == backend_protocol::kv) {
+    result.emplace_back(subjects::statistics_bucket);
+    result.emplace_back(subjects::parameters_bucket);
+  }
+  return result;
+}
+
 std::vector<child_spec> edges(const gateway_config& config,
                               embedded_server* embedded,
                               std::function<void(std::string)> give_up) {
@@ -166,6 +180,12 @@ std::vector<child_spec> edges(const gateway_config& config,
                           }));
   if (embedded)
     result.push_back(storage(config, embedded));
+  result.push_back(child<bus_listener_actor>(
+    "buckets", &gateway_actors::buckets,
+    [=](auto& sys, auto& known) -> bus_listener_actor {
+      return sys.spawn(buckets, known.bus, known.kv_store,
+                       buckets_config{bucket_names(config.protocol), request});
+    }));
   for (auto& spec : counts(config))
     result.push_back(std::move(spec));
   result.push_back(child<job_store_actor>(
@@ -209,9 +229,10 @@ std::vector<child_spec> edges(const gateway_config& config,
 /// end.
 std::vector<child_spec> lifecycle(const gateway_config& config) {
   auto request = config.deadlines.request + margin;
-  auto idle_text = std::string{config.protocol == backend_protocol::kv
-                                 ? kv_idle_text
-                                 : request_reply_idle_text};
+  // After its own deadline a submission may be read back and stored.
+  auto outcome_time = config.deadlines.train + 3 * request;
+  auto kv = config.protocol == backend_protocol::kv;
+  auto idle_text = std::string{kv ? kv_idle_text : request_reply_idle_text};
   std::vector<child_spec> result;
   result.push_back(child<training_jobs_actor>(
     "training-jobs", &gateway_actors::training_jobs,
@@ -220,6 +241,9 @@ std::vector<child_spec> lifecycle(const gateway_config& config) {
       cfg.request_timeout = request;
       cfg.stall_after = config.lifecycle.stall_after;
       cfg.idle_text = idle_text;
+      cfg.outcome_time = outcome_time;
+      if (kv)
+        cfg.initial = kv_initial_statistics();
       return sys.spawn(training_jobs, known.job_store, known.backend, cfg);
     }));
   result.push_back(child<training_status_actor>(
@@ -229,6 +253,7 @@ std::vector<child_spec> lifecycle(const gateway_config& config) {
       cfg.request_timeout = request;
       cfg.poll_interval = config.lifecycle.poll_interval;
       cfg.idle_text = idle_text;
+      cfg.outcome_time = outcome_time;
       return sys.spawn(training_status, known.backend, known.training_jobs,
                        known.bus, known.events, cfg);
     }));
@@ -326,6 +351,21 @@ std::vector<child_spec> inventories(const gateway_config& config) {
         cfg.look_timeout = longest_look(config) + margin;
       }
       return sys.spawn(gpu_info, known.gpu_probe, known.events, cfg);
+    }));
+  result.push_back(child<runtime_classes_actor>(
+    "runtime-classes", &gateway_actors::runtime_classes,
+    [=](auto& sys, auto& known) {
+      auto cluster = config.gpu.source == gpu_config::kind::kubernetes;
+      runtime_classes_config cfg;
+      // A look at the GPUs may be under way.
+      cfg.look_timeout = 2 * longest_look(config) + margin;
+      return sys.spawn(runtime_classes,
+                       cluster ? known.gpu_probe : gpu_probe_actor{}, cfg);
+    }));
+  result.push_back(child<ai_settings_actor>(
+    "ai-settings", &gateway_actors::ai_settings, [=](auto& sys, auto&) {
+      return sys.template spawn<caf::detached>(ai_settings,
+                                               config.http.ai_settings);
     }));
   result.push_back(child<log_aggregation_actor>(
     "log-aggregation", &gateway_actors::log_aggregation,

@@ -74,7 +74,7 @@ using training_jobs_actor = typed_actor<
 using training_status_actor = typed_actor<
   // What the compatibility surface shows. Asks backend and store, after the
   // end of every put that came before; concurrent callers share one request
-  // in flight.
+  // in flight. If these are silent, answers the last status known.
   caf::result<snapshot_ptr<model_status>>(get_atom),
   // Everything, as known without asking anybody.
   caf::result<snapshot_ptr<training_overview>>(status_atom),
@@ -86,7 +86,9 @@ using training_status_actor = typed_actor<
   // The connection to NATS changed.
   caf::result<void>(update_atom, bus_status),
   // INTERNAL: time to ask the backend.
-  caf::result<void>(tick_atom)>;
+  caf::result<void>(tick_atom),
+  // INTERNAL: a caller has waited long enough.
+  caf::result<void>(check_atom)>;
 
 /// WATCHLIST knows the workloads of the last submission.
 using watchlist_actor = typed_actor<
@@ -121,6 +123,14 @@ using gpu_info_actor = typed_actor<
   caf::result<snapshot_ptr<gpu_list>>(get_atom),
   // Answers everything, with its age.
   caf::result<snapshot_ptr<gpu_inventory>>(status_atom),
+  // INTERNAL: time to look again.
+  caf::result<void>(tick_atom)>;
+
+/// RUNTIME CLASSES knows the runtime classes of the Kubernetes cluster.
+using runtime_classes_actor = typed_actor<
+  // Answers their names at once, as last seen; none before the first time and
+  // without a cluster.
+  caf::result<std::vector<std::string>>(get_atom),
   // INTERNAL: time to look again.
   caf::result<void>(tick_atom)>;
 
@@ -225,7 +235,15 @@ using log_source_actor = typed_actor<
 /// GPU PROBE looks for GPUs.
 using gpu_probe_actor = typed_actor<
   // Looks once.
-  caf::result<gpu_list>(get_atom)>;
+  caf::result<gpu_list>(get_atom),
+  // Answers the names of the runtime classes, in order; none where the source
+  // is no cluster.
+  caf::result<std::vector<std::string>>(list_atom)>;
+
+/// AI SETTINGS reads the file of `--ai-settings`.
+using ai_settings_actor = typed_actor<
+  // Answers a JSON object without secrets, as last read; `{}` without a file.
+  caf::result<std::string>(get_atom)>;
 
 /// Whoever listens on a subject.
 using bus_sink_actor = typed_actor<
@@ -263,6 +281,8 @@ using kv_store_actor = typed_actor<
   caf::result<kv_entry>(get_atom, std::string, std::string),
   // Writes a key and answers its new revision.
   caf::result<uint64_t>(put_atom, kv_write),
+  // Makes a bucket if it is missing.
+  caf::result<void>(check_atom, std::string),
   // Removes all keys of a bucket whose names match (`*` one token, `>` the
   // rest); answers how many there were.
   caf::result<uint64_t>(delete_atom, std::string, std::string),

@@ -20,7 +20,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(aiops_gateway, first_custom_type_id)
   // Sends a message and expects one reply.
   CAF_ADD_ATOM(aiops_gateway, aiops, request_atom, "request")
 
-  // Asks whether somebody is there.
+  // Asks whether something is there, or is due.
   CAF_ADD_ATOM(aiops_gateway, aiops, check_atom, "check")
 
   // About what the world outside was told.

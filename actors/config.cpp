@@ -243,7 +243,9 @@ std::string print_config(const gateway_config& cfg, settings& origins) {
   return result;
 }
 
-void run(int argc, const char* const* argv, command_line& result) {
+void run(int argc, const char* const* argv,
+         std::string (*check_content)(const gateway_config&),
+         command_line& result) {
   switches asked;
   auto flags = read_flags(argc, argv, asked);
   if (asked.help)
@@ -257,6 +259,9 @@ void run(int argc, const char* const* argv, command_line& result) {
   auto origins = resolve(result.config, flags, asked.file);
   if (auto problem = validate(result.config); !problem.empty())
     throw failure{wrong_configuration, problem};
+  if (check_content)
+    if (auto problem = check_content(result.config); !problem.empty())
+      throw failure{wrong_configuration, problem};
   if (asked.print_config)
     result.print = print_config(result.config, origins);
   else if (asked.check_config)
@@ -363,10 +368,12 @@ std::string validate(const gateway_config& config) {
   return {};
 }
 
-command_line parse_command_line(int argc, const char* const* argv) {
+command_line
+parse_command_line(int argc, const char* const* argv,
+                   std::string (*check_content)(const gateway_config&)) {
   command_line result;
   try {
-    run(argc, argv, result);
+    run(argc, argv, check_content, result);
   } catch (const failure& e) {
     result.exit_code = e.exit_code;
     result.problem = e.problem;

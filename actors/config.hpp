@@ -39,6 +39,9 @@ struct http_config {
   size_t max_event_clients = 256;
   /// How often such a client hears from us when nothing happens.
   milliseconds event_heartbeat{15'000};
+  /// JSON object that the dashboard is shown as the settings of AI services;
+  /// empty: none.
+  std::filesystem::path ai_settings;
 };
 
 /// How to reach NATS.
@@ -172,7 +175,7 @@ struct deadline_config {
   /// Reads and writes of backend and store.
   milliseconds request{5'000};
   /// A submission, start to end.
-  milliseconds train{15'000};
+  milliseconds train{60'000};
 };
 
 struct logging_config {
@@ -214,7 +217,11 @@ struct command_line {
 
 /// Reads command line, environment, configuration file, in this order of
 /// precedence, and checks the result.
-command_line parse_command_line(int argc, const char* const* argv);
+/// @param check_content Checks files whose content this folder cannot read;
+///        answers as `validate` does. May be null.
+command_line parse_command_line(
+  int argc, const char* const* argv,
+  std::string (*check_content)(const gateway_config&) = nullptr);
 
 /// Checks what can be checked without asking anybody: that values are in range
 /// and part of this version, that combinations make sense, and that named files

@@ -157,6 +157,10 @@ void add_http(std::vector<option>& to) {
                 .help = "How often such a client hears from the gateway when "
                         "nothing happens."},
                AIOPS_FIELD(http.event_heartbeat), milliseconds{100}, hours{1}));
+  add(file({.name = "ai-settings",
+            .help = "JSON object that /AIAdmin/ai/settings shows, without its "
+                    "secretKey; read again when it changes."},
+           AIOPS_FIELD(http.ai_settings)));
 }
 
 void add_nats(std::vector<option>& to) {

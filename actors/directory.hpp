@@ -14,6 +14,8 @@ namespace aiops {
 struct gateway_actors {
   bus_actor bus;
   kv_store_actor kv_store;
+  /// Makes the buckets.
+  bus_listener_actor buckets;
   events_actor events;
   event_listener_actor event_feed;
   job_store_actor job_store;
@@ -36,6 +38,8 @@ struct gateway_actors {
   bus_sink_actor progress_feed;
   watchlist_actor watchlist;
   gpu_info_actor gpu_info;
+  runtime_classes_actor runtime_classes;
+  ai_settings_actor ai_settings;
   log_aggregation_actor log_aggregation;
   log_history_actor log_history;
 };

@@ -19,7 +19,7 @@ struct training_config {
   milliseconds request_timeout{5'000};
   /// How long a submission may take, counted from its arrival. The answer
   /// comes at most `training_grace` later.
-  milliseconds train_timeout{15'000};
+  milliseconds train_timeout{60'000};
   /// Submissions that may wait while one is at work.
   size_t max_waiting = 16;
   std::function<std::string()> make_id = make_uuid;

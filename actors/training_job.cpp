@@ -19,9 +19,6 @@ constexpr std::array<std::string_view, job_state_count> names = {
   "failed",    "stalled",       "cancelled", "superseded",
 };
 
-constexpr std::string_view fetching_stage = "fetching data";
-constexpr std::string_view training_stage = "train";
-
 constexpr unsigned bit(job_state x) {
   return 1u << static_cast<unsigned>(x);
 }
@@ -53,13 +50,6 @@ caf::error conflict(std::string text) {
 
 std::string describe(const training_job& job) {
   return "job " + job.id + " (" + std::string{to_string(job.state)} + ")";
-}
-
-/// What a training shows before its first progress.
-training_statistics fresh_statistics() {
-  training_statistics result;
-  result.remaining_time = initial_remaining_time;
-  return result;
 }
 
 /// Enters a state; false when the table does not allow it.
@@ -142,8 +132,8 @@ bool failure_text(std::string_view text) {
 bool older_than(const job_progress& progress, time_point start,
                 time_point now) {
   // Clocks differ, and so do the moments at which backends start to count.
-  return progress.statistics
-         && seconds{progress.statistics->time_elapsed}
+  return progress.statistics && progress.statistics->time_elapsed
+         && seconds{*progress.statistics->time_elapsed}
               > duration_cast<seconds>(now - start) + settling_time;
 }
 
@@ -156,7 +146,7 @@ bool starts_anew(const training_job& last, const job_progress& progress,
   auto says_training = !progress.status
                        || *progress.status == model_text::training;
   if (!may || !says_training || !progress.statistics
-      || progress.statistics->percentage_completed >= 100)
+      || progress.statistics->percentage_completed.value_or(0) >= 100)
     return false;
   // Nobody submits through us, so this is how the next one begins.
   if (taken_on(last))
@@ -166,6 +156,33 @@ bool starts_anew(const training_job& last, const job_progress& progress,
   if (last.action != training_action::train)
     return settled || !older_than(progress, last.started_at, now);
   return settled && !older_than(progress, *last.ended_at, now);
+}
+
+/// Enters what a report says about a training that has this status now. The end
+/// of a training may come with statistics that are all 0: those say nothing.
+void enter(training_statistics& to, const job_progress& progress) {
+  auto end = progress.status
+             && (*progress.status == model_text::completed
+                 || failure_text(*progress.status));
+  auto blank = progress.statistics == training_statistics{};
+  if (progress.statistics && !(end && blank))
+    to = progress.statistics->over(to);
+}
+
+/// Whether the backend says of a job that trains nothing that there is a model
+/// for its watchlist.
+bool confirms_model(const training_job& job, const job_progress& progress) {
+  auto keeps_model = job.action == training_action::update
+                     || job.action == training_action::none;
+  return keeps_model && job.state != job_state::cancelled
+         && progress.status == model_text::completed;
+}
+
+training_book show_completed(training_book book, const job_progress& progress) {
+  enter(book.model.statistics, progress);
+  normalize_completed(book.model.statistics);
+  book.model.status = model_text::completed;
+  return book;
 }
 
 /// Progress that came after the end of the job: fine if it says the same.
@@ -179,8 +196,7 @@ caf::expected<training_book> refine(training_book book,
   auto failed = job.state == job_state::failed && progress.status
                 && failure_text(*progress.status);
   if (job.action == training_action::train && (completed || failed)) {
-    if (progress.statistics)
-      job.statistics = *progress.statistics;
+    enter(job.statistics, progress);
     if (completed)
       normalize_completed(job.statistics);
     book.model = {
@@ -188,17 +204,23 @@ caf::expected<training_book> refine(training_book book,
       job.statistics};
     return book;
   }
+  if (confirms_model(job, progress))
+    return show_completed(std::move(book), progress);
   if (progress.status && *progress.status != model_text::training
       && *progress.status != model_text::completed
       && !failure_text(*progress.status)) {
     // Not about a training, so it goes through to the dashboard.
     book.model.status = *progress.status;
-    if (progress.statistics)
-      book.model.statistics = *progress.statistics;
+    enter(book.model.statistics, progress);
     return book;
   }
   return conflict("this progress is of an older training: "
                   + describe(*book.job) + " has ended");
+}
+
+/// Whether the outcome of the job's submission may still come.
+bool awaits_outcome(const training_job& job, const change_context& context) {
+  return pending(job) && context.now - job.updated_at <= context.outcome_time;
 }
 
 // -- one function a change ----------------------------------------------------
@@ -232,7 +254,7 @@ caf::expected<training_book> change(training_book book, const job_acceptance& x,
     return book;
   }
   enter(job, job_state::submitted, {}, context.now);
-  job.statistics = fresh_statistics();
+  job.statistics = context.initial;
   book.model = {std::string{model_text::training}, job.statistics};
   return book;
 }
@@ -260,7 +282,7 @@ caf::expected<training_book> change(training_book book, const job_doubt& x,
     return book;
   }
   enter(job, job_state::submitted, x.reason, context.now);
-  job.statistics = fresh_statistics();
+  job.statistics = context.initial;
   book.model = {std::string{model_text::training}, job.statistics};
   return book;
 }
@@ -276,7 +298,8 @@ caf::expected<training_book> change(training_book book, const job_progress& x,
   if (!book.job
       || (ended(book.job->state) && x.id.empty()
           && starts_anew(*book.job, x, now)))
-    adopt(book, x.id, x.statistics ? x.statistics->time_elapsed : 0, context);
+    adopt(book, x.id, x.statistics ? x.statistics->time_elapsed.value_or(0) : 0,
+          context);
   else if (ended(book.job->state))
     return refine(std::move(book), x);
   else if (x.id.empty() && book.job->contested
@@ -284,12 +307,14 @@ caf::expected<training_book> change(training_book book, const job_progress& x,
     return conflict("this progress is of a training that began before "
                     + describe(*book.job));
   auto& job = *book.job;
-  if (job.action != training_action::train)
+  if (job.action != training_action::train) {
+    if (confirms_model(job, x))
+      return show_completed(std::move(book), x);
     return conflict("this progress is of an older training: " + describe(job)
                     + " trains nothing");
+  }
   job.progressed = true;
-  if (x.statistics)
-    job.statistics = *x.statistics;
+  enter(job.statistics, x);
   if (x.status == model_text::completed) {
     complete(book, now);
     return book;
@@ -334,6 +359,9 @@ caf::expected<training_book> change(training_book book,
   }
   if (job.action != training_action::train)
     return book;
+  // An answer that is still to come says more.
+  if (awaits_outcome(job, context))
+    return book;
   if (trains) {
     job.confirmed = true;
     return book;
@@ -367,6 +395,7 @@ caf::expected<training_book> change(training_book book, const job_cancellation&,
 caf::expected<training_book> change(training_book book, const job_silence& x,
                                     const change_context& context) {
   if (!book.job || !running(book.job->state)
+      || awaits_outcome(*book.job, context)
       || context.now - book.job->updated_at <= x.limit)
     return book;
   auto silent = duration_cast<seconds>(context.now - book.job->updated_at);
@@ -413,6 +442,11 @@ bool ended(job_state state) {
 }
 
 // -- a job --------------------------------------------------------------------
+
+bool pending(const training_job& job) {
+  return job.state == job_state::submitted && job.response.empty()
+         && job.reason.empty() && !taken_on(job);
+}
 
 int64_t elapsed_of(const training_job& job, time_point now) {
   if (job.statistics.time_elapsed > 0)
@@ -470,8 +504,9 @@ std::string shown_status(const training_book& book, const std::string& told,
     case job_state::cancelled:
       return trains ? context.idle_text : told;
     case job_state::submitted: {
+      // Since the outcome of the submission, which may take its time.
       auto sent = !job.response.empty() || !job.reason.empty();
-      auto settled = context.now - job.started_at > settling_time;
+      auto settled = context.now - job.updated_at > settling_time;
       return sent && !settled ? std::string{model_text::training} : told;
     }
     default:

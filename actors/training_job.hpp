@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/caf_compat.hpp"
+#include "actors/progress.hpp"
 #include "actors/workload.hpp"
 
 #include <chrono>
@@ -18,24 +19,6 @@
 namespace aiops {
 
 // -- what the backend tells ---------------------------------------------------
-
-/// How far a training is, as the backend reports it.
-struct training_statistics {
-  /// Seconds since the training began.
-  int64_t time_elapsed = 0;
-  /// 0 to 100.
-  int64_t percentage_completed = 0;
-  /// Seconds until the training ends, by the backend's own estimate; 0 when it
-  /// gives none.
-  int64_t remaining_time = 0;
-  int64_t current_epoch = 0;
-  double model_accuracy = 0.0;
-  /// Free text; in the field `fetching data` and `train`.
-  std::string stage;
-
-  friend bool operator==(const training_statistics&, const training_statistics&)
-    = default;
-};
 
 /// What the dashboard shows of the model.
 struct model_status {
@@ -57,9 +40,6 @@ inline constexpr std::string_view not_started = "not started";
 inline constexpr std::string_view no_model = "no model trained";
 
 } // namespace model_text
-
-/// Estimate of the remaining time, in seconds, until the backend reports one.
-inline constexpr int64_t initial_remaining_time = 3600;
 
 // -- a job --------------------------------------------------------------------
 
@@ -95,6 +75,10 @@ bool running(job_state state);
 
 /// Whether nothing can follow.
 bool ended(job_state state);
+
+/// Stages in the field.
+inline constexpr std::string_view fetching_stage = "fetching data";
+inline constexpr std::string_view training_stage = "train";
 
 /// One submission of a watchlist and what became of it.
 struct training_job {
@@ -147,6 +131,10 @@ struct job_summary {
 job_summary summary_of(training_job job);
 
 using job_summaries = std::vector<job_summary>;
+
+/// Whether it is not known yet if the backend got the job: its submission has
+/// no outcome.
+bool pending(const training_job& job);
 
 /// How long the training still takes.
 struct remaining_time {
@@ -221,7 +209,7 @@ struct job_progress {
   std::string id = {};
   /// The text of the status; nothing when it does not say.
   std::optional<std::string> status = {};
-  std::optional<training_statistics> statistics = {};
+  std::optional<reported_statistics> statistics = {};
 };
 
 /// The backend answered our question for the status with this text. Says less
@@ -249,6 +237,11 @@ struct change_context {
   std::string fresh_id;
   /// What to show as status when no model was trained or asked for.
   std::string idle_text;
+  /// What to show of a training before its first progress: by default of the
+  /// request-reply protocol, an hour to go.
+  training_statistics initial = {0, 0, 3600, 0, 0.0, {}};
+  /// How long the outcome of a submission may take to come.
+  std::chrono::milliseconds outcome_time{60'000};
 };
 
 /// What the compatibility surface shows when the backend tells `told`: its

@@ -20,16 +20,9 @@ bool recurs(const job_change& what) {
          || std::holds_alternative<job_silence>(what);
 }
 
-/// Whether nobody knows yet if the backend got the job: the one before it may
-/// come back.
-bool unsettled(const training_job& job) {
-  return job.state == job_state::submitted && job.response.empty()
-         && job.reason.empty();
-}
-
 /// The job before the current one, once it cannot come back; else null.
 const training_job* past_job(const training_book& book) {
-  auto may_return = book.job && unsettled(*book.job);
+  auto may_return = book.job && pending(*book.job);
   return book.before && !may_return ? &*book.before : nullptr;
 }
 
@@ -94,7 +87,7 @@ training_jobs_state::make_behavior(job_store_actor store, backend_actor backend,
 change_context training_jobs_state::context() const {
   // As it is stored.
   auto now = std::chrono::floor<milliseconds>(cfg_.wall_clock());
-  return {now, cfg_.make_id(), cfg_.idle_text};
+  return {now, cfg_.make_id(), cfg_.idle_text, cfg_.initial, cfg_.outcome_time};
 }
 
 // -- changes ------------------------------------------------------------------

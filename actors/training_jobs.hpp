@@ -22,6 +22,9 @@ struct training_jobs_config {
   milliseconds stall_after{10 * 60'000};
   /// What is shown when nothing is trained; differs by protocol.
   std::string idle_text = std::string{model_text::not_started};
+  /// See `change_context`.
+  training_statistics initial = change_context{}.initial;
+  milliseconds outcome_time = change_context{}.outcome_time;
   /// Changes that may wait while one is at work.
   size_t max_waiting = 256;
   /// How often a change is judged again because others were faster.

@@ -8,6 +8,14 @@
 
 namespace aiops {
 
+namespace {
+
+std::string job_of(const training_book& book) {
+  return book.job ? book.job->id : std::string{};
+}
+
+} // namespace
+
 training_status_actor::behavior_type training_status_state::make_behavior(
   backend_actor backend, training_jobs_actor jobs, bus_actor bus,
   events_actor events, const training_status_config& cfg) {
@@ -28,28 +36,36 @@ training_status_actor::behavior_type training_status_state::make_behavior(
     [this](update_atom, stored_book& x) { update_book(std::move(x)); },
     [this](update_atom, const bus_status& x) { update_bus(x); },
     [this](tick_atom) { tick(); },
+    [this](check_atom) {
+      timer_ = false;
+      answer_impatient();
+    },
   };
 }
 
 change_context training_status_state::context() const {
-  return {cfg_.wall_clock(), {}, cfg_.idle_text};
+  change_context result{cfg_.wall_clock(), {}, cfg_.idle_text};
+  result.outcome_time = cfg_.outcome_time;
+  return result;
 }
 
 std::string training_status_state::known_job() const {
-  return book_ && book_->value.job ? book_->value.job->id : std::string{};
+  return book_ ? job_of(book_->value) : std::string{};
 }
 
 // -- what the compatibility surface shows -------------------------------------
 
 caf::result<training_status_state::answer> training_status_state::get() {
-  auto caller = self_->make_response_promise<answer>();
+  auto promise = self_->make_response_promise<answer>();
+  caller next{promise, self_->clock().now() + cfg_.patience};
   if (current_ && !outdated_ && puts_in_flight_.empty()) {
-    current_->callers.push_back(caller);
+    current_->callers.push_back(next);
   } else {
-    waiting_.push_back({caller, last_put_});
+    waiting_.push_back({next, last_put_});
     start();
   }
-  return caller;
+  arm_timer();
+  return promise;
 }
 
 void training_status_state::start() {
@@ -62,7 +78,7 @@ void training_status_state::start() {
   current_->job_id = known_job();
   outdated_ = false;
   for (; !waiting_.empty() && due(waiting_.front()); waiting_.pop_front())
-    current_->callers.push_back(waiting_.front().caller);
+    current_->callers.push_back(waiting_.front());
   self_->request(backend_, cfg_.request_timeout, status_atom_v)
     .then(
       [this, source = current_](backend_report& report) {
@@ -103,10 +119,10 @@ void training_status_state::show(const read_ptr& source) {
   auto text = book.model.status.empty() ? cfg_.idle_text : book.model.status;
   if (source->report->status)
     text = shown_status(book, *source->report->status, context());
-  model_status result{std::move(text), book.model.statistics};
-  if (!last_ || last_->value() != result)
-    last_ = make_snapshot(std::move(result));
-  finish(last_);
+  // The book may have a put that the backend's text is older than.
+  if (source->report->status && !outdated_ && puts_in_flight_.empty())
+    told_ = {source->report->status, job_of(book), book.model};
+  finish(remember({std::move(text), book.model.statistics}));
 }
 
 void training_status_state::fail(const read_ptr& source,
@@ -120,8 +136,10 @@ void training_status_state::fail(const read_ptr& source,
                   && (book->job->state == job_state::stalled
                       || book->job->state == job_state::cancelled)
                   && code_of(err) != ec::disconnected;
-  if (!given_up)
-    return finish(err);
+  if (!given_up) {
+    auto known = code_of(err) == ec::timeout ? last_known() : nullptr;
+    return known ? finish(known) : finish(err);
+  }
   source->book = *book;
   source->report = backend_report{};
   show(source);
@@ -130,12 +148,77 @@ void training_status_state::fail(const read_ptr& source,
 template <class T>
 void training_status_state::finish(const T& result) {
   auto done = std::exchange(current_, nullptr);
-  for (auto& caller : done->callers)
-    caller.deliver(result);
+  for (auto& waiting : done->callers)
+    waiting.promise.deliver(result);
   start();
+  answer_impatient();
+}
+
+training_status_state::answer
+training_status_state::remember(model_status status) {
+  if (!last_ || last_->value() != status)
+    last_ = make_snapshot(std::move(status));
+  return last_;
+}
+
+training_status_state::answer training_status_state::last_known() {
+  if (!book_)
+    return nullptr;
+  // A put is acknowledged after the book that has it came here, so this is not
+  // older.
+  auto& book = book_->value;
+  auto text = book.model.status;
+  if (told_.text && told_.job_id == job_of(book) && told_.model == book.model)
+    text = shown_status(book, *told_.text, context());
+  else if (text.empty() && !book.job)
+    return nullptr;
+  if (text.empty())
+    text = cfg_.idle_text;
+  return remember({std::move(text), book.model.statistics});
+}
+
+void training_status_state::answer_impatient() {
+  auto now = self_->clock().now();
+  answer known;
+  auto answer_due = [&](auto& callers) {
+    for (; !callers.empty() && callers.front().deadline <= now;
+         callers.pop_front()) {
+      if (!known && !(known = last_known()))
+        return;
+      callers.front().promise.deliver(known);
+    }
+  };
+  if (current_)
+    answer_due(current_->callers);
+  answer_due(waiting_);
+  arm_timer();
+}
+
+void training_status_state::arm_timer() {
+  if (timer_)
+    return;
+  auto now = self_->clock().now();
+  std::optional<caf::actor_clock::time_point> next;
+  // Those whose time is over wait until something is known.
+  auto look_at = [&](auto& callers) {
+    for (auto& x : callers)
+      if (x.deadline > now) {
+        next = std::min(next.value_or(x.deadline), x.deadline);
+        return;
+      }
+  };
+  if (current_)
+    look_at(current_->callers);
+  look_at(waiting_);
+  if (!next)
+    return;
+  timer_ = true;
+  self_->scheduled_send(self_, *next, check_atom_v);
 }
 
 caf::result<void> training_status_state::put(job_progress progress) {
+  if (progress.statistics)
+    corrections_.report(name, *progress.statistics);
   auto promise = self_->make_response_promise();
   auto number = ++last_put_;
   puts_in_flight_.insert(number);
@@ -167,9 +250,8 @@ void training_status_state::observe(
   const training_book& book, std::function<void(const training_book&)> then) {
   job_change seen = job_observation{status};
   auto next = apply_change(book, seen, context());
-  auto known = book.job ? book.job->id : std::string{};
   // What the backend said before a job was entered is not about that job.
-  if (!next || *next == book || known != job_id)
+  if (!next || *next == book || job_of(book) != job_id)
     return then(book);
   self_->request(jobs_, cfg_.request_timeout * 3, put_atom_v, std::move(seen))
     .then([then](const book_update& x) { then(x.after.value); },
@@ -192,6 +274,7 @@ caf::result<snapshot_ptr<training_overview>> training_status_state::overview() {
 
 void training_status_state::update_book(stored_book book) {
   book_ = std::move(book);
+  answer_impatient();
   if (heard_of() && backend_health_.nats_connected)
     reached();
   else

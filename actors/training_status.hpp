@@ -18,12 +18,17 @@ struct training_status_config {
   /// How long one question to backend or store may take; at least what these
   /// take themselves before they give up.
   milliseconds request_timeout{5'000};
+  /// How long a caller waits for a silent backend if there is a status known
+  /// to answer instead.
+  milliseconds patience{2'000};
   /// How often the backend is asked how it is, and how often while it is
   /// about to complete a training.
   milliseconds poll_interval{5'000};
   milliseconds completion_interval{500};
   /// What is shown when nothing is trained; differs by protocol.
   std::string idle_text = std::string{model_text::not_started};
+  /// See `change_context`.
+  milliseconds outcome_time = change_context{}.outcome_time;
   /// The wall clock.
   std::function<std::chrono::system_clock::time_point()> wall_clock
     = std::chrono::system_clock::now;
@@ -47,9 +52,16 @@ private:
   using answer = snapshot_ptr<model_status>;
   using read_promise = caf::typed_response_promise<answer>;
 
+  struct caller {
+    read_promise promise;
+    /// When to answer what is known.
+    caf::actor_clock::time_point deadline;
+  };
+
   /// One read in flight.
   struct read {
-    std::vector<read_promise> callers;
+    /// In order of their deadlines.
+    std::deque<caller> callers;
     /// Id of the job that we knew when we asked.
     std::string job_id;
     std::optional<backend_report> report;
@@ -59,8 +71,7 @@ private:
   using read_ptr = std::shared_ptr<read>;
 
   /// Whoever must not get the answer of the read in flight.
-  struct waiting_caller {
-    read_promise caller;
+  struct waiting_caller : caller {
     /// The last put before the question: the read has to start after the end
     /// of this one and all before it. Later ones do not matter, or a steady
     /// stream of them would starve the caller.
@@ -88,6 +99,18 @@ private:
   /// Answers the callers of the read in flight and starts the next one.
   template <class T>
   void finish(const T& result);
+
+  /// The status as known without asking; null when nothing is known.
+  answer last_known();
+
+  /// Makes a new answer unless it is the last one.
+  answer remember(model_status status);
+
+  /// Answers the callers that have waited long enough, if a status is known.
+  void answer_impatient();
+
+  /// Wakes us up at the next deadline of a caller.
+  void arm_timer();
 
   /// Enters in the book what the backend tells, if that says something new;
   /// `then` gets the book after that.
@@ -140,9 +163,18 @@ private:
   /// Puts are numbered as they come.
   uint64_t last_put_ = 0;
   std::set<uint64_t> puts_in_flight_;
+  correction_log corrections_;
   /// The last answer, handed out again while nothing changes so that its
   /// bytes stay.
   answer last_;
+  /// Whether we will be woken up for a caller's deadline.
+  bool timer_ = false;
+  /// What the backend answered last, and what the book said then.
+  struct {
+    std::optional<std::string> text;
+    std::string job_id;
+    model_status model;
+  } told_;
 
   /// Nothing before the book was read once.
   std::optional<stored_book> book_;

@@ -5,23 +5,15 @@
 
 #include <nlohmann/json.hpp>
 
-#include <cerrno>
 #include <charconv>
-#include <fstream>
 #include <string>
-#include <system_error>
 #include <utility>
-
-#include <sys/stat.h>
 
 namespace aiops::gpu {
 
 namespace {
 
 using nlohmann::json;
-
-/// Far more than any list of GPUs.
-constexpr size_t max_file_size = 1024 * 1024;
 
 caf::error wrong(std::string why) {
   return make_error(ec::invalid_configuration, std::move(why));
@@ -100,48 +92,28 @@ file_state::make_behavior(std::filesystem::path path) {
   path_ = std::move(path);
   return {
     [this](get_atom) { return get(); },
+    [](list_atom) { return std::vector<std::string>{}; },
   };
 }
 
 caf::result<gpu_list> file_state::get() {
-  // The stamp is taken before the file is read: a change in between is seen
-  // by the next look.
-  auto now = stamp_of_file();
-  if (!now)
-    return std::move(now.error());
-  if (stamp_ == *now)
+  auto now = stamp_of(path_);
+  if (stamp_ == now)
     return gpus_;
   stamp_.reset();
   auto gpus = read();
   if (!gpus)
     return std::move(gpus.error());
   gpus_ = std::move(*gpus);
-  stamp_ = *now;
+  stamp_ = now;
   return gpus_;
 }
 
-caf::expected<file_state::stamp> file_state::stamp_of_file() const {
-  struct stat info;
-  if (::stat(path_.c_str(), &info) != 0)
-    return unusable(std::generic_category().message(errno));
-  if (!S_ISREG(info.st_mode))
-    return unusable("it is not a regular file");
-  return stamp{info.st_dev, info.st_ino, info.st_size,
-               info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
-}
-
 caf::expected<gpu_list> file_state::read() const {
-  std::ifstream in{path_, std::ios::binary};
-  if (!in)
-    return unusable("it cannot be opened");
-  std::string text(max_file_size + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad())
-    return unusable("it cannot be read");
-  text.resize(static_cast<size_t>(in.gcount()));
-  if (text.size() > max_file_size)
-    return unusable("it is larger than 1 MiB");
-  auto result = parse(text);
+  auto text = read_small_file(path_);
+  if (!text)
+    return unusable(text_of(text.error()));
+  auto result = parse(*text);
   if (!result)
     return unusable(text_of(result.error()));
   return result;

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "actors/small_file.hpp"
 
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string_view>
@@ -23,20 +23,7 @@ public:
   gpu_probe_actor::behavior_type make_behavior(std::filesystem::path path);
 
 private:
-  /// What tells one state of a file from another.
-  struct stamp {
-    uint64_t device = 0;
-    uint64_t inode = 0;
-    int64_t size = 0;
-    /// Nanoseconds.
-    int64_t modified = 0;
-
-    friend bool operator==(const stamp&, const stamp&) = default;
-  };
-
   caf::result<gpu_list> get();
-
-  caf::expected<stamp> stamp_of_file() const;
 
   caf::expected<gpu_list> read() const;
 
@@ -45,7 +32,7 @@ private:
 
   std::filesystem::path path_;
   /// Nothing unless the file was read well.
-  std::optional<stamp> stamp_;
+  std::optional<file_stamp> stamp_;
   gpu_list gpus_;
 };
 

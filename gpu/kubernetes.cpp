@@ -4,8 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <sys/stat.h>
-
 #include <exception>
 #include <set>
 #include <utility>
@@ -65,23 +63,30 @@ gpu_probe_actor::behavior_type
 kubernetes_state::make_behavior(kubernetes_probe_config config) {
   config_ = std::move(config);
   return {
-    [this](get_atom) { return get(); },
+    [this](get_atom) { return get(&kubernetes_state::look_for_gpus); },
+    [this](list_atom) {
+      return get(&kubernetes_state::look_for_runtime_classes);
+    },
   };
 }
 
-caf::result<gpu_list> kubernetes_state::get() {
-  auto result = [this]() -> caf::expected<gpu_list> {
+template <class T>
+caf::result<T>
+kubernetes_state::get(caf::expected<T> (kubernetes_state::*look)()) {
+  auto result = [&]() -> caf::expected<T> {
     try {
-      return look();
+      deadline_ = clock::now() + config_.deadline;
+      if (auto problem = prepare())
+        return problem;
+      return (this->*look)();
     } catch (const std::exception& e) {
       return make_error(ec::internal,
-                        std::string{"the GPUs of Kubernetes cannot be listed: "}
-                          + e.what());
+                        std::string{"Kubernetes cannot be asked: "} + e.what());
     }
   }();
   // Pages are far larger than what is kept between two looks.
-  inventory_.clear_nodes();
-  inventory_.clear_pods();
+  for (auto kind : {what::nodes, what::pods, what::runtime_classes})
+    clear(kind);
   inventory_.release();
   if (client_)
     client_->release();
@@ -90,10 +95,7 @@ caf::result<gpu_list> kubernetes_state::get() {
   return std::move(*result);
 }
 
-caf::expected<gpu_list> kubernetes_state::look() {
-  deadline_ = clock::now() + config_.deadline;
-  if (auto problem = prepare())
-    return problem;
+caf::expected<gpu_list> kubernetes_state::look_for_gpus() {
   if (auto problem = list(what::nodes))
     return problem;
   report_unreadable();
@@ -104,19 +106,18 @@ caf::expected<gpu_list> kubernetes_state::look() {
   return inventory_.result();
 }
 
-// -- credentials --------------------------------------------------------------
-
-kubernetes_state::stamp
-kubernetes_state::stamp_of(const std::filesystem::path& file) {
-  struct stat info;
-  if (::stat(file.c_str(), &info) != 0)
-    return {};
-  return {info.st_dev, info.st_ino, info.st_size,
-          info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+caf::expected<std::vector<std::string>>
+kubernetes_state::look_for_runtime_classes() {
+  if (auto problem = list(what::runtime_classes))
+    return problem;
+  auto& names = inventory_.runtime_classes();
+  return std::vector<std::string>(names.begin(), names.end());
 }
 
-std::vector<kubernetes_state::stamp> kubernetes_state::stamps() const {
-  std::vector<stamp> result;
+// -- credentials --------------------------------------------------------------
+
+std::vector<file_stamp> kubernetes_state::stamps() const {
+  std::vector<file_stamp> result;
   if (access_)
     for (auto& file : access_->files)
       result.push_back(stamp_of(file));
@@ -157,23 +158,63 @@ caf::error kubernetes_state::read_token(bool always) {
 
 // -- lists --------------------------------------------------------------------
 
+std::string_view kubernetes_state::name_of(what kind) {
+  switch (kind) {
+    case what::nodes:
+      return "nodes";
+    case what::pods:
+      return "pods";
+    default:
+      return "runtime classes";
+  }
+}
+
+std::string kubernetes_state::first_page(what kind) const {
+  auto limit = "limit=" + std::to_string(config_.page_size);
+  switch (kind) {
+    case what::nodes:
+      return "/api/v1/nodes?" + limit;
+    case what::pods:
+      return "/api/v1/pods?fieldSelector="
+             + encode("status.phase!=Succeeded,status.phase!=Failed") + "&"
+             + limit;
+    default:
+      return "/apis/node.k8s.io/v1/runtimeclasses?" + limit;
+  }
+}
+
+void kubernetes_state::clear(what kind) {
+  switch (kind) {
+    case what::nodes:
+      return inventory_.clear_nodes();
+    case what::pods:
+      return inventory_.clear_pods();
+    default:
+      return inventory_.clear_runtime_classes();
+  }
+}
+
+caf::expected<std::string> kubernetes_state::add(what kind,
+                                                 std::string_view page) {
+  switch (kind) {
+    case what::nodes:
+      return inventory_.add_nodes(page);
+    case what::pods:
+      return inventory_.add_pods(page);
+    default:
+      return inventory_.add_runtime_classes(page);
+  }
+}
+
 caf::error kubernetes_state::list(what kind) {
-  auto first = (kind == what::nodes ? "/api/v1/nodes?"
-                                    : "/api/v1/pods?fieldSelector="
-                                        + encode("status.phase!=Succeeded,"
-                                                 "status.phase!=Failed")
-                                        + "&")
-               + ("limit=" + std::to_string(config_.page_size));
+  auto first = first_page(kind);
   auto starts = 0;
   std::string next;
   for (auto page = 0; page < max_pages; ++page) {
     if (next.empty()) {
       if (++starts > max_starts)
         break;
-      if (kind == what::nodes)
-        inventory_.clear_nodes();
-      else
-        inventory_.clear_pods();
+      clear(kind);
     }
     auto answer = ask(first
                       + (next.empty() ? "" : "&continue=" + encode(next)));
@@ -190,8 +231,7 @@ caf::error kubernetes_state::list(what kind) {
     }
     if (answer->status != ok)
       return refusal(kind, *answer);
-    auto after = kind == what::nodes ? inventory_.add_nodes(answer->body)
-                                     : inventory_.add_pods(answer->body);
+    auto after = add(kind, answer->body);
     if (!after)
       return std::move(after.error());
     if (after->empty()) {
@@ -236,9 +276,8 @@ kubernetes_state::send(const std::string& target) {
 
 caf::error kubernetes_state::refusal(what kind,
                                      const outbound_answer& answer) const {
-  auto text = access_->url + " refused to list "
-              + (kind == what::nodes ? "nodes" : "pods") + " ("
-              + std::to_string(answer.status) + ")";
+  auto text = access_->url + " refused to list " + std::string{name_of(kind)}
+              + " (" + std::to_string(answer.status) + ")";
   if (auto message = message_of(answer.body); !message.empty())
     text += ": " + message;
   if (answer.status == unauthorized)

@@ -2,6 +2,7 @@
 
 #include "actors/actors.hpp"
 #include "actors/config.hpp"
+#include "actors/small_file.hpp"
 #include "gpu/kubernetes_access.hpp"
 #include "gpu/kubernetes_objects.hpp"
 #include "net/http_client.hpp"
@@ -28,8 +29,8 @@ struct kubernetes_probe_config {
 };
 
 /// The probe of `--gpu-source kubernetes`: the GPUs of all nodes, and what pods
-/// have of them where we may list pods. Answers everything or an error, never
-/// a part.
+/// have of them where we may list pods; beside them the runtime classes.
+/// Answers everything or an error, never a part.
 class kubernetes_state {
 public:
   static inline const char* name = "gpu-kubernetes";
@@ -39,27 +40,28 @@ public:
 private:
   using clock = std::chrono::steady_clock;
 
-  /// What tells one state of a file from another; all zeros: there is none.
-  struct stamp {
-    uint64_t device = 0;
-    uint64_t inode = 0;
-    int64_t size = 0;
-    /// Nanoseconds.
-    int64_t modified = 0;
-
-    friend bool operator==(const stamp&, const stamp&) = default;
-  };
-
   /// What is listed.
-  enum class what { nodes, pods };
+  enum class what { nodes, pods, runtime_classes };
 
-  static stamp stamp_of(const std::filesystem::path& file);
+  std::vector<file_stamp> stamps() const;
 
-  std::vector<stamp> stamps() const;
+  /// Answers what `look` finds, and gives the memory of its pages back.
+  template <class T>
+  caf::result<T> get(caf::expected<T> (kubernetes_state::*look)());
 
-  caf::result<gpu_list> get();
+  caf::expected<gpu_list> look_for_gpus();
 
-  caf::expected<gpu_list> look();
+  caf::expected<std::vector<std::string>> look_for_runtime_classes();
+
+  static std::string_view name_of(what kind);
+
+  /// Path and query of a list's first page.
+  std::string first_page(what kind) const;
+
+  void clear(what kind);
+
+  /// Adds a page; answers the token of the next one.
+  caf::expected<std::string> add(what kind, std::string_view page);
 
   /// Finds the server and our credentials, again when a file changed.
   caf::error prepare();
@@ -85,10 +87,10 @@ private:
 
   kubernetes_probe_config config_;
   std::optional<kubernetes_access> access_;
-  std::vector<stamp> stamps_;
+  std::vector<file_stamp> stamps_;
   std::unique_ptr<http_client> client_;
   std::string token_;
-  stamp token_stamp_;
+  file_stamp token_stamp_;
   kubernetes_inventory inventory_;
   /// When the look that is under way has to be done.
   clock::time_point deadline_;

@@ -347,6 +347,22 @@ kubernetes_inventory::add_pods(std::string_view body) {
   return std::move(page->next);
 }
 
+void kubernetes_inventory::clear_runtime_classes() {
+  runtime_classes_.clear();
+}
+
+caf::expected<std::string>
+kubernetes_inventory::add_runtime_classes(std::string_view body) {
+  auto page = read_page(*parser_, body);
+  if (!page)
+    return std::move(page.error());
+  for (auto item : page->items)
+    if (auto metadata = find(item, "metadata"))
+      if (auto name = text_at(*metadata, "name"); !name.empty())
+        runtime_classes_.emplace(name);
+  return std::move(page->next);
+}
+
 gpu_list kubernetes_inventory::result() const {
   gpu_list result;
   result.reserve(gpus_.size());

@@ -70,6 +70,17 @@ public:
   /// for nothing.
   caf::expected<std::string> add_pods(std::string_view page);
 
+  /// Forgets all runtime classes.
+  void clear_runtime_classes();
+
+  /// Adds a page of runtime classes in the same way.
+  caf::expected<std::string> add_runtime_classes(std::string_view page);
+
+  /// Names of the runtime classes.
+  const std::set<std::string>& runtime_classes() const noexcept {
+    return runtime_classes_;
+  }
+
   /// Whether there are any GPUs.
   bool empty() const noexcept {
     return gpus_.empty();
@@ -107,6 +118,7 @@ private:
   std::map<std::string, units, std::less<>> allocated_;
   bool pods_known_ = false;
   std::set<std::string> unreadable_;
+  std::set<std::string> runtime_classes_;
 };
 
 } // namespace aiops::gpu

@@ -5,6 +5,7 @@ namespace aiops::gpu {
 gpu_probe_actor::behavior_type none_state::make_behavior() {
   return {
     [](get_atom) { return gpu_list{}; },
+    [](list_atom) { return std::vector<std::string>{}; },
   };
 }
 

@@ -551,6 +551,7 @@ gpu_probe_actor::behavior_type nvml_state::make_behavior(nvml_config config) {
   eye_ = std::make_shared<nvml_eye>(std::move(config));
   return {
     [this](get_atom) { return get(); },
+    [](list_atom) { return std::vector<std::string>{}; },
   };
 }
 

@@ -38,6 +38,8 @@ std::string to_json(const cluster_counts& x);
 
 std::string to_json(const gpu_list& xs);
 
+std::string runtime_classes_json(const std::vector<std::string>& names);
+
 std::string error_json(int grpc, std::string_view message);
 
 } // namespace aiops

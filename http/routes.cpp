@@ -14,20 +14,27 @@ using namespace std::literals;
 // The compatibility surface: in-cluster services use the first prefix, the
 // dashboard the second one.
 #define AIOPS_COMPAT(method, path, handler, waits)                             \
-  route{method, "/ModelTraining" path, handler, waits}, route {                \
-    method, "/opni-api/ModelTraining" path, handler, waits                     \
+  route{method, path, handler, waits}, route {                                 \
+    method, "/opni-api" path, handler, waits                                   \
   }
 
 constexpr std::array table = {
-  AIOPS_COMPAT("POST", "/model/train", post_train, true),
-  AIOPS_COMPAT("PUT", "/model/statistics", put_statistics, true),
-  AIOPS_COMPAT("PUT", "/model/current_status", put_current_status, true),
-  AIOPS_COMPAT("GET", "/model/status", get_model_status, true),
-  AIOPS_COMPAT("GET", "/model/training_parameters", get_training_parameters,
+  AIOPS_COMPAT("POST", "/ModelTraining/model/train", post_train, true),
+  AIOPS_COMPAT("PUT", "/ModelTraining/model/statistics", put_statistics, true),
+  AIOPS_COMPAT("PUT", "/ModelTraining/model/current_status", put_current_status,
                true),
-  AIOPS_COMPAT("GET", "/workload_aggregation/{id}", get_workload_aggregation,
-               false),
-  AIOPS_COMPAT("GET", "/gpu_info", get_gpu_info, true),
+  AIOPS_COMPAT("GET", "/ModelTraining/model/status", get_model_status, true),
+  AIOPS_COMPAT("GET", "/ModelTraining/model/training_parameters",
+               get_training_parameters, true),
+  AIOPS_COMPAT("GET", "/ModelTraining/workload_aggregation/{id}",
+               get_workload_aggregation, false),
+  AIOPS_COMPAT("GET", "/ModelTraining/gpu_info", get_gpu_info, true),
+  AIOPS_COMPAT("GET", "/AIAdmin/ai/settings", get_ai_settings, false),
+  AIOPS_COMPAT("PUT", "/AIAdmin/ai/settings", refuse_to_install, false),
+  AIOPS_COMPAT("DELETE", "/AIAdmin/ai/settings", refuse_to_install, false),
+  AIOPS_COMPAT("GET", "/AIAdmin/ai/upgrade", get_ai_upgrade, false),
+  AIOPS_COMPAT("POST", "/AIAdmin/ai/upgrade", refuse_to_install, false),
+  AIOPS_COMPAT("GET", "/AIAdmin/ai/runtimeclasses", get_runtime_classes, false),
   route{"GET", "/api/v1/clusters", get_clusters, false},
   route{"GET",
         "/api/v1/clusters/{id}/workloads",

@@ -100,6 +100,11 @@ http_response get_training_parameters(const http_request&, route_env&);
 http_response get_workload_aggregation(const http_request&, route_env&);
 http_response get_gpu_info(const http_request&, route_env&);
 
+http_response get_ai_settings(const http_request&, route_env&);
+http_response get_ai_upgrade(const http_request&, route_env&);
+http_response get_runtime_classes(const http_request&, route_env&);
+http_response refuse_to_install(const http_request&, route_env&);
+
 http_response get_clusters(const http_request&, route_env&);
 http_response get_workloads(const http_request&, route_env&);
 http_response get_history(const http_request&, route_env&);

@@ -3,6 +3,7 @@
 #include "actors/log.hpp"
 #include "nats/bus.hpp"
 #include "nats/json.hpp"
+#include "nats/progress_json.hpp"
 #include "nats/subjects.hpp"
 
 #include <algorithm>
@@ -140,22 +141,26 @@ caf::result<void> backend_state::ask_anything(std::string_view subject,
 
 // -- the store ----------------------------------------------------------------
 
-caf::result<stored_model> backend_state::read_model(
-  const place& from, std::optional<model_status> (*decode)(std::string_view)) {
+caf::result<stored_model> backend_state::read_model(const place& from) {
   auto promise = self_->make_response_promise<stored_model>();
   // The store keeps its own deadline; ours only guards against its death.
   self_
     ->request(kv_store_, config_.request_timeout * 3, get_atom_v,
               std::string{from.bucket}, std::string{from.key})
     .then(
-      [promise, from, decode](const kv_entry& entry) mutable {
+      [this, promise, from](const kv_entry& entry) mutable {
         stored_model result{{}, entry.revision, entry.created};
         if (entry.revision != 0) {
-          if (auto x = decode(entry.value))
-            result.value = std::move(*x);
-          else
+          if (auto x = decode_progress(entry.value)) {
+            result.value.status = x->status.value_or("");
+            if (x->statistics) {
+              corrections_.report("backend", *x->statistics);
+              result.value.statistics = x->statistics->over({});
+            }
+          } else {
             log::warning("backend", "ignores an unreadable model status",
                          {{"bucket", from.bucket}, {"key", from.key}});
+          }
         }
         promise.deliver(std::move(result));
       },

@@ -78,11 +78,10 @@ protected:
 
   // -- the store --------------------------------------------------------------
 
-  /// Reads a model as `decode` does; what cannot be read is as good as zeros,
-  /// for the next write replaces it and an error would lock everybody out.
-  caf::result<stored_model>
-  read_model(const place& from,
-             std::optional<model_status> (*decode)(std::string_view));
+  /// Reads a model or, without a status, statistics; what cannot be read is as
+  /// good as zeros, for the next write replaces it and an error would lock
+  /// everybody out.
+  caf::result<stored_model> read_model(const place& from);
 
   caf::result<void> write(const place& to, std::string value);
 
@@ -98,6 +97,8 @@ protected:
 
 private:
   void remove_next(std::vector<place> places, caf::response_promise promise);
+
+  correction_log corrections_;
 };
 
 /// The text of a reply; nothing when it cannot be shown.

@@ -242,17 +242,9 @@ std::string encode_statistics(const training_statistics& x) {
   return dump_json(proto3_statistics(x));
 }
 
-std::optional<training_statistics> decode_statistics(std::string_view text) {
-  return statistics_from_json(parse_json(text));
-}
-
 std::string encode_model(const model_status& x) {
   return dump_json(
     {{"status", x.status}, {"statistics", proto3_statistics(x.statistics)}});
-}
-
-std::optional<model_status> decode_model(std::string_view text) {
-  return model_from_json(parse_json(text));
 }
 
 json model_to_json(const model_status& x) {

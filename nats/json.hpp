@@ -67,13 +67,8 @@ bool readable(std::string_view text);
 /// `ModelTrainingStatistics` in the proto3 JSON mapping (int64 as strings).
 std::string encode_statistics(const training_statistics& x);
 
-/// Takes numbers and strings; a missing field is 0 or empty.
-std::optional<training_statistics> decode_statistics(std::string_view text);
-
-/// `ModelStatus` likewise. Absent or null statistics are zeros.
+/// `ModelStatus` in the same mapping. `nats/progress_json.hpp` reads both.
 std::string encode_model(const model_status& x);
-
-std::optional<model_status> decode_model(std::string_view text);
 
 // With real integers, as we write them for ourselves; either is read.
 

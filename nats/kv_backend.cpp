@@ -166,8 +166,7 @@ caf::result<void> kv_backend_state::check() {
 }
 
 caf::result<stored_model> kv_backend_state::get() {
-  return read_model({subjects::statistics_bucket, subjects::statistics_key},
-                    decode_model);
+  return read_model({subjects::statistics_bucket, subjects::statistics_key});
 }
 
 caf::result<void> kv_backend_state::put(const model_status& x) {

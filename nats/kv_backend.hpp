@@ -10,6 +10,12 @@ namespace aiops {
 /// trained.
 inline constexpr std::string_view kv_idle_text = "no model trained";
 
+/// What such a backend's dashboard shows of a training before its first
+/// progress.
+inline training_statistics kv_initial_statistics() {
+  return {0, 0, 0, 0, 0.0, std::string{fetching_stage}};
+}
+
 /// Speaks the key-value generation of the training backend (Opni 0.9.2 to
 /// 0.12): it finds the watchlist in the store, is told of it by a request, and
 /// reports by HTTP.

@@ -89,6 +89,7 @@ internal_kv_store_actor::behavior_type kv_store_state::make_behavior() {
       return get(bucket, key);
     },
     [this](put_atom, kv_write& what) { return put(what); },
+    [this](check_atom, const std::string& bucket) { return check(bucket); },
     [this](delete_atom, const std::string& bucket, const std::string& pattern) {
       return remove(bucket, pattern);
     },
@@ -353,6 +354,17 @@ kv_store_state::list(const std::string& bucket, const std::string& pattern) {
             keys.push_back(subject.substr(std::min(skip, subject.size())));
       promise.deliver(std::move(keys));
     });
+}
+
+caf::result<void> kv_store_state::check(const std::string& bucket) {
+  auto promise = self_->make_response_promise();
+  ensure_bucket(bucket, [promise](const caf::error& problem) mutable {
+    if (problem)
+      promise.deliver(problem);
+    else
+      promise.deliver(caf::unit);
+  });
+  return promise;
 }
 
 void kv_store_state::ensure_bucket(const std::string& bucket,

@@ -132,6 +132,8 @@ private:
   void make_bucket(const std::string& bucket,
                    std::function<void(caf::error)> done);
 
+  caf::result<void> check(const std::string& bucket);
+
   // -- following --------------------------------------------------------------
 
   void follow(std::string& bucket, std::string& key,

@@ -5,17 +5,6 @@
 
 namespace aiops {
 
-namespace {
-
-/// The statistics, without a text.
-std::optional<model_status> decode_bare_statistics(std::string_view text) {
-  if (auto x = decode_statistics(text))
-    return model_status{{}, std::move(*x)};
-  return std::nullopt;
-}
-
-} // namespace
-
 caf::result<std::string>
 request_reply_backend_state::train(const backend_submission& what,
                                    caf::timespan timeout) {
@@ -46,8 +35,7 @@ caf::result<void> request_reply_backend_state::check() {
 }
 
 caf::result<stored_model> request_reply_backend_state::get() {
-  return read_model({subjects::aggregation_bucket, subjects::statistics_key},
-                    decode_bare_statistics);
+  return read_model({subjects::aggregation_bucket, subjects::statistics_key});
 }
 
 caf::result<void> request_reply_backend_state::put(const model_status& x) {

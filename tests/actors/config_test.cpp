@@ -130,10 +130,27 @@ TEST_CASE_FIXTURE(config_fixture, "the defaults are fine") {
   CHECK(cfg.http.host == "127.0.0.1");
   CHECK(cfg.http.port == 11080);
   CHECK(cfg.nats.embedded());
-  CHECK(cfg.deadlines.train == 15s);
+  CHECK(cfg.deadlines.train == 60s);
   CHECK(cfg.state_dir == "/home/somebody/.local/state/aiops-gateway");
   CHECK(cfg.logging.format == log::format::text);
   CHECK(!cfg.demo);
+}
+
+TEST_CASE_FIXTURE(config_fixture, "content is checked after the values") {
+  auto parse = [](std::vector<const char*> args) {
+    args.insert(args.begin(), "aiops-gateway");
+    return parse_command_line(
+      static_cast<int>(args.size()), args.data(),
+      [](const gateway_config&) { return std::string{"the content is bad"}; });
+  };
+  for (auto flag : {"--check-config", "--demo"}) {
+    auto line = parse({flag});
+    CHECK(line.exit_code == 78);
+    CHECK(line.problem == "the content is bad");
+    CHECK(!line.print);
+  }
+  CHECK(parse({"--help"}).exit_code == 0);
+  CHECK(parse({"--listen", "x"}).problem != "the content is bad");
 }
 
 TEST_CASE_FIXTURE(config_fixture, "every option takes its default as value") {

@@ -314,6 +314,135 @@ TEST_CASE_FIXTURE(fixture, "late words about a job that has ended") {
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "the end of a training with empty statistics keeps "
+                           "the last report") {
+  train_to(50);
+  model_status expected;
+  SUBCASE("completed") {
+    expected = {"completed", {10, 100, 0, 1, 0.5, "train"}};
+  }
+  SUBCASE("failed") {
+    expected = {"training failed", {10, 50, 90, 1, 0.5, "train"}};
+  }
+  CHECK(report({}, expected.status) == ec::none);
+  CHECK(book.model == expected);
+  // Nor does the same report again lose them.
+  CHECK(report({}, expected.status) == ec::none);
+  CHECK(book.model == expected);
+}
+
+TEST_CASE_FIXTURE(fixture, "a number that is none keeps the value before") {
+  auto no_numbers = [](training_statistics x) {
+    reported_statistics result{x};
+    for (auto& field : integer_fields)
+      (result.*field.member).reset();
+    result.model_accuracy.reset();
+    return result;
+  };
+  SUBCASE("of the same training") {
+    train_to(50);
+    CHECK(apply(job_progress{{}, {}, no_numbers({0, 0, 0, 0, 0.0, "late"})})
+          == ec::none);
+    CHECK(book.model == model_status{"training", {10, 50, 90, 1, 0.5, "late"}});
+  }
+  SUBCASE("of the submission") {
+    submit("1");
+    accept("1");
+    CHECK(apply(job_progress{{}, {}, no_numbers({})}) == ec::none);
+    CHECK(book.model.statistics.remaining_time == 3600);
+  }
+  SUBCASE("not of another training") {
+    complete();
+    pass(1min);
+    auto next = no_numbers({0, 0, 0, 0, 0.0, "train"});
+    next.remaining_time = 7;
+    CHECK(apply(job_progress{{}, {}, next}) == ec::none);
+    CHECK(book.job->number == 2);
+    CHECK(book.model.statistics
+          == training_statistics{0, 0, 7, 0, 0.0, "train"});
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "what a training shows first differs by protocol") {
+  context.initial = {0, 0, 0, 0, 0.0, "fetching data"};
+  submit("1");
+  accept("1");
+  CHECK(book.model
+        == model_status{"training", {0, 0, 0, 0, 0.0, "fetching data"}});
+  CHECK_FALSE(remaining_of(*book.job, context.now));
+}
+
+TEST_CASE_FIXTURE(fixture, "a backend may find that a model for the watchlist "
+                           "is there") {
+  auto action = training_action::update;
+  auto accepted = true;
+  SUBCASE("after an update") {
+    // As is.
+  }
+  SUBCASE("before the update is answered") {
+    accepted = false;
+  }
+  SUBCASE("when the same is submitted again") {
+    action = training_action::none;
+  }
+  train_to(50);
+  say("training failed");
+  submit("2", action);
+  if (accepted)
+    accept("2");
+  CHECK(book.model.status == "training failed");
+  CHECK(say("completed") == ec::none);
+  auto expected = model_status{"completed", {10, 100, 0, 1, 0.5, "train"}};
+  CHECK(book.model == expected);
+  CHECK(book.job->id == "2");
+  CHECK(report({}, "completed", "2") == ec::none);
+  CHECK(book.model == expected);
+  accept("2");
+  CHECK(book.model == expected);
+}
+
+TEST_CASE_FIXTURE(fixture, "an update that was given up shows no model") {
+  submit("1", training_action::update);
+  apply(job_cancellation{});
+  CHECK(say("completed") == ec::conflict);
+}
+
+TEST_CASE_FIXTURE(fixture, "after a reset there is no model") {
+  complete();
+  submit("2", training_action::reset);
+  accept("2");
+  CHECK(say("completed") == ec::conflict);
+  CHECK(book.model == model_status{"idle", {}});
+}
+
+TEST_CASE_FIXTURE(fixture, "nothing ends a job while its outcome may come") {
+  submit("1");
+  CHECK(pending(*book.job));
+  pass(60s);
+  auto before = book;
+  apply(job_observation{"training"});
+  apply(job_observation{"completed"});
+  apply(job_observation{"training failed"});
+  apply(job_silence{1s});
+  CHECK(book == before);
+  SUBCASE("it comes") {
+    accept("1");
+    CHECK_FALSE(pending(*book.job));
+    // Not about the job's start, which may be long ago.
+    CHECK(shown_status(book, "completed", context) == "training");
+    apply(job_observation{"completed"});
+    CHECK(state() == job_state::submitted);
+    pass(31s);
+    apply(job_observation{"completed"});
+    CHECK(state() == job_state::completed);
+  }
+  SUBCASE("it does not come") {
+    pass(1s);
+    apply(job_silence{1s});
+    CHECK(state() == job_state::stalled);
+  }
+}
+
 TEST_CASE_FIXTURE(fixture, "failed stays failed") {
   train_to(50);
   CHECK(say("training failed") == ec::none);

@@ -185,6 +185,148 @@ TEST_CASE_FIXTURE(fixture, "a silent backend or store is a timeout") {
   CHECK(x->code() == ec::timeout);
 }
 
+TEST_CASE_FIXTURE(fixture, "of a silent backend the last status is known") {
+  auto book = book_of(job_state::training);
+  book.model.statistics = half;
+  publish(book);
+  backend->status.hold();
+  jobs->get.answer({book, 1});
+  auto x = ask(aut, get_atom_v);
+  advance(1900ms);
+  auto y = ask(aut, get_atom_v);
+  advance(99ms);
+  CHECK_FALSE(x->done());
+  advance(1ms);
+  REQUIRE(x->value);
+  CHECK((*x->value)->value() == book.model);
+  CHECK_FALSE(y->done());
+  CHECK(asked() == 1);
+  SUBCASE("the backend answers late") {
+    backend->status.release({"warming up"});
+    run();
+    REQUIRE(y->value);
+    CHECK((*y->value)->value().status == "warming up");
+    // What it said is known from now on.
+    auto z = ask(aut, get_atom_v);
+    advance(2s);
+    REQUIRE(z->value);
+    CHECK((*z->value)->value() == model_status{"warming up", half});
+    CHECK(*z->value == *y->value);
+  }
+  SUBCASE("the backend never answers") {
+    advance(1900ms);
+    REQUIRE(y->value);
+    CHECK(*y->value == *x->value);
+    CHECK(asked() == 1);
+    // The read ends by its own deadline; the next caller starts another one.
+    advance(1200ms);
+    auto z = ask(aut, get_atom_v);
+    CHECK(asked() == 2);
+    advance(2s);
+    CHECK(z->value);
+  }
+  SUBCASE("nobody is there") {
+    backend->status.release_error(ec::no_responders);
+    run();
+    CHECK(y->code() == ec::no_responders);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a status becomes known while callers wait") {
+  backend->status.hold();
+  auto x = ask(aut, get_atom_v);
+  advance(3s);
+  CHECK_FALSE(x->done());
+  publish(book_of(job_state::training));
+  REQUIRE(x->value);
+  CHECK((*x->value)->value().status == "training");
+}
+
+TEST_CASE_FIXTURE(fixture, "an empty book and a silent backend are nothing "
+                           "known") {
+  publish({});
+  backend->status.hold();
+  auto x = ask(aut, get_atom_v);
+  advance(4999ms);
+  CHECK_FALSE(x->done());
+  advance(1ms);
+  CHECK(x->code() == ec::timeout);
+}
+
+TEST_CASE_FIXTURE(fixture, "a short request timeout also leads to the last "
+                           "status") {
+  publish(book_of(job_state::training));
+  jobs->get.fail(ec::timeout);
+  auto x = ask(aut, get_atom_v);
+  REQUIRE(x->value);
+  CHECK((*x->value)->value().status == "training");
+}
+
+TEST_CASE_FIXTURE(fixture, "the last status is not older than a put that was "
+                           "acknowledged") {
+  auto book = book_of(job_state::training);
+  publish(book);
+  jobs->get.answer({book, 1});
+  backend->status.answer({"training"});
+  CHECK(ask(aut, get_atom_v)->value);
+  // The backend's text is older than the end of the training.
+  auto done = book_of(job_state::completed);
+  done.job->ended_at = wall_now();
+  done.model = {"completed", {30, 100, 0, 3, 0.5, "train"}};
+  jobs->put.hold();
+  backend->status.hold();
+  auto put = ask(aut, put_atom_v, job_progress{{}, "completed", {}});
+  jobs->publish({done, 2});
+  jobs->put.release({});
+  run();
+  CHECK(put->value);
+  auto x = ask(aut, get_atom_v);
+  advance(2s);
+  REQUIRE(x->value);
+  CHECK((*x->value)->value() == done.model);
+}
+
+TEST_CASE_FIXTURE(fixture, "a text from before a put is not remembered") {
+  auto book = book_of(job_state::training);
+  publish(book);
+  auto done = book_of(job_state::completed);
+  done.job->ended_at = wall_now();
+  done.model = {"completed", {30, 100, 0, 3, 0.5, "train"}};
+  backend->status.hold();
+  jobs->get.answer({done, 2});
+  auto early = ask(aut, get_atom_v);
+  jobs->put.hold();
+  auto put = ask(aut, put_atom_v, job_progress{{}, "completed", {}});
+  // The put is in the book, but not acknowledged yet.
+  jobs->publish({done, 2});
+  backend->status.release({"training"});
+  run();
+  CHECK(early->value);
+  jobs->put.release({});
+  run();
+  CHECK(put->value);
+  auto x = ask(aut, get_atom_v);
+  advance(2s);
+  REQUIRE(x->value);
+  CHECK((*x->value)->value() == done.model);
+}
+
+TEST_CASE_FIXTURE(fixture, "callers that wait for a put get the last status, "
+                           "too") {
+  publish(book_of(job_state::training));
+  jobs->put.hold();
+  ask(aut, put_atom_v, progress);
+  auto x = ask(aut, get_atom_v);
+  CHECK(asked() == 0);
+  advance(2s);
+  REQUIRE(x->value);
+  CHECK((*x->value)->value().status == "training");
+  backend->status.answer({"training"});
+  jobs->put.release({});
+  run();
+  CHECK(ask(aut, get_atom_v)->value);
+}
+
 TEST_CASE_FIXTURE(fixture, "progress is acknowledged when it is stored") {
   jobs->put.hold();
   auto x = ask(aut, put_atom_v, progress);

@@ -33,6 +33,7 @@ struct fixture : deterministic {
     book.wall_clock = [this] { return wall_now(); };
     jobs = spawn(training_jobs, spawn(fake_job_store, store), edge, book);
     training_config cfg;
+    cfg.train_timeout = 15s;
     cfg.make_id = [this] { return "id-" + std::to_string(++ids); };
     aut = spawn(training, edge, jobs, cfg);
     run();

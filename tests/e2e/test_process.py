@@ -153,6 +153,18 @@ class ExitCodes(E2eTest):
         self.assertEqual(done.returncode, 78, done)
         self.assertEqual(self.run_gateway("--check-config").returncode, 0)
 
+    def test_wrong_content_of_a_file(self):
+        settings = self.directory / "ai.json"
+        settings.write_text("[]")
+        for options in ["--check-config"], []:
+            done = self.run_gateway(*options, "--ai-settings", settings)
+            self.assertEqual(done.returncode, 78, done)
+            self.assertIn("--ai-settings", done.stderr)
+            self.assertIn("must be a JSON object", done.stderr)
+        settings.write_text("{}")
+        done = self.run_gateway("--check-config", "--ai-settings", settings)
+        self.assertEqual(done.returncode, 0, done)
+
     def test_port_in_use(self):
         broker = self.broker()
         first = self.gateway(nats=broker.url)

@@ -130,6 +130,14 @@ void api_server::serve(size_t nodes, std::function<std::string(size_t)> node,
   pods_ = {pods, std::move(pod)};
 }
 
+void api_server::serve_runtime_classes(std::vector<std::string> names) {
+  auto size = names.size();
+  runtime_classes_ = {size, [names = std::move(names)](size_t i) {
+                        return R"({"metadata":{"name":")" + names[i]
+                               + R"("},"handler":"x"})";
+                      }};
+}
+
 void api_server::on_request(handler how) {
   std::lock_guard guard{mutex_};
   handler_ = std::move(how);
@@ -137,12 +145,16 @@ void api_server::on_request(handler how) {
 
 void api_server::list(const httplib::Request& request,
                       httplib::Response& response) {
-  auto nodes = request.path == "/api/v1/nodes";
-  if (!nodes && request.path != "/api/v1/pods") {
+  auto found = request.path == "/api/v1/nodes"  ? &nodes_
+               : request.path == "/api/v1/pods" ? &pods_
+               : request.path == "/apis/node.k8s.io/v1/runtimeclasses"
+                 ? &runtime_classes_
+                 : nullptr;
+  if (!found) {
     response.status = 404;
     return;
   }
-  auto& from = nodes ? nodes_ : pods_;
+  auto& from = *found;
   auto next = request.get_param_value("continue");
   size_t i = next.empty() ? 0 : std::stoul(next.substr(next.find('/') + 1));
   auto end = std::min(from.size,

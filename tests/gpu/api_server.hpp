@@ -82,6 +82,9 @@ public:
   void serve(size_t nodes, std::function<std::string(size_t)> node,
              size_t pods = 0, std::function<std::string(size_t)> pod = {});
 
+  /// Lists these runtime classes.
+  void serve_runtime_classes(std::vector<std::string> names);
+
   /// Does something else from now on; the default is `list`.
   void on_request(handler how);
 
@@ -104,6 +107,7 @@ private:
   int port_ = 0;
   collection nodes_;
   collection pods_;
+  collection runtime_classes_;
   handler handler_;
   mutable std::mutex mutex_;
   std::condition_variable ended_;

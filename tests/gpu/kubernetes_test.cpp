@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -102,6 +103,30 @@ TEST_CASE("nodes and pods are listed page by page") {
   CHECK(requests[3]
         == "/api/v1/pods?fieldSelector=status.phase%21%3DSucceeded%2C"
            "status.phase%21%3DFailed&limit=500");
+}
+
+TEST_CASE("runtime classes are listed page by page, in order") {
+  api_server server;
+  std::vector<std::string> served;
+  for (size_t i = 600; i > 0; --i)
+    served.push_back("class-" + number(i));
+  server.serve_runtime_classes(served);
+  probing p{by_url(server)};
+  auto names = p.ask<std::vector<std::string>>(p.probe, list_atom_v);
+  REQUIRE(names);
+  std::reverse(served.begin(), served.end());
+  CHECK(*names == served);
+  auto requests = server.requests();
+  REQUIRE(requests.size() == 2);
+  CHECK(requests[0] == "/apis/node.k8s.io/v1/runtimeclasses?limit=500");
+  server.on_request(
+    [](auto&, auto& response) { refuse(response, 403, "forbidden"); });
+  names = p.ask<std::vector<std::string>>(p.probe, list_atom_v);
+  REQUIRE(!names);
+  CHECK(code_of(names.error()) == ec::refused);
+  CHECK(text_of(names.error()).find("refused to list runtime classes (403)")
+        != std::string::npos);
+  CHECK(text_of(names.error()).find("rbac.yaml") != std::string::npos);
 }
 
 TEST_CASE("without GPUs nobody asks for pods") {

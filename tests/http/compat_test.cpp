@@ -84,6 +84,25 @@ TEST_CASE("progress reaches the actor and is answered by an empty object") {
   });
 }
 
+TEST_CASE("impossible numbers do not cost a report") {
+  gateway gw;
+  CHECK(gw.ask("PUT", "/ModelTraining/model/statistics",
+               R"({"percentageCompleted":"40","remainingTime":"60",)"
+               R"("stage":"train","modelAccuracy":"NaN"})")
+          .status
+        == 200);
+  CHECK(gw.ask("PUT", "/ModelTraining/model/current_status",
+               R"({"status":"training","statistics":{"remainingTime":-7}})")
+          .status
+        == 200);
+  gw.script([](auto& x) {
+    REQUIRE(x.progress.size() == 2);
+    CHECK(x.progress[0].statistics->percentage_completed == 40);
+    CHECK(!x.progress[0].statistics->model_accuracy);
+    CHECK(x.progress[1].statistics->remaining_time == 0);
+  });
+}
+
 TEST_CASE("progress may say which job it is about; of an older one it is 409") {
   gateway gw;
   gw.script([](auto& x) {
@@ -185,9 +204,14 @@ TEST_CASE("a bad body is 400 and asks nobody") {
                         "deployment":"d"}]})"})
     for (auto prefix : prefixes)
       check_error(gw.ask("POST", at(prefix, "/model/train"), body), 400, 3);
-  check_error(gw.ask("PUT", "/ModelTraining/model/statistics",
-                     R"({"percentageCompleted":101})"),
-              400, 3);
+  for (auto body : {R"({"percentageCompleted":"x"})", R"({"stage":1})"})
+    check_error(gw.ask("PUT", "/ModelTraining/model/statistics", body), 400, 3);
+  for (auto path : {"/model/statistics", "/model/current_status"}) {
+    check_error(gw.ask("PUT", at("/ModelTraining", path), "{"), 400, 3);
+    check_error(
+      gw.ask("PUT", at("/ModelTraining", path), "", "Content-Length: 0\r\n"),
+      400, 3);
+  }
   check_error(
     gw.ask("PUT", "/ModelTraining/model/current_status", R"({"statistics":7})"),
     400, 3);

@@ -93,6 +93,7 @@ fake_status(training_status_actor::pointer self, script_ptr shared) {
     [](update_atom, const stored_book&) { /* nop */ },
     [](update_atom, const bus_status&) { /* nop */ },
     [](tick_atom) { /* nop */ },
+    [](check_atom) { /* nop */ },
   };
 }
 
@@ -164,6 +165,30 @@ log_history_actor::behavior_type fake_history(log_history_actor::pointer self,
   };
 }
 
+runtime_classes_actor::behavior_type
+fake_classes(runtime_classes_actor::pointer self, script_ptr shared) {
+  return {
+    [=](get_atom) {
+      return play<std::vector<std::string>>(
+        self, shared, [](actor_script& script) {
+          return caf::expected<std::vector<std::string>>{
+            script.runtime_classes};
+        });
+    },
+    [](tick_atom) { /* nop */ },
+  };
+}
+
+ai_settings_actor::behavior_type fake_settings(ai_settings_actor::pointer self,
+                                               script_ptr shared) {
+  return {
+    [=](get_atom) {
+      return play<std::string>(
+        self, shared, [](actor_script& script) { return script.ai_settings; });
+    },
+  };
+}
+
 bus_actor::behavior_type fake_bus(bus_actor::pointer self, script_ptr shared) {
   return {
     [](request_atom, const bus_request&) -> caf::result<bus_reply> {
@@ -223,6 +248,8 @@ gateway::~gateway() {
   end(actors->gpu_info);
   end(actors->log_aggregation);
   end(actors->log_history);
+  end(actors->runtime_classes);
+  end(actors->ai_settings);
   end(actors->bus);
 }
 
@@ -252,6 +279,8 @@ void gateway::spawn_actors() {
   actors.gpu_info = system_->spawn(fake_gpus, shared_);
   actors.log_aggregation = system_->spawn(fake_aggregation, shared_);
   actors.log_history = system_->spawn(fake_history, shared_);
+  actors.runtime_classes = system_->spawn(fake_classes, shared_);
+  actors.ai_settings = system_->spawn(fake_settings, shared_);
   actors.bus = system_->spawn(fake_bus, shared_);
   directory_.set(std::move(actors));
 }

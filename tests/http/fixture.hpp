@@ -41,6 +41,8 @@ struct actor_script {
   snapshot_ptr<cluster_overview> prepared;
   caf::expected<snapshot_ptr<cluster_history>> history{
     make_snapshot(cluster_history{"c", {}})};
+  std::vector<std::string> runtime_classes;
+  caf::expected<std::string> ai_settings{"{}"};
   bus_status bus{true, "nats://127.0.0.1:4222", 1'048'576, "", 1};
   /// Whether the actors leave all requests without an answer.
   bool mute = false;

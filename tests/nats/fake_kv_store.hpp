@@ -15,6 +15,8 @@ struct kv_memory {
   std::map<place, kv_entry> entries;
   std::multimap<place, kv_listener_actor> listeners;
   uint64_t sequence = 0;
+  /// Buckets that had to be there, in order.
+  std::vector<std::string> checked;
   /// Every write that was stored, in order.
   std::vector<kv_write> writes;
   /// What each write meets: nothing, or an error that leaves it undone.
@@ -131,6 +133,12 @@ inline kv_store_actor::behavior_type fake_kv_store(kv_store_actor::pointer self,
             return err;
         return revision;
       });
+    },
+    [=](check_atom, const std::string& bucket) -> caf::result<void> {
+      memory->checked.push_back(bucket);
+      if (memory->down)
+        return memory->down;
+      return caf::unit;
     },
     [=](delete_atom, const std::string& bucket, const std::string& pattern) {
       return serve<uint64_t>(self, memory, [=]() -> caf::expected<uint64_t> {

@@ -206,6 +206,7 @@ TEST_CASE_FIXTURE(fixture,
       [](put_atom, const kv_write&) -> caf::result<uint64_t> {
         return caf::delegated<uint64_t>{};
       },
+      [](check_atom, const std::string&) { /* nop */ },
       [](delete_atom, const std::string&, const std::string&) {
         return uint64_t{0};
       },
@@ -276,8 +277,15 @@ TEST_CASE_FIXTURE(fixture, "status and statistics are one value") {
                  R"({"status":"completed","statistics":null})",
                  {}});
   CHECK(ask(handle, get_atom_v)->value->value == model_status{"completed", {}});
+  memory->store({statistics_bucket,
+                 statistics_key,
+                 R"({"status":"training","statistics":{"remainingTime":"-5",)"
+                 R"("percentageCompleted":120,"modelAccuracy":"NaN"}})",
+                 {}});
+  CHECK(ask(handle, get_atom_v)->value->value
+        == model_status{"training", {0, 100, 0, 0, 0.0, ""}});
   memory->store({statistics_bucket, statistics_key, "rubbish", {}});
-  CHECK(ask(handle, get_atom_v)->value->revision == 3);
+  CHECK(ask(handle, get_atom_v)->value->revision == 4);
 }
 
 TEST_CASE_FIXTURE(fixture, "all is forgotten but what is the backend's") {

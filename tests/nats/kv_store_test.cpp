@@ -285,6 +285,22 @@ TEST_CASE_FIXTURE(fixture, "a bucket that somebody else just made will do") {
   CHECK(put("x")->value == 1);
 }
 
+TEST_CASE_FIXTURE(fixture, "a bucket is made without a write, and looked for "
+                           "each time") {
+  auto check = [&] { return ask(store, check_atom_v, std::string{"b"}); };
+  bus_script->on(info_subject).answer(no_stream);
+  bus_script->on(create_subject).answer({R"({"config":{"name":"KV_b"}})"});
+  CHECK(check()->value);
+  CHECK(bus_script->on(create_subject).calls() == 1);
+  bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
+  CHECK(put("x")->value == 1);
+  CHECK(bus_script->on(create_subject).calls() == 1);
+  CHECK(check()->value);
+  CHECK(bus_script->on(create_subject).calls() == 2);
+  bus_script->on(info_subject).fail(ec::no_responders);
+  CHECK(check()->code() == ec::disconnected);
+}
+
 TEST_CASE_FIXTURE(fixture, "writing without JetStream is refused at once") {
   CHECK(put("x")->code() == ec::disconnected);
 }

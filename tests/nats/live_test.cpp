@@ -1,4 +1,5 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "nats/buckets.hpp"
 #include "tests/nats/live_stack.hpp"
 
 #include <doctest/doctest.h>
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <fstream>
 #include <future>
+#include <memory>
 #include <thread>
 
 using namespace aiops;
@@ -282,6 +284,40 @@ TEST_CASE("a bucket that an operator made is used and left as it is") {
   REQUIRE(info);
   CHECK(info->payload.find("\"description\":\"mine\"") != std::string::npos);
   CHECK(info->payload.find("\"max_msgs_per_subject\":5") != std::string::npos);
+}
+
+TEST_CASE("three replicas that start together make the buckets of a new "
+          "server") {
+  for (auto round = 0; round < 5; ++round) {
+    nats_server server;
+    std::vector<std::unique_ptr<live_stack>> stacks;
+    buckets_config cfg;
+    cfg.names = {"one", "two"};
+    cfg.request_timeout = 10s;
+    auto seen = std::make_shared<mailbox_of<std::string>>();
+    for (auto i = 0; i < 3; ++i) {
+      auto& s = *stacks.emplace_back(std::make_unique<live_stack>(to(server)));
+      s.spawn(buckets, s.bus_handle, s.kv, cfg);
+      // Reads at the same time, as all that follow keys do.
+      s.ask<caf::unit_t>(s.kv, subscribe_atom_v, std::string{"one"},
+                         std::string{"key"}, s.spawn(listener, seen));
+    }
+    for (auto& s : stacks)
+      CHECK(eventually([&] {
+        for (auto name : {"KV_one", "KV_two"}) {
+          auto info = s->ask<bus_reply>(
+            s->bus_handle, request_atom_v,
+            bus_request{
+              std::string{"$JS.API.STREAM.INFO."} + name, "", {}, 5s});
+          if (!info || info->payload.find("\"config\"") == std::string::npos)
+            return false;
+        }
+        return true;
+      }));
+    // The server lives, and there was no reconnect.
+    for (auto& s : stacks)
+      CHECK(s->status().connects == 1);
+  }
 }
 
 TEST_CASE("a follower sees every writer's changes, also over a crash") {

@@ -23,6 +23,7 @@ taking_status(training_status_actor::pointer self,
     [](update_atom, const stored_book&) { /* nop */ },
     [](update_atom, const bus_status&) { /* nop */ },
     [](tick_atom) { /* nop */ },
+    [](check_atom) { /* nop */ },
   };
 }
 
@@ -79,11 +80,11 @@ TEST_CASE_FIXTURE(fixture, "progress is stored, and then answered") {
 }
 
 TEST_CASE_FIXTURE(fixture, "what is wrong is answered as over HTTP") {
-  send(R"({"percentageCompleted":101})");
+  send(R"({"percentageCompleted":"x"})");
   CHECK(put->calls() == 0);
   CHECK(answered().payload
         == R"({"code":3,"details":[],"message":)"
-           R"("percentageCompleted must be at most 100"})");
+           R"("percentageCompleted must be a number"})");
   put->fail(ec::conflict, "an older job");
   send("{}");
   CHECK(answered().payload

@@ -130,6 +130,9 @@ TEST_CASE_FIXTURE(fixture, "statistics live under the original's key") {
   CHECK(answer->value->created == wall_now());
   CHECK(answer->value->value.status.empty());
   CHECK(answer->value->value.statistics.percentage_completed == 42);
+  store(R"({"percentageCompleted":"101","remainingTime":-7})");
+  CHECK(ask(handle, get_atom_v)->value->value.statistics
+        == training_statistics{0, 100, 0, 0, 0.0, ""});
 }
 
 TEST_CASE_FIXTURE(fixture, "no or unreadable statistics are zeros") {

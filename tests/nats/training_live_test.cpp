@@ -53,6 +53,7 @@ progress_notes(training_status_actor::pointer, mails seen) {
     [](update_atom, const stored_book&) { /* nop */ },
     [](update_atom, const bus_status&) { /* nop */ },
     [](tick_atom) { /* nop */ },
+    [](check_atom) { /* nop */ },
   };
 }
 

@@ -38,7 +38,9 @@ TEST_CASE("the cluster role allows what the gateway asks for, and no more") {
         for (auto verb : rule["verbs"])
           allowed.insert(text(group) + '/' + text(resource) + ' ' + text(verb));
   }
-  CHECK(allowed == std::multiset<std::string>{"/nodes list", "/pods list"});
+  CHECK(allowed
+        == std::multiset<std::string>{"/nodes list", "/pods list",
+                                      "node.k8s.io/runtimeclasses list"});
 }
 
 TEST_CASE("the binding gives the role to the service account") {

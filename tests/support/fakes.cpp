@@ -191,6 +191,7 @@ gpu_probe_actor::behavior_type fake_gpu_probe(gpu_probe_actor::pointer self,
                                               gpu_probe_script_ptr script) {
   return {
     [=](get_atom) { return script->get(self); },
+    [=](list_atom) { return script->classes(self); },
   };
 }
 

@@ -209,6 +209,7 @@ struct log_source_script {
 
 struct gpu_probe_script {
   script<gpu_list> get{gpu_list{}};
+  script<std::vector<std::string>> classes{std::vector<std::string>{}};
 };
 
 /// The hub of events: takes everything, what is equal too, and has no

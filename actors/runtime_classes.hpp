@@ -1,0 +1,53 @@
+#pragma once
+
+#include "actors/actors.hpp"
+#include "actors/config.hpp"
+
+#include <string>
+#include <vector>
+
+namespace aiops {
+
+struct runtime_classes_config {
+  /// How long one look may take.
+  milliseconds look_timeout{25'000};
+  milliseconds refresh{5 * 60'000};
+  /// After a look that failed; doubles up to `refresh`.
+  milliseconds min_backoff{5'000};
+};
+
+/// Looks for the runtime classes in the background, so that no caller waits.
+/// When a look fails, those last seen stay.
+class runtime_classes_state {
+public:
+  static inline const char* name = "runtime-classes";
+
+  explicit runtime_classes_state(runtime_classes_actor::pointer self)
+    : self_(self) {
+    // nop
+  }
+
+  /// @param probe may be null: then there are none.
+  runtime_classes_actor::behavior_type
+  make_behavior(gpu_probe_actor probe, const runtime_classes_config& cfg);
+
+private:
+  void look();
+
+  void succeed(std::vector<std::string> names);
+
+  void fail(const caf::error& err);
+
+  runtime_classes_actor::pointer self_;
+  gpu_probe_actor probe_;
+  runtime_classes_config cfg_;
+  std::vector<std::string> names_;
+  /// 0 unless the last look failed.
+  milliseconds backoff_{0};
+};
+
+runtime_classes_actor::behavior_type runtime_classes(
+  runtime_classes_actor::stateful_pointer<runtime_classes_state> self,
+  gpu_probe_actor probe, const runtime_classes_config& cfg);
+
+} // namespace aiops

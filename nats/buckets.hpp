@@ -1,0 +1,63 @@
+#pragma once
+
+#include "actors/actors.hpp"
+
+#include <chrono>
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace aiops {
+
+struct buckets_config {
+  std::vector<std::string> names;
+  /// Deadline of each request of the store to JetStream.
+  caf::timespan request_timeout = std::chrono::seconds{5};
+  /// Pause after a failure; doubles up to the largest.
+  caf::timespan min_backoff = std::chrono::seconds{1};
+  caf::timespan max_backoff = std::chrono::seconds{30};
+};
+
+/// INTERNAL: also wakes up to try again.
+using buckets_actor
+  = bus_listener_actor::extend<caf::replies_to<tick_atom>::with<void>>;
+
+/// Makes the buckets that are missing after each new connection, since other
+/// programs look for them before we write anything. A bucket that exists stays
+/// as it is. Tries until all are there.
+class buckets_state {
+public:
+  static inline const char* name = "buckets";
+
+  explicit buckets_state(buckets_actor::pointer self) : self_(self) {
+    // nop
+  }
+
+  buckets_actor::behavior_type
+  make_behavior(bus_actor bus, kv_store_actor kv_store, buckets_config cfg);
+
+private:
+  void update(const bus_status& status);
+
+  /// Checks the next bucket unless a check is in flight.
+  void work();
+
+  void fail(const std::string& bucket, const caf::error& err);
+
+  buckets_actor::pointer self_;
+  kv_store_actor kv_store_;
+  buckets_config cfg_;
+  /// Number of the connection, 0 without one.
+  int64_t connection_ = 0;
+  /// Buckets that were not checked on this connection yet.
+  std::deque<std::string> missing_;
+  bool checking_ = false;
+  /// 0 unless the last check failed.
+  caf::timespan backoff_{0};
+};
+
+buckets_actor::behavior_type
+buckets(buckets_actor::stateful_pointer<buckets_state> self, bus_actor bus,
+        kv_store_actor kv_store, buckets_config cfg);
+
+} // namespace aiops
