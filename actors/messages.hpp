@@ -307,10 +307,9 @@ struct lease_status {
 
 /// Something that changed, as it stands now: training, watchlist, aggregation,
 /// GPUs, backend.
-using event_value
-  = std::variant<snapshot_ptr<training_overview>, watchlist_change,
-                 snapshot_ptr<cluster_overview>, snapshot_ptr<gpu_inventory>,
-                 backend_health>;
+using event_value = std::variant<
+  snapshot_ptr<training_overview>, watchlist_change,
+  snapshot_ptr<cluster_overview>, snapshot_ptr<gpu_inventory>, backend_health>;
 
 } // namespace aiops
 

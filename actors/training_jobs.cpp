@@ -413,14 +413,7 @@ caf::result<snapshot_ptr<job_summaries>> training_jobs_state::list() {
       promise.deliver(err);
       return;
     }
-    auto jobs = history_;
-    for (auto* job : {&known_->value.before, &known_->value.job})
-      if (*job)
-        jobs.insert_or_assign((*job)->number, summary_of(**job));
-    job_summaries result;
-    for (auto i = jobs.rbegin();
-         i != jobs.rend() && result.size() < listed_jobs; ++i)
-      result.push_back(std::move(i->second));
+    auto result = last_jobs();
     if (!last_list_ || last_list_->value() != result)
       last_list_ = make_snapshot(std::move(result));
     promise.deliver(last_list_);
@@ -434,6 +427,18 @@ caf::result<snapshot_ptr<job_summaries>> training_jobs_state::list() {
   return promise;
 }
 
+job_summaries training_jobs_state::last_jobs() const {
+  auto jobs = history_;
+  for (auto* job : {&known_->value.before, &known_->value.job})
+    if (*job)
+      jobs.insert_or_assign((*job)->number, summary_of(**job));
+  job_summaries result;
+  for (auto i = jobs.rbegin(); i != jobs.rend() && result.size() < listed_jobs;
+       ++i)
+    result.push_back(std::move(i->second));
+  return result;
+}
+
 caf::result<training_job> training_jobs_state::find(const std::string& id) {
   auto promise = self_->make_response_promise<training_job>();
   auto on_error = [promise](const caf::error& err) mutable {
@@ -445,11 +450,12 @@ caf::result<training_job> training_jobs_state::find(const std::string& id) {
   auto on_history = [=, this](const caf::error& err) mutable {
     if (err)
       return on_error(err);
-    auto i = std::find_if(history_.begin(), history_.end(),
-                          [&](auto& x) { return x.second.job.id == id; });
-    if (i == history_.end())
+    auto jobs = last_jobs();
+    auto i = std::find_if(jobs.begin(), jobs.end(),
+                          [&](auto& x) { return x.job.id == id; });
+    if (i == jobs.end())
       return missing();
-    self_->request(store_, cfg_.request_timeout, get_atom_v, i->first)
+    self_->request(store_, cfg_.request_timeout, get_atom_v, i->job.number)
       .then(
         [=](training_job& job) mutable {
           // A later job may have taken its slot.

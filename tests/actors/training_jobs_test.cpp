@@ -199,6 +199,18 @@ TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is read back") {
   CHECK(change(at(30))->value);
 }
 
+TEST_CASE_FIXTURE(fixture, "a change whose answer was lost tells the book "
+                           "before it") {
+  start("1");
+  change(at(20));
+  // The store shows the change before the error arrives.
+  store->lose_answer = make_error(ec::timeout, "late");
+  auto x = submit("2", true);
+  REQUIRE(x->value);
+  CHECK(x->value->before.job->id == "1");
+  CHECK(x->value->after.value.job->id == "2");
+}
+
 TEST_CASE_FIXTURE(fixture, "what does not fit is said to be too large") {
   store->refuse = make_error(ec::too_large, "too large");
   CHECK(submit("1")->code() == ec::too_large);
@@ -285,7 +297,7 @@ TEST_CASE_FIXTURE(fixture, "many who list the jobs share one read") {
 TEST_CASE_FIXTURE(fixture, "the history is read once, whichever replica adds "
                            "to it") {
   auto other = replica(std::make_shared<backend_script>());
-  auto ids = [&] {
+  auto listed = [&] {
     std::vector<std::string> result;
     auto list = ask(other, list_atom_v);
     REQUIRE(list->value);
@@ -296,7 +308,7 @@ TEST_CASE_FIXTURE(fixture, "the history is read once, whichever replica adds "
   using strings = std::vector<std::string>;
   for (size_t i = 1; i <= 5; ++i) {
     complete(std::to_string(i));
-    CHECK(ids().size() == i);
+    CHECK(listed().size() == i);
   }
   // It saw every job in the book.
   CHECK(store->lists == 0);
@@ -305,16 +317,16 @@ TEST_CASE_FIXTURE(fixture, "the history is read once, whichever replica adds "
   for (auto i = 6; i <= 9; ++i)
     complete(std::to_string(i));
   store->quiet = false;
-  CHECK(ids() == strings{"9", "8", "7", "6", "5", "4", "3", "2", "1"});
-  CHECK(ids().size() == 9);
+  CHECK(listed() == strings{"9", "8", "7", "6", "5", "4", "3", "2", "1"});
+  CHECK(listed().size() == 9);
   CHECK(store->lists == 1);
   // A store that was made anew has none of them.
   store->book = {};
   store->history.clear();
-  CHECK(ids().empty());
+  CHECK(listed().empty());
   store->store({});
   submit("a");
-  CHECK(ids() == strings{"a"});
+  CHECK(listed() == strings{"a"});
 }
 
 TEST_CASE_FIXTURE(fixture, "a job that comes back is shown as it is") {

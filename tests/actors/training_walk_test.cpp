@@ -232,9 +232,9 @@ struct walk : deterministic {
   void check_equal() {
     std::vector<stored_book> books;
     for (auto& replica : replicas) {
-      auto x = ask(replica, get_atom_v);
-      REQUIRE(x->value);
-      books.push_back(*x->value);
+      auto stored = ask(replica, get_atom_v);
+      REQUIRE(stored->value);
+      books.push_back(*stored->value);
       auto jobs = ask(replica, list_atom_v);
       REQUIRE(jobs->value);
       auto& list = (*jobs->value)->value();

@@ -1,4 +1,5 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "actors/training_job.hpp"
 #include "actors/workload.hpp"
 
 #include <doctest/doctest.h>

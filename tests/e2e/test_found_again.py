@@ -299,8 +299,9 @@ class TwoReplicas(LifecycleTest, E2eTest):
         self.act_as_backend(self.nats)
         one.submit(WORKLOADS)
         first = self.follow(one, topics="training")
-        first.wait_for("training", lambda x: x["state"] == "submitted",
-                       "there is a job")
+        # The last event before the first progress.
+        first.wait_for("training", lambda x: x["response"],
+                       "the job is accepted")
         last_id = first.events[-1][0]
         first.close()
         for percentage in 10, 20, 30:

@@ -428,7 +428,7 @@ class Takeover(E2eTest):
         counts = StampedCounts(301, 3000, wrongs.append)
         replicas = start_replicas(
             self, "--log-source", "opensearch", "--opensearch-url",
-            opensearch.url, check=counts, broker=broker, interval="500ms")
+            opensearch.url, check=counts, broker=broker, interval="2s")
         witness = start_witness(self, broker)
         for _ in range(3):
             wait_for_counts(replicas, counts)

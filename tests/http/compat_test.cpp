@@ -1,6 +1,6 @@
 #include "fixture.hpp"
 
-#include "actors/error.hpp"
+#include "http/error_response.hpp"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -31,7 +31,7 @@ void check_error(const raw_response& got, int status, int grpc) {
   CHECK(body["message"].is_string());
   CHECK(!body["message"].get<std::string>().empty());
   CHECK(body["details"] == nlohmann::json::array());
-  CHECK(got.header("retry-after") == (status == 503 ? "1" : ""));
+  CHECK(got.header("retry-after") == (may_pass_later(status) ? "1" : ""));
 }
 
 } // namespace

@@ -219,7 +219,8 @@ TEST_CASE("the wait for a state directory can be ended") {
   state_dir dir;
   embedded_server first;
   REQUIRE(first.start(dir.path, "nats-server") == "");
-  auto owner = server_process(dir.path);
+  pid_t owner = -1;
+  REQUIRE(eventually([&] { return (owner = server_process(dir.path)) > 0; }));
   auto calls = 0;
   {
     embedded_server second;

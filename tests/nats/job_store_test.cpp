@@ -215,6 +215,7 @@ holding_kv_store(kv_store_actor::pointer self,
       return held->reads.back();
     },
     [](put_atom, const kv_write&) { return uint64_t{0}; },
+    [](check_atom, const std::string&) { /* nop */ },
     [](delete_atom, const std::string&, const std::string&) {
       return uint64_t{0};
     },

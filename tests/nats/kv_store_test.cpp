@@ -302,6 +302,7 @@ TEST_CASE_FIXTURE(fixture, "a bucket is made without a write, and looked for "
 }
 
 TEST_CASE_FIXTURE(fixture, "writing without JetStream is refused at once") {
+  bus_script->subjects.erase(info_subject);
   CHECK(put("x")->code() == ec::disconnected);
 }
 
@@ -378,6 +379,22 @@ TEST_CASE_FIXTURE(fixture, "a failed read is made up for") {
   bus_script->on(get_subject).answer(entry(1, "YQ=="));
   advance(20s);
   CHECK(seen->size() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a connection that comes during a read which then "
+                           "fails is followed by another read") {
+  bus_script->on(info_subject).hold();
+  auto seen = follow();
+  REQUIRE(bus_script->on(info_subject).held() == 1);
+  for (auto& [subject, sink] : bus_script->sinks)
+    caf::anon_send(sink, connect_atom_v);
+  run();
+  bucket_exists();
+  bus_script->on(get_subject).answer(entry(1, "YQ=="));
+  bus_script->on(info_subject).release_error(ec::disconnected);
+  run();
+  REQUIRE(seen->size() == 1);
+  CHECK(seen->back().value == "a");
 }
 
 TEST_CASE_FIXTURE(fixture, "keys are removed by pattern") {

@@ -271,7 +271,7 @@ TEST_CASE("many who list the jobs leave the bus to progress") {
                       training_jobs_config{10s});
   auto failures = std::make_shared<std::atomic<int>>(0);
   auto listed = std::make_shared<std::atomic<int>>(0);
-  r.spawn([=](caf::event_based_actor* self) {
+  auto client = [=](caf::event_based_actor* self, int) {
     auto failed = [=](const caf::error&) { ++*failures; };
     for (auto i = 0; i < 20; ++i)
       self->request(jobs, 30s, list_atom_v)
@@ -280,10 +280,12 @@ TEST_CASE("many who list the jobs leave the bus to progress") {
             *listed += x->value().size() == 100 ? 1 : 0;
           },
           failed);
-  });
+  };
+  r.spawn(client, 0);
   for (int64_t percentage = 1; percentage <= 50; ++percentage) {
-    job_change progress = job_progress{
-      "100", {}, training_statistics{1, percentage}};
+    training_statistics statistics;
+    statistics.percentage_completed = percentage;
+    job_change progress = job_progress{"100", {}, statistics};
     CHECK(r.ask<book_update>(jobs, put_atom_v, progress));
   }
   CHECK(eventually([&] { return *listed == 20; }));
