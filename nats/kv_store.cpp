@@ -439,10 +439,14 @@ void kv_store_state::read(const std::string& subject, int tries) {
     .then([this, subject,
            tries](kv_entry& entry) { handle_entry(subject, tries, entry); },
           [this, subject](const caf::error& err) {
-            // The next connection or the next tick reads again.
-            followed_.at(subject).reading = false;
+            auto& failed = followed_.at(subject);
+            failed.reading = false;
             log::debug("kv-store", "cannot read a followed key",
                        {{"subject", subject}, {"error", text_of(err)}});
+            // The connection may have been made meanwhile. Otherwise the next
+            // one or the next tick reads again.
+            if (failed.read_again)
+              read(subject, 0);
           });
 }
 
