@@ -268,20 +268,20 @@ class TwoReplicas(LifecycleTest, E2eTest):
         one, two = self.replicas
         self.act_as_backend(self.nats)
         workloads = [{"clusterId": "cluster", "namespace": "namespace",
-                      "deployment": f"deployment-{i:04}"} for i in range(7000)]
+                      "deployment": f"deployment-{i:04}"} for i in range(2000)]
         client = self.follow(two, topics="training,watchlist")
         job_id = one.submit(workloads).json["jobId"]
         change = client.wait_for("watchlist", lambda x: x["jobId"] == job_id,
                                  "there is a watchlist")[2]
         self.assertEqual((change["workloadCount"], change["addedCount"],
                           len(change["added"]), change["truncated"]),
-                         (7000, 7000, 100, True))
+                         (2000, 2000, 100, True))
         for percentage in 10, 20:
             self.assertEqual(self.report(one, percentage).status, 200)
             event = client.wait_for(
                 "training", lambda x: x["percentage"] == percentage,
                 f"the training is at {percentage} %")[2]
-            self.assertEqual(event["workloadCount"], 7000)
+            self.assertEqual(event["workloadCount"], 2000)
             self.assertLess(len(json.dumps(event)), 1024)
         self.assertEqual(two.get("/api/v1/watchlist").json["items"], workloads)
         self.assertEqual(two.job(job_id)["workloads"], workloads)
