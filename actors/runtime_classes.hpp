@@ -9,15 +9,15 @@
 namespace aiops {
 
 struct runtime_classes_config {
-  /// How long one look may take.
+  /// Deadline of one request to the probe.
   milliseconds look_timeout{25'000};
   milliseconds refresh{5 * 60'000};
-  /// After a look that failed; doubles up to `refresh`.
+  /// Pause after a failed request; doubles up to `refresh`.
   milliseconds min_backoff{5'000};
 };
 
-/// Looks for the runtime classes in the background, so that no caller waits.
-/// When a look fails, those last seen stay.
+/// Reads the runtime classes in the background, so that no caller waits. A
+/// failed request keeps those of the last one.
 class runtime_classes_state {
 public:
   static inline const char* name = "runtime-classes";
@@ -42,7 +42,7 @@ private:
   gpu_probe_actor probe_;
   runtime_classes_config cfg_;
   std::vector<std::string> names_;
-  /// 0 unless the last look failed.
+  /// 0 unless the last request failed.
   milliseconds backoff_{0};
 };
 

@@ -133,8 +133,8 @@ private:
 
   caf::result<training_job> find(const std::string& id);
 
-  /// The jobs that are answered, the newest first; from the history and the
-  /// book, both of which have to be known.
+  /// The jobs that are answered, the newest first, from the history and the
+  /// book. Both have to be known.
   job_summaries last_jobs() const;
 
   /// Reads the history unless it is known; concurrent callers share one read.

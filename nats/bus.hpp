@@ -96,9 +96,10 @@ private:
     /// Empty for one that gets every message.
     std::string queue;
     bus_sink_actor sink;
-    /// Of all connections: what the last one delivered may still be under way.
+    /// Shared by all connections: messages of the last one may still be under
+    /// way.
     std::shared_ptr<credit> limit;
-    /// Whether messages were dropped of which the sink does not know yet.
+    /// Whether messages were dropped and the sink was not told yet.
     bool missed = false;
   };
 

@@ -42,7 +42,7 @@ TEST_CASE_FIXTURE(fixture, "runtime classes are seen again and again") {
   CHECK(ask(aut, get_atom_v)->value == names{"runc"});
 }
 
-TEST_CASE_FIXTURE(fixture, "no caller waits for a look") {
+TEST_CASE_FIXTURE(fixture, "no caller waits for the probe") {
   probe->classes.hold();
   auto aut = start();
   CHECK(ask(aut, get_atom_v)->value == names{});
@@ -56,7 +56,7 @@ TEST_CASE_FIXTURE(fixture, "no caller waits for a look") {
   CHECK(probe->classes.calls() == 3);
 }
 
-TEST_CASE_FIXTURE(fixture, "a look that fails is repeated, ever less often") {
+TEST_CASE_FIXTURE(fixture, "a failed request is repeated with back-off") {
   probe->classes.answer({"nvidia"});
   auto aut = start();
   probe->classes.fail(ec::refused);

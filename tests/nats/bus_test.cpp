@@ -239,7 +239,7 @@ TEST_CASE_FIXTURE(fixture, "a connection that ended before it came is no "
 TEST_CASE_FIXTURE(fixture, "what says connected is asked, not remembered") {
   auto line = accept();
   REQUIRE(connected());
-  // No callback tells of it.
+  // There is no callback.
   line->open = false;
   SUBCASE("by who wants the state") {
     CHECK(!connected());
