@@ -241,7 +241,7 @@ TEST_CASE_FIXTURE(fixture, "what says connected is asked, not remembered") {
   REQUIRE(connected());
   // There is no callback.
   line->open = false;
-  SUBCASE("by who wants the state") {
+  SUBCASE("by a question for the state") {
     CHECK(!connected());
   }
   SUBCASE("by a request") {
