@@ -309,8 +309,9 @@ class TwoReplicas(LifecycleTest, E2eTest):
         again = self.follow(one, last_id=last_id, topics="training")
         again.wait_for("training", lambda x: x["percentage"] == 30,
                        "the training is at 30 %")
-        self.assertEqual([x["percentage"] for x in again.of("training")],
-                         [10, 20, 30])
+        # What is known of the backend may change before the first progress, too.
+        self.assertEqual([x["percentage"] for x in again.of("training")
+                          if x["percentage"] > 0], [10, 20, 30])
 
 
 class TwoReplicasWithKv(TwoReplicas):
