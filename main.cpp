@@ -3,6 +3,7 @@
 #include "host/sd_notify.hpp"
 #include "http/ai_settings.hpp"
 #include "http/server.hpp"
+#include "nats/durability.hpp"
 #include "nats/embedded_server.hpp"
 #include "wiring.hpp"
 
@@ -30,6 +31,9 @@ constexpr auto drain_time = 700ms;
 
 /// After so long we leave whether everything has stopped or not.
 constexpr auto stop_time = 1'800ms;
+
+/// How long a broker of others may take to say how it keeps our bucket.
+constexpr auto durability_patience = 500ms;
 
 /// Workers of the actor scheduler. No actor on it blocks, and a message between
 /// two actors on one thread costs a microsecond: waking a second one costs a
@@ -124,6 +128,11 @@ int run(gateway_config config) {
   http_context context{&system, &actors, config.deadlines};
   if (own_server)
     context.storage_problem = [&] { return embedded.problem(); };
+  context.durability = [&, own_server] {
+    return own_server
+             ? embedded.durability()
+             : ask_durability(system, actors.get()->bus, durability_patience);
+  };
   http_server server{config.http, context};
   if (auto port = server.bind(); !port)
     return fail(text_of(port.error()));

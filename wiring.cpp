@@ -63,13 +63,19 @@ lease_config lease_on(std::string_view key, const gateway_config& config) {
           owner_of(config), config.aggregation.lease};
 }
 
+kv_store_config store_config(const gateway_config& config) {
+  kv_store_config result;
+  result.request_timeout = config.deadlines.request;
+  result.replicas = config.nats.replicas;
+  return result;
+}
+
 /// What counts the logs and keeps the counts.
 std::vector<child_spec> counts(const gateway_config& config) {
   auto request = config.deadlines.request;
   auto counting = config.aggregation.source != log_source::none;
   auto held = lease_on(subjects::aggregation_lease_key, config);
-  kv_store_config kv;
-  kv.request_timeout = request;
+  auto kv = store_config(config);
   // A million counts take a while to count, read and write, so whoever does
   // that is detached.
   std::vector<child_spec> result;
@@ -82,7 +88,8 @@ std::vector<child_spec> counts(const gateway_config& config) {
         case log_source::jetstream:
           return sys.template spawn<caf::detached>(
             jetstream_log_source, known.bus,
-            jetstream_log_source_config{config.aggregation, request});
+            jetstream_log_source_config{config.aggregation, request,
+                                        config.nats.replicas});
         case log_source::opensearch:
           return sys.template spawn<caf::detached>(
             opensearch_log_source,
@@ -171,13 +178,11 @@ std::vector<child_spec> edges(const gateway_config& config,
         cfg.locate = [=] { return embedded->connection(); };
       return sys.spawn(bus, std::move(cfg));
     }));
-  result.push_back(
-    child<kv_store_actor>("kv-store", &gateway_actors::kv_store,
-                          [=](auto& sys, auto& known) -> kv_store_actor {
-                            kv_store_config cfg;
-                            cfg.request_timeout = request;
-                            return sys.spawn(kv_store, known.bus, cfg);
-                          }));
+  result.push_back(child<kv_store_actor>(
+    "kv-store", &gateway_actors::kv_store,
+    [=](auto& sys, auto& known) -> kv_store_actor {
+      return sys.spawn(kv_store, known.bus, store_config(config));
+    }));
   if (embedded)
     result.push_back(storage(config, embedded));
   result.push_back(child<bus_listener_actor>(
@@ -253,7 +258,6 @@ std::vector<child_spec> lifecycle(const gateway_config& config) {
       cfg.request_timeout = request;
       cfg.poll_interval = config.lifecycle.poll_interval;
       cfg.idle_text = idle_text;
-      cfg.outcome_time = outcome_time;
       return sys.spawn(training_status, known.backend, known.training_jobs,
                        known.bus, known.events, cfg);
     }));
@@ -262,7 +266,9 @@ std::vector<child_spec> lifecycle(const gateway_config& config) {
       training_config cfg;
       cfg.request_timeout = request;
       cfg.train_timeout = config.deadlines.train;
-      return sys.spawn(training, known.backend, known.training_jobs, cfg);
+      cfg.compare_by_book = kv;
+      return sys.spawn(training, known.backend, known.training_jobs,
+                       known.job_store, cfg);
     }));
   result.push_back(child<watchlist_actor>(
     "watchlist", &gateway_actors::watchlist, [=](auto& sys, auto& known) {

@@ -45,7 +45,9 @@ using training_actor = typed_actor<
   // Submits the whole watchlist, or says what that would do. An empty list
   // resets the model. The job is stored before the backend is asked, and how
   // that went before the answer leaves.
-  caf::result<training_result>(train_atom, training_request)>;
+  caf::result<training_result>(train_atom, training_request),
+  // The book changed.
+  caf::result<void>(update_atom, stored_book)>;
 
 /// TRAINING JOBS holds the book of jobs: makes every change to it, one after
 /// another, each over the revision that it was judged by.
@@ -68,7 +70,9 @@ using training_jobs_actor = typed_actor<
   // The store's book changed.
   caf::result<void>(update_atom, stored_book),
   // INTERNAL: time to look whether the job has stalled.
-  caf::result<void>(tick_atom)>;
+  caf::result<void>(tick_atom),
+  // INTERNAL: time to judge the change at work again.
+  caf::result<void>(restart_atom)>;
 
 /// TRAINING STATUS knows how far the training is.
 using training_status_actor = typed_actor<
@@ -187,16 +191,28 @@ using backend_actor = typed_actor<
   caf::result<stored_model>(get_atom),
   // Stores what other programs read of the model.
   caf::result<void>(put_atom, model_status),
-  // Forgets that, and a watchlist that the protocol keeps in the store.
-  caf::result<void>(delete_atom)>;
+  // Removes that.
+  caf::result<void>(delete_atom),
+  // Where the protocol keeps the watchlist in the store: puts this one there,
+  // or none when it has no id, if the revision still is the given one, else
+  // `conflict`.
+  caf::result<void>(put_atom, backend_submission, uint64_t),
+  // INTERNAL: time to ask again a backend that was not there.
+  caf::result<void>(tick_atom)>;
 
 /// JOB STORE keeps the training book and the history of jobs.
 using job_store_actor = typed_actor<
   // Answers the book, of revision 0 when there is none.
   caf::result<stored_book>(get_atom),
-  // Stores the book if its revision still is the given one, else `conflict`;
-  // answers the new revision.
+  // Stores the book, after its lists, if its revision still is the given one,
+  // else `conflict`; answers the new revision.
   caf::result<uint64_t>(put_atom, training_book, uint64_t),
+  // Stores a watchlist ahead of the book that will refer to it by this job.
+  caf::result<void>(put_atom, backend_submission),
+  // Answers the ids of all watchlists.
+  caf::result<std::vector<std::string>>(list_atom, watchlist_atom),
+  // Removes a watchlist that nothing refers to any more.
+  caf::result<void>(delete_atom, std::string),
   // Adds a job to the history; one that is there already stays as it is.
   caf::result<void>(put_atom, training_job),
   // Answers the history, at most 100 jobs in any order.

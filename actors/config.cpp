@@ -270,7 +270,7 @@ void run(int argc, const char* const* argv,
 
 // -- combinations -------------------------------------------------------------
 
-std::string check_credentials(const nats_config& nats, bool demo) {
+std::string check_nats(const nats_config& nats, bool demo) {
   auto user = !nats.user.empty();
   auto ways = int{user} + int{!nats.creds_file.empty()}
               + int{!nats.nkey_seed_file.empty()};
@@ -290,6 +290,9 @@ std::string check_credentials(const nats_config& nats, bool demo) {
                          : user ? "--nats-user and --nats-password-file"
                                 : "--nats-creds and --nats-nkey-seed"}
            + ", or give the URL of a server";
+  if (nats.embedded() && nats.replicas > 1)
+    return "--nats-replicas: the embedded server is a single node, which "
+           "keeps one copy; leave it out, or give the URLs of a cluster";
   if (demo && (ways > 0 || tls))
     return "--demo cannot use files of credentials and certificates: its "
            "programs know the URL only; put user and password into --nats-url, "
@@ -350,8 +353,7 @@ std::string validate(const gateway_config& config) {
   for (auto& x : all_options())
     if (auto problem = x.check ? x.check(config) : ""; !problem.empty())
       return "--" + x.name + ": " + problem;
-  if (auto problem = check_credentials(config.nats, config.demo);
-      !problem.empty())
+  if (auto problem = check_nats(config.nats, config.demo); !problem.empty())
     return problem;
   if (config.lifecycle.webhook_url.empty()
       && (!config.lifecycle.webhook_secret_file.empty()

@@ -55,6 +55,9 @@ struct nats_config {
   std::filesystem::path ca_file;
   std::filesystem::path cert_file;
   std::filesystem::path key_file;
+  /// Nodes of a cluster that keep a copy of each bucket and stream that the
+  /// gateway makes.
+  int replicas = 1;
   /// Token of the embedded server; never set by a user.
   std::string token;
 

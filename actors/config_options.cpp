@@ -202,6 +202,11 @@ void add_nats(std::vector<option>& to) {
            AIOPS_FIELD(nats.cert_file)));
   add(file({.name = "nats-key", .help = "Key of the client certificate (PEM)."},
            AIOPS_FIELD(nats.key_file)));
+  add(count({.name = "nats-replicas",
+             .help = "How many nodes of a cluster keep a copy of each bucket "
+                     "and stream that the gateway makes; those that exist "
+                     "stay as they are."},
+            AIOPS_FIELD(nats.replicas), 1, 5));
   add(text({.name = "nats-server",
             .placeholder = "PROGRAM",
             .help = "Program that runs as the embedded server; looked up in "

@@ -17,16 +17,19 @@ bool equal(const gpu_inventory& x, const gpu_inventory& y) {
 
 /// The job as it is shown.
 std::optional<training_job> shown_job(const training_book& book) {
-  auto result = book.job;
-  if (result)
-    result->confirmed = result->contested = false;
+  auto job = current_job(book);
+  if (!job)
+    return std::nullopt;
+  auto result = *job;
+  result.confirmed = result.contested = result.completion_told = false;
+  result.contested_elapsed = 0;
   return result;
 }
 
 bool equal(const training_overview& x, const training_overview& y) {
   return shown_job(x.book) == shown_job(y.book)
          && x.book.model.status == y.book.model.status && x.backend == y.backend
-         && x.stale_reason == y.stale_reason;
+         && x.stale_reason == y.stale_reason && x.losses == y.losses;
 }
 
 bool equal(const cluster_overview& x, const cluster_overview& y) {
@@ -125,10 +128,10 @@ void events_state::tell(event_value x) {
 
 void events_state::tell_watchlist(const training_book& book) {
   watchlist_change next;
-  next.workloads = watchlist_of(book);
-  if (book.job) {
-    next.job_id = book.job->id;
-    next.submitted_at = book.job->started_at;
+  next.workloads = book.watchlist.workloads;
+  if (auto& list = book.watchlist; !list.job_id.empty()) {
+    next.job_id = list.job_id;
+    next.submitted_at = list.submitted_at;
   }
   watchlist_change last;
   if (auto& value = latest_[watchlist_topic]) {

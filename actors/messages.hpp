@@ -3,7 +3,7 @@
 #include "actors/atoms.hpp"
 #include "actors/breakdown.hpp"
 #include "actors/snapshot.hpp"
-#include "actors/training_job.hpp"
+#include "actors/training_book.hpp"
 #include "actors/workload.hpp"
 
 #include <chrono>
@@ -45,11 +45,11 @@ struct training_result {
   std::optional<training_job> running = {};
 };
 
-/// What is sent to the backend.
+/// A watchlist and the job that it came with, as it is sent to the backend.
 struct backend_submission {
   /// Of the job.
   std::string id;
-  workload_list workloads;
+  shared_workloads workloads;
 };
 
 /// What the backend answers when it is asked for the status.
@@ -65,6 +65,10 @@ struct stored_model {
   /// 0 when there is nothing.
   uint64_t revision = 0;
   std::chrono::system_clock::time_point created = {};
+  /// Where the protocol keeps the watchlist in the store: the id of the job
+  /// that it came with, empty in that of an older version, and its revision.
+  std::string watchlist_job = {};
+  uint64_t watchlist_revision = 0;
 };
 
 /// The training book as it stands in the store.
@@ -72,6 +76,8 @@ struct stored_book {
   training_book value;
   /// 0 before the first job.
   uint64_t revision = 0;
+  /// How often this replica saw that the store had lost acknowledged changes.
+  uint64_t losses = 0;
 };
 
 /// What a change made of the training book.
@@ -98,6 +104,8 @@ struct training_overview {
   /// Why the book could not be read from the store lately; empty when it
   /// could.
   std::string stale_reason = {};
+  /// As in `stored_book`.
+  uint64_t losses = 0;
 
   friend bool operator==(const training_overview&, const training_overview&)
     = default;
@@ -277,6 +285,8 @@ struct kv_write {
   /// Refuse with `ec::conflict` unless this is the key's current revision (0:
   /// the key must not exist). Nothing: write whatever stands there.
   std::optional<uint64_t> expected;
+  /// Whether the key shall have no value afterwards.
+  bool removal = false;
 };
 
 // -- state that all replicas share ---------------------------------------------

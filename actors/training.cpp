@@ -1,6 +1,7 @@
 #include "actors/training.hpp"
 
 #include "actors/log.hpp"
+#include "actors/planted_bug.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -44,6 +45,8 @@ bool surely_not_taken(ec code) {
     case ec::refused:
     case ec::invalid_argument:
       return true;
+    case ec::timeout:
+      return planted(planted_bug::timeout_is_not_done);
     default:
       return false;
   }
@@ -51,14 +54,23 @@ bool surely_not_taken(ec code) {
 
 } // namespace
 
-training_actor::behavior_type
+internal_training_actor::behavior_type
 training_state::make_behavior(backend_actor backend, training_jobs_actor jobs,
+                              job_store_actor store,
                               const training_config& cfg) {
   backend_ = std::move(backend);
   jobs_ = std::move(jobs);
+  store_ = std::move(store);
   cfg_ = cfg;
+  caf::anon_send(jobs_, subscribe_atom_v,
+                 caf::actor_cast<book_listener_actor>(self_));
   return {
     [this](train_atom, training_request& x) { return submit(std::move(x)); },
+    [this](update_atom, stored_book& x) { book_ = std::move(x); },
+    [this](restart_atom) {
+      if (auto what = std::exchange(postponed_, nullptr))
+        what();
+    },
   };
 }
 
@@ -73,7 +85,7 @@ caf::result<training_result> training_state::submit(training_request request) {
     submission{std::move(request), promise, deadline});
   if (job->request.dry_run) {
     // Changes nothing, so it waits for nobody.
-    compare(job, [this, job] { preview(job); });
+    begin_afresh(job);
   } else {
     waiting_.push_back(std::move(job));
     work();
@@ -92,78 +104,161 @@ void training_state::work() {
                 make_error(ec::timeout,
                            "it took too long until the backend could be asked; "
                            "nothing was submitted, try again"));
-  compare(job, [this, job] { enter(job); });
+  job->result.job_id = cfg_.make_id();
+  if (!book_)
+    return begin_afresh(job);
+  job->book = *book_;
+  compare(job);
 }
 
 // -- before the backend is asked ----------------------------------------------
 
-void training_state::compare(const submission_ptr& job,
-                             std::function<void()> then) {
-  auto with = [job, then](const workload_list& before) {
-    job->result.action = action_for(before, job->request.workloads);
-    job->result.changes = diff(before, job->request.workloads);
-    then();
-  };
-  auto by_book = [this, job, with](const caf::error& why) {
-    log::debug(name, "takes the last watchlist from the book",
-               {{"reason", text_of(why)}});
-    self_->request(jobs_, patience(*job), get_atom_v)
-      .then([with](const stored_book& x) { with(watchlist_of(x.value)); },
-            [this, job](const caf::error& err) { fail(job, err); });
-  };
-  self_->request(backend_, patience(*job), watchlist_atom_v)
-    .then([with](workload_list& xs) { with(normalize(std::move(xs))); },
-          by_book);
-}
-
-void training_state::preview(const submission_ptr& job) {
+void training_state::begin_afresh(const submission_ptr& job) {
   self_->request(jobs_, patience(*job), get_atom_v)
     .then(
-      [this, job](const stored_book& x) {
-        if (x.value.job && running(x.value.job->state))
-          job->result.running = x.value.job;
-        answer(job);
+      [this, job](stored_book& x) {
+        job->book = std::move(x);
+        compare(job);
       },
       [this, job](const caf::error& err) { fail(job, err); });
 }
 
+void training_state::compare(const submission_ptr& job) {
+  job->open = 2;
+  job->failure = {};
+  ask_for_base(job);
+  store_list(job);
+}
+
+void training_state::ask_for_base(const submission_ptr& job) {
+  auto& book = job->book.value;
+  auto by_book = [this, job](const caf::error& why) {
+    log::debug(name, "takes the last watchlist from the book",
+               {{"reason", text_of(why)}});
+    job->base = basis_list(job->book.value);
+    end_step(job, {});
+  };
+  auto known = !book.watchlist.job_id.empty() || book.training;
+  if (cfg_.compare_by_book && known)
+    return by_book({});
+  self_->request(backend_, patience(*job), watchlist_atom_v)
+    .then(
+      [this, job](workload_list& xs) {
+        job->base = normalize(std::move(xs));
+        end_step(job, {});
+      },
+      by_book);
+}
+
+void training_state::store_list(const submission_ptr& job) {
+  auto& list = job->request.workloads;
+  if (job->request.dry_run || list.empty()
+      || list == job->book.value.watchlist.workloads)
+    return end_step(job, {});
+  self_
+    ->request(store_, patience(*job), put_atom_v,
+              backend_submission{job->result.job_id, list})
+    .then([this, job] { end_step(job, {}); },
+          [this, job](const caf::error& err) { end_step(job, err); });
+}
+
+void training_state::end_step(const submission_ptr& job,
+                              const caf::error& err) {
+  if (err)
+    job->failure = err;
+  if (--job->open > 0)
+    return;
+  if (job->failure)
+    return fail(job, job->failure);
+  auto& list = job->request.workloads;
+  job->result.action = action_on(job->book.value, job->base, list);
+  job->result.changes = diff(job->base, list);
+  if (job->request.dry_run)
+    preview(job);
+  else
+    enter(job);
+}
+
+void training_state::preview(const submission_ptr& job) {
+  if (busy(job->book.value))
+    job->result.running = *current_job(job->book.value);
+  answer(job);
+}
+
 void training_state::enter(const submission_ptr& job) {
-  job->result.job_id = cfg_.make_id();
-  job_change entry = job_submission{job->result.job_id, job->result.action,
-                                    job->request.workloads, job->result.changes,
-                                    job->request.force};
+  job_change entry = job_submission{job->result.job_id,
+                                    job->result.action,
+                                    job->request.workloads,
+                                    job->result.changes,
+                                    job->request.force,
+                                    basis_of(job->book.value),
+                                    job->base};
+  if (planted(planted_bug::book_after_backend) && job->result.response.empty())
+    return send(job);
   self_->request(jobs_, patience(*job), put_atom_v, std::move(entry))
     .then(
-      [this, job](book_update& update) {
-        job->before = std::move(update.before);
+      [this, job](const book_update&) {
+        if (planted(planted_bug::book_after_backend))
+          return accepted(job, job->result.response);
         send(job);
       },
       [this, job](const caf::error& err) {
         if (code_of(err) == ec::conflict)
-          stands_in_the_way(job, err);
-        else
-          fail(job, err);
+          return not_entered(job, err);
+        fail(job, err);
+        // It may be in the book all the same, but nobody will send it.
+        give_up(job, err);
       });
 }
 
-void training_state::stands_in_the_way(const submission_ptr& job,
-                                       const caf::error& err) {
+void training_state::give_up(const submission_ptr& job, const caf::error& err) {
+  self_
+    ->request(jobs_, cfg_.request_timeout, put_atom_v,
+              job_change{
+                job_rejection{job->result.job_id, "not sent: " + text_of(err)}})
+    .then([](const book_update&) { /* nop */ },
+          [](const caf::error&) { /* the keeper of the book owes it now */ });
+}
+
+void training_state::not_entered(const submission_ptr& job,
+                                 const caf::error& err) {
+  auto look = [this, job, err](stored_book& x) {
+    auto& book = x.value;
+    if (busy(book) && !job->request.force) {
+      job->result.running = *current_job(book);
+      job->result.job_id.clear();
+      return answer(job);
+    }
+    job->book = std::move(x);
+    auto again = [this, job] { begin_afresh(job); };
+    if (pending(job->book.value))
+      later(job, again, err);
+    else
+      compare(job);
+  };
   self_->request(jobs_, patience(*job), get_atom_v)
-    .then(
-      [this, job, err](const stored_book& x) {
-        if (!x.value.job || !running(x.value.job->state))
-          return fail(job, err);
-        job->result.running = x.value.job;
-        job->result.job_id.clear();
-        answer(job);
-      },
-      [this, job](const caf::error& err2) { fail(job, err2); });
+    .then(look, [this, job](const caf::error& err2) { fail(job, err2); });
+}
+
+void training_state::later(const submission_ptr& job,
+                           std::function<void()> what, const caf::error& why) {
+  if (remaining(*job) <= cfg_.retry_pause)
+    return fail(job, make_error(ec::overloaded,
+                                text_of(why)
+                                  + "; try again in a moment, or give it up "
+                                    "(DELETE /api/v1/training)"));
+  postponed_ = std::move(what);
+  self_->delayed_send(self_, cfg_.retry_pause, restart_atom_v);
 }
 
 // -- the backend's part -------------------------------------------------------
 
 void training_state::send(const submission_ptr& job) {
-  auto left = std::max<caf::timespan>(remaining(*job), milliseconds{1});
+  auto left = remaining(*job);
+  if (left.count() <= 0)
+    return refused(job, make_error(ec::overloaded,
+                                   "the store left no time to ask the "
+                                   "backend; nothing was submitted"));
   log::info(name, "submits a watchlist",
             {{"job", job->result.job_id},
              {"action", to_string(job->result.action)},
@@ -181,6 +276,11 @@ void training_state::accepted(const submission_ptr& job, std::string response) {
   log::info(name, "has the backend's answer",
             {{"job", job->result.job_id}, {"response", response}});
   job->result.response = response;
+  if (planted(planted_bug::book_after_backend) && job->open++ == 0)
+    return enter(job);
+  // An answer may be empty, but it is one.
+  if (response.empty())
+    response = "accepted";
   settle(job, job_acceptance{job->result.job_id, std::move(response)});
 }
 
@@ -195,12 +295,11 @@ void training_state::refused(const submission_ptr& job, const caf::error& err) {
       job->promise.deliver(with_remedy(err));
       finish();
     };
-    job_change undo = job_rejection{job->result.job_id, text_of(err),
-                                    std::move(job->before)};
+    job_change undo = job_rejection{job->result.job_id, text_of(err)};
     self_->request(jobs_, cfg_.request_timeout, put_atom_v, std::move(undo))
       .then([on_settled](const book_update&) { on_settled(); },
             [on_settled](const caf::error& why) {
-              log::warning(name, "cannot take a submission back",
+              log::warning(name, "cannot take a submission back yet",
                            {{"reason", text_of(why)}});
               on_settled();
             });
@@ -213,35 +312,63 @@ void training_state::refused(const submission_ptr& job, const caf::error& err) {
 
 void training_state::read_back(const submission_ptr& job,
                                const caf::error& err) {
-  auto id = job->result.job_id;
+  auto doubt = [this, job, err] {
+    settle(job, job_doubt{job->result.job_id, text_of(err)});
+  };
+  // Our own echo, or the list of before, is no evidence.
+  auto& list = job->request.workloads;
+  if ((cfg_.compare_by_book || list == job->base.get())
+      && !planted(planted_bug::own_echo_is_acceptance))
+    return doubt();
   self_->request(backend_, cfg_.request_timeout, watchlist_atom_v)
     .then(
-      [this, job, id, err](workload_list& xs) {
+      [this, job, doubt](workload_list& xs) {
         if (normalize(std::move(xs)) == job->request.workloads)
-          settle(job, job_acceptance{id, "found by reading back"});
+          settle(job,
+                 job_acceptance{job->result.job_id, "found by reading back"});
         else
-          settle(job, job_rejection{id, text_of(err), std::move(job->before)});
+          doubt();
       },
-      [this, job, id, err](const caf::error&) {
-        settle(job, job_doubt{id, text_of(err)});
-      });
+      [doubt](const caf::error&) { doubt(); });
 }
 
 void training_state::settle(const submission_ptr& job, job_change outcome) {
-  self_->request(jobs_, cfg_.request_timeout, put_atom_v, std::move(outcome))
-    .then([this, job](const book_update&) { answer(job); },
-          [this, job](const caf::error& err) {
-            // It is in the book as submitted: progress or silence will tell.
+  self_->request(jobs_, cfg_.request_timeout, put_atom_v, outcome)
+    .then([this, job](const book_update& update) { settled(job, update); },
+          [this, job, outcome](const caf::error& err) {
             log::warning(
-              name, "cannot store what became of a submission",
+              name, "cannot store yet what became of a submission",
               {{"job", job->result.job_id}, {"reason", text_of(err)}});
-            answer(job);
+            if (!job->promise.pending())
+              return finish();
+            if (planted(planted_bug::outcome_written_once))
+              return answer(job);
+            later(
+              job, [this, job, outcome] { settle(job, outcome); },
+              make_error(code_of(err), "the backend accepted the watchlist, "
+                                       "but that could not be stored yet: "
+                                         + text_of(err)));
           });
+}
+
+void training_state::settled(const submission_ptr& job,
+                             const book_update& update) {
+  auto& book = update.after.value;
+  auto entered = find_job(book, job->result.job_id);
+  // It may have left the book for the history.
+  auto given_up = entered && entered->state == job_state::cancelled;
+  if (given_up)
+    return fail(job, make_error(ec::conflict,
+                                "the submission was given up at the same "
+                                "time"));
+  answer(job);
 }
 
 // -- the end ------------------------------------------------------------------
 
 void training_state::answer(const submission_ptr& job) {
+  if (job->request.dry_run)
+    job->result.job_id.clear();
   if (job->promise.pending())
     job->promise.deliver(std::move(job->result));
   if (job == current_)
@@ -251,7 +378,8 @@ void training_state::answer(const submission_ptr& job) {
 void training_state::fail(const submission_ptr& job, const caf::error& err) {
   log::warning(name, "cannot submit",
                {{"error", to_string(code_of(err))}, {"reason", text_of(err)}});
-  job->promise.deliver(err);
+  if (job->promise.pending())
+    job->promise.deliver(err);
   if (job == current_)
     finish();
 }
@@ -272,11 +400,12 @@ caf::timespan training_state::remaining(const submission& job) const {
   return job.deadline - self_->clock().now();
 }
 
-training_actor::behavior_type
-training(training_actor::stateful_pointer<training_state> self,
-         backend_actor backend, training_jobs_actor jobs,
+internal_training_actor::behavior_type
+training(internal_training_actor::stateful_pointer<training_state> self,
+         backend_actor backend, training_jobs_actor jobs, job_store_actor store,
          const training_config& cfg) {
-  return self->state.make_behavior(std::move(backend), std::move(jobs), cfg);
+  return self->state.make_behavior(std::move(backend), std::move(jobs),
+                                   std::move(store), cfg);
 }
 
 } // namespace aiops

@@ -2,22 +2,12 @@
 
 #include "actors/error.hpp"
 #include "actors/log.hpp"
+#include "actors/planted_bug.hpp"
 
 #include <algorithm>
 #include <utility>
 
 namespace aiops {
-
-namespace {
-
-/// Whether it is not known yet what became of a submission: it may be taken
-/// back, and then the job that it superseded goes on.
-bool undecided(const training_job& job) {
-  return job.state == job_state::submitted && job.response.empty()
-         && job.reason.empty();
-}
-
-} // namespace
 
 training_hooks_actor::behavior_type training_hooks_state::make_behavior(
   training_jobs_actor jobs, job_store_actor store, lease_actor lease,
@@ -108,9 +98,8 @@ void training_hooks_state::proceed() {
 void training_hooks_state::choose_next() {
   // The book mostly has what comes next; the history is a hundred reads.
   job_summaries known;
-  for (auto* job : {&book_.job, &book_.before})
-    if (*job)
-      known.push_back(summary_of(**job));
+  for (auto* job : jobs_of(book_))
+    known.push_back(summary_of(*job));
   std::sort(known.begin(), known.end(),
             [](auto& x, auto& y) { return x.job.number > y.job.number; });
   auto next = [this](auto& x) { return x.job.number == *told_ + 1; };
@@ -121,11 +110,11 @@ void training_hooks_state::choose_next() {
 }
 
 bool training_hooks_state::something_to_tell() const {
-  auto& job = book_.job;
-  auto& before = book_.before;
-  if (job && job->number == *told_ + 1)
-    return ended(job->state);
-  return (job && job->number > *told_) || (before && before->number > *told_);
+  auto jobs = jobs_of(book_);
+  auto next = std::find_if(jobs.begin(), jobs.end(),
+                           [this](auto* x) { return x->number == *told_ + 1; });
+  return next != jobs.end() ? ended((*next)->state)
+                            : book_.last_number > *told_;
 }
 
 void training_hooks_state::read_number() {
@@ -182,26 +171,26 @@ training_hooks_state::next_of(const job_summaries& newest_first) {
   auto& job = next->job;
   // What is missing in between will not come any more.
   told_ = job.number - 1;
-  if (!ended(job.state))
-    return nullptr;
-  if (auto later = next + 1; job.state == job_state::superseded && later != last
-                             && undecided(later->job))
-    return nullptr;
-  return &job;
+  return ended(job.state) ? &job : nullptr;
 }
 
 void training_hooks_state::load(const training_job& listed) {
   if (listed.action != training_action::train)
     return store_number(listed.number);
-  for (auto* job : {&book_.job, &book_.before})
-    if (*job && (*job)->id == listed.id && (*job)->state == listed.state)
-      return begin(**job);
+  if (auto job = find_job(book_, listed.id); job && job->state == listed.state)
+    return begin(*job);
   auto here = enter(step::listing);
   self_->request(jobs_, cfg_.request_timeout, get_atom_v, listed.id)
     .then(
       [this, here](const training_job& job) {
-        if (current(here))
-          begin(job);
+        if (!current(here))
+          return;
+        if (ended(job.state))
+          return begin(job);
+        // The list came from before the store went back.
+        looked_ = false;
+        pause("cannot read the end of a training",
+              make_error(ec::conflict, "the store has an older state of it"));
       },
       [this, here, number = listed.number](const caf::error& err) {
         if (!current(here))
@@ -224,6 +213,8 @@ void training_hooks_state::begin(const training_job& job) {
   }
   for (size_t i = 0; i < deliveries_.size(); ++i)
     attempt(i);
+  if (planted(planted_bug::notified_before_hook))
+    return store_number(job.number);
   finish_when_all_done();
 }
 

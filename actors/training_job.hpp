@@ -9,12 +9,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 /// @file
-/// The life of a training job, as pure logic: which state may follow which,
-/// and what a change makes of the book that all replicas share.
+/// A submission of a watchlist and the training that it may start: what is
+/// known of it, and which state may follow which.
 
 namespace aiops {
 
@@ -92,8 +91,12 @@ struct training_job {
   training_action action = training_action::train;
   /// The watchlist; normalized.
   shared_workloads workloads;
-  /// The difference to the watchlist before.
+  /// Under which id the store keeps it: that of the job which brought it.
+  std::string list_id;
+  /// The difference to the watchlist that it was compared with.
   workload_diff changes;
+  /// Under which id the store keeps that one; empty for the empty list.
+  std::string base_id;
   time_point started_at;
   /// The last word of the backend, or our own last act.
   time_point updated_at;
@@ -110,11 +113,27 @@ struct training_job {
   bool progressed = false;
   /// Whether the backend, when asked, said that it trains.
   bool confirmed = false;
-  /// Whether the backend may still report progress of the job before.
+  /// Whether the backend may still report progress of the job before, and its
+  /// `timeElapsed` at the last report; 0 when it gave none.
   bool contested = false;
+  int64_t contested_elapsed = 0;
+  /// Whether nobody submitted it: the backend trained unasked.
+  bool adopted = false;
+  /// The status that came with the last report; empty when there was none.
+  std::string told;
+  /// Whether the backend said that there is a model in a way that may have been
+  /// about something else.
+  bool completion_told = false;
 
   friend bool operator==(const training_job&, const training_job&) = default;
 };
+
+/// Under which id the store keeps a list that came with nobody's job: the one
+/// with which the watchlist of job `id` was compared.
+std::string base_list_id(const std::string& id);
+
+/// The list with which the watchlist of a job was compared.
+workload_list base_of(const training_job& job);
 
 /// A job without its lists, which may be megabytes.
 struct job_summary {
@@ -132,10 +151,6 @@ job_summary summary_of(training_job job);
 
 using job_summaries = std::vector<job_summary>;
 
-/// Whether it is not known yet if the backend got the job: its submission has
-/// no outcome.
-bool pending(const training_job& job);
-
 /// How long the training still takes.
 struct remaining_time {
   int64_t seconds = 0;
@@ -150,120 +165,5 @@ std::optional<remaining_time> remaining_of(const training_job& job,
 
 /// Seconds since the training began: the backend's word if there is one.
 int64_t elapsed_of(const training_job& job, training_job::time_point now);
-
-// -- the book -----------------------------------------------------------------
-
-/// What is stored as one value, so that it changes at once or not at all.
-struct training_book {
-  /// The current job or, when it has ended, the last one.
-  std::optional<training_job> job;
-  /// The one before it, until it stands in the history.
-  std::optional<training_job> before;
-  /// Number of the latest job.
-  uint64_t last_number = 0;
-  /// What the compatibility surface shows, if the protocol does not have the
-  /// backend tell it.
-  model_status model;
-
-  friend bool operator==(const training_book&, const training_book&) = default;
-};
-
-/// The watchlist as last submitted; empty when there is none.
-shared_workloads watchlist_of(const training_book& book);
-
-// -- changes ------------------------------------------------------------------
-
-/// A watchlist is about to be sent.
-struct job_submission {
-  std::string id;
-  training_action action = training_action::train;
-  shared_workloads workloads;
-  workload_diff changes;
-  /// Whether it may take the place of a job that runs.
-  bool force = false;
-};
-
-/// The backend accepted the watchlist.
-struct job_acceptance {
-  std::string id;
-  std::string response;
-};
-
-/// The backend surely did not get the watchlist: everything is as before.
-struct job_rejection {
-  std::string id;
-  std::string reason;
-  /// The book before the submission.
-  training_book before;
-};
-
-/// The backend may have got the watchlist.
-struct job_doubt {
-  std::string id;
-  std::string reason;
-};
-
-/// The backend reports progress.
-struct job_progress {
-  /// Of the job that it is about; empty when the backend does not say.
-  std::string id = {};
-  /// The text of the status; nothing when it does not say.
-  std::optional<std::string> status = {};
-  std::optional<reported_statistics> statistics = {};
-};
-
-/// The backend answered our question for the status with this text. Says less
-/// than progress: it may be about an earlier job.
-struct job_observation {
-  std::string status;
-};
-
-/// Somebody gives the job up.
-struct job_cancellation {};
-
-/// Time to look whether the backend has been silent for too long.
-struct job_silence {
-  std::chrono::milliseconds limit{0};
-};
-
-using job_change
-  = std::variant<job_submission, job_acceptance, job_rejection, job_doubt,
-                 job_progress, job_observation, job_cancellation, job_silence>;
-
-/// What a change is judged by.
-struct change_context {
-  training_job::time_point now;
-  /// Identity for a job that was not submitted through us.
-  std::string fresh_id;
-  /// What to show as status when no model was trained or asked for.
-  std::string idle_text;
-  /// What to show of a training before its first progress: by default of the
-  /// request-reply protocol, an hour to go.
-  training_statistics initial = {0, 0, 3600, 0, 0.0, {}};
-  /// How long the outcome of a submission may take to come.
-  std::chrono::milliseconds outcome_time{60'000};
-};
-
-/// What the compatibility surface shows when the backend tells `told`: its
-/// word, unless that would lock the dashboard for a training that is none.
-std::string shown_status(const training_book& book, const std::string& told,
-                         const change_context& context);
-
-/// The book to begin with when there is none, but a program before us stored
-/// the model's status at that time.
-training_book import_model(const model_status& model,
-                           training_job::time_point stored_at,
-                           const change_context& context);
-
-/// How long after a submission the backend's answers may still be about an
-/// earlier job.
-inline constexpr std::chrono::seconds settling_time{30};
-
-/// The book after a change; equal to `book` when there is nothing to change.
-/// Fails with `conflict` for what the table refuses, an update of an older job
-/// and a submission while a job runs.
-caf::expected<training_book> apply_change(const training_book& book,
-                                          const job_change& change,
-                                          const change_context& context);
 
 } // namespace aiops

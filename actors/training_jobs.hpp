@@ -2,13 +2,15 @@
 
 #include "actors/actors.hpp"
 #include "actors/config.hpp"
+#include "actors/job_history.hpp"
+#include "actors/training_mirror.hpp"
 #include "actors/uuid.hpp"
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,13 +24,21 @@ struct training_jobs_config {
   milliseconds stall_after{10 * 60'000};
   /// What is shown when nothing is trained; differs by protocol.
   std::string idle_text = std::string{model_text::not_started};
-  /// See `change_context`.
+  /// See `change_context` and `job_silence`.
   training_statistics initial = change_context{}.initial;
-  milliseconds outcome_time = change_context{}.outcome_time;
+  milliseconds outcome_time = job_silence{}.outcome_time;
   /// Changes that may wait while one is at work.
   size_t max_waiting = 256;
-  /// How often a change is judged again because others were faster.
+  /// How often a change is judged again because others were faster, and the
+  /// pause before the first of these times; each is twice as long, up to
+  /// `last_backoff`.
   int max_tries = 16;
+  milliseconds first_backoff{2};
+  milliseconds last_backoff{500};
+  /// How often what other programs read is compared with the book.
+  milliseconds compare_interval{30'000};
+  /// How often watchlists that nothing refers to are looked for.
+  milliseconds sweep_interval{300'000};
   /// The wall clock.
   std::function<std::chrono::system_clock::time_point()> wall_clock
     = std::chrono::system_clock::now;
@@ -38,6 +48,10 @@ struct training_jobs_config {
 /// Holds the book of jobs. Any replica may change it: a change is judged by
 /// the book that we know, and stored over the revision that this one has; if
 /// another replica was faster, the change is judged again by its book.
+///
+/// What became of a submission has to be stored: it is kept until it is, and
+/// made part of every change before. A submission that its replica cannot
+/// settle any more is settled by whichever sees that.
 class training_jobs_state {
 public:
   static inline const char* name = "training-jobs";
@@ -60,9 +74,13 @@ private:
     /// came: only then it may be refused.
     bool fresh = false;
     int tries = 0;
+    milliseconds backoff{0};
+    /// Whether a write of it may have been stored although it failed.
+    bool uncertain = false;
   };
 
   using change_ptr = std::shared_ptr<pending_change>;
+  using on_done = std::function<void(const caf::error&)>;
 
   // -- changes ----------------------------------------------------------------
 
@@ -71,25 +89,36 @@ private:
   /// Starts with the next change unless one is at work.
   void work();
 
-  /// Judges the change at work by the book that we know.
-  void judge(const change_ptr& job);
+  /// Judges the change at work by a book of the store.
+  void judge(const change_ptr& job, const stored_book& base);
+
+  /// The book after the outcomes that were not stored yet, then the change.
+  caf::expected<training_book> apply(const training_book& base,
+                                     const job_change& what) const;
+
+  /// Stores an older book than the one we know once more: if the store takes
+  /// it, that is all that is left, and the change is judged by it.
+  void touch(const change_ptr& job, const stored_book& base);
 
   /// Reads the book, then judges the change by it.
   void judge_afresh(const change_ptr& job);
 
-  /// Sees to it that the job that falls out of the book is in the history.
-  void archive_first(const change_ptr& job, training_book next);
+  /// Likewise after a pause, because others were faster.
+  void judge_later(const change_ptr& job);
 
-  void write(const change_ptr& job, const training_book& next);
+  /// Sees to it that the jobs that wait for it are in the history.
+  void archive_first(const change_ptr& job, const stored_book& base);
 
-  /// A write whose answer got lost: the store knows what became of it.
-  void read_back(const change_ptr& job, const training_book& before,
-                 const training_book& next, const caf::error& why);
+  void write(const change_ptr& job, const stored_book& base,
+             const training_book& next);
 
   void succeed(const change_ptr& job, const training_book& before,
                stored_book after);
 
   void fail(const change_ptr& job, const caf::error& err);
+
+  /// Stores outcomes that could not be stored before.
+  void settle_debts();
 
   void finish();
 
@@ -99,7 +128,7 @@ private:
 
   caf::result<stored_book> get();
 
-  using on_book = std::function<void(caf::expected<stored_book>)>;
+  using on_book = std::function<void(const caf::expected<stored_book>&)>;
 
   /// Reads the book from the store.
   void read(on_book then);
@@ -107,11 +136,19 @@ private:
   /// Likewise; concurrent callers share one read.
   void read_shared(on_book then);
 
+  /// What was read, unless we know something newer: what we saw does not go
+  /// back.
+  caf::expected<stored_book>
+  latest(const caf::expected<stored_book>& got) const;
+
   /// Begins with what a program before us stored, if there is no book.
   void import_first(stored_book got, on_book then);
 
   /// The store's book changed, by whomever.
   void handle_update(stored_book got);
+
+  /// Takes over what the store shows, unless it is older than what we know.
+  void learn(stored_book got);
 
   void know(stored_book book);
 
@@ -119,33 +156,24 @@ private:
 
   // -- what follows a change --------------------------------------------------
 
-  /// Shows the model's status to programs that read buckets.
-  void mirror();
-
-  /// Puts the job that has ended into the history.
+  /// Puts the jobs that have left the book into the history.
   void archive();
 
-  // -- the history ------------------------------------------------------------
+  bool archived(const std::string& id) const;
 
-  using history_reader = std::function<void(const caf::error&)>;
+  /// Removes watchlists that nothing refers to.
+  void sweep();
+
+  void remove_unused(const std::vector<std::string>& ids);
+
+  // -- the history ------------------------------------------------------------
 
   caf::result<snapshot_ptr<job_summaries>> list();
 
   caf::result<training_job> find(const std::string& id);
 
-  /// The jobs that are answered, the newest first, from the history and the
-  /// book. Both have to be known.
-  job_summaries last_jobs() const;
-
   /// Reads the history unless it is known; concurrent callers share one read.
-  void with_history(history_reader then);
-
-  /// Whether each of the last jobs is in the book that we know or in
-  /// `history_`.
-  bool history_known() const;
-
-  /// Keeps jobs that have ended for good.
-  void remember(job_summaries jobs);
+  void with_history(on_done then);
 
   void tick();
 
@@ -155,38 +183,33 @@ private:
   training_jobs_config cfg_;
   std::vector<book_listener_actor> listeners_;
 
-  /// The backend may have had nobody to speak to while we were away, so its
-  /// silence does not count before.
-  caf::actor_clock::time_point patient_until_;
   /// The book as last seen in the store; nothing before the first time.
   std::optional<stored_book> known_;
+  /// When we saw what in it.
+  word_clock clock_;
+  /// The highest number that we saw, in whichever book.
+  uint64_t last_number_ = 0;
   /// What there was before the first job, once we looked.
   std::optional<training_book> imported_;
-  /// Our writes so far, and whether one is under way: a read that overlaps
-  /// with one may show the book before it.
-  uint64_t writes_ = 0;
-  bool writing_ = false;
   /// Callers that wait for the read in flight; empty when there is none.
   std::vector<on_book> readers_;
 
   change_ptr current_;
   std::deque<change_ptr> waiting_;
+  /// What became of submissions, as far as it is not in the store.
+  std::vector<job_change> debts_;
 
-  /// Id of a job that stands in the history.
-  std::string archived_;
-  /// What we had the backend's edge store last; nothing while that is another
-  /// replica's task.
-  std::optional<model_status> mirrored_;
-  bool mirroring_ = false;
-  /// Called when what we changed last can be seen by all.
-  std::vector<std::function<void()>> after_mirror_;
-  /// Jobs that left the book, by number. They never change again, whichever
-  /// replica stored them, so this needs no renewal: it can only lack jobs.
-  std::map<uint64_t, job_summary> history_;
-  /// The store has no other jobs up to this number.
-  uint64_t complete_up_to_ = 0;
+  training_mirror mirror_;
+  caf::actor_clock::time_point next_compare_;
+  /// Ids of jobs that stand in the history, the latest last.
+  std::deque<std::string> archived_;
+  bool archiving_ = false;
+  job_history history_;
   /// Callers that wait for the history; empty when it is not being read.
-  std::vector<history_reader> history_readers_;
+  std::vector<on_done> history_readers_;
+  caf::actor_clock::time_point next_sweep_;
+  /// Watchlists that nothing referred to the last time.
+  std::set<std::string> unused_;
   snapshot_ptr<job_summaries> last_list_;
 };
 

@@ -27,8 +27,6 @@ struct training_status_config {
   milliseconds completion_interval{500};
   /// What is shown when nothing is trained; differs by protocol.
   std::string idle_text = std::string{model_text::not_started};
-  /// See `change_context`.
-  milliseconds outcome_time = change_context{}.outcome_time;
   /// The wall clock.
   std::function<std::chrono::system_clock::time_point()> wall_clock
     = std::chrono::system_clock::now;
@@ -178,6 +176,7 @@ private:
 
   /// Nothing before the book was read once.
   std::optional<stored_book> book_;
+  word_clock clock_;
   backend_health backend_health_;
   std::string stale_reason_;
   bool polling_ = false;

@@ -53,8 +53,8 @@ watchlist_state::submitted() const {
 
 void watchlist_state::update(const stored_book& book) {
   watchlist_overview next;
-  if (auto& job = book.value.job)
-    next = {job->workloads, job->id, job->started_at};
+  if (auto& list = book.value.watchlist; !list.job_id.empty())
+    next = {list.workloads, list.job_id, list.submitted_at};
   if (!submitted_ || submitted_->value() != next)
     submitted_ = make_snapshot(std::move(next));
 }

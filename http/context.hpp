@@ -2,6 +2,7 @@
 
 #include "actors/config.hpp"
 #include "actors/directory.hpp"
+#include "actors/durability.hpp"
 
 #include <functional>
 #include <string>
@@ -23,6 +24,9 @@ struct http_context {
   /// Why the embedded NATS server stores nothing; empty when it does. Null
   /// without such a server. @thread-safe
   std::function<std::string()> storage_problem = {};
+  /// What a power failure may cost; may ask the store, and then waits for it
+  /// as briefly as a health check may. @thread-safe
+  std::function<durability_report()> durability = {};
 };
 
 } // namespace aiops

@@ -99,9 +99,13 @@ void add_training(metrics_writer& out, const training_overview& x) {
   std::vector<std::string_view> states{"none"};
   for (size_t i = 0; i < job_state_count; ++i)
     states.push_back(to_string(static_cast<job_state>(i)));
-  auto& job = x.book.job;
+  auto job = current_job(x.book);
   out.states("training_state", "The state of the last training job.", states,
              job ? to_string(job->state) : states.front());
+  out.counter("store_losses_total",
+              "How often the store was seen to have lost acknowledged changes "
+              "of the training.",
+              static_cast<int64_t>(x.losses));
   out.gauge("backend_reachable", "Whether the training backend answers.",
             x.backend.reachable);
 }

@@ -1,6 +1,8 @@
 #include "http/json_writer.hpp"
 #include "http/routes.hpp"
 
+#include <array>
+
 /// @file
 /// What operators and their machines ask.
 
@@ -10,6 +12,13 @@ namespace {
 
 std::string flag(bool x) {
   return x ? "true" : "false";
+}
+
+/// Whether the query has `verbose`, with or without a value.
+bool verbose(const http_request& req) {
+  constexpr std::array known{std::string_view{"verbose"}};
+  auto parameters = read_query(req.query, known);
+  return parameters && !parameters->empty();
 }
 
 bool all_started(const gateway_actors& xs) {
@@ -61,6 +70,17 @@ check check_counts(const gateway_actors& actors, route_env& env) {
                 + R"(,"reason":)" + json_string(counts.reason) + "}"};
 }
 
+/// Not a check: a store that syncs late is ready all the same.
+std::string durability_json(route_env& env) {
+  auto report = env.context.durability ? env.context.durability()
+                                       : durability_report{};
+  auto synced = report.synced ? flag(*report.synced) : "null";
+  auto replicas = report.replicas ? std::to_string(*report.replicas) : "null";
+  return R"(,"durability":{"synced":)" + synced + R"(,"replicas":)" + replicas
+         + R"(,"powerFailureMayCost":)" + json_string(report.power_failure)
+         + '}';
+}
+
 } // namespace
 
 http_response get_livez(const http_request&, route_env&) {
@@ -69,7 +89,7 @@ http_response get_livez(const http_request&, route_env&) {
   return result;
 }
 
-http_response get_readyz(const http_request&, route_env& env) {
+http_response get_readyz(const http_request& req, route_env& env) {
   auto actors = env.alive();
   auto started = check_actors(*actors);
   auto nats = check_nats(*actors, env);
@@ -80,7 +100,8 @@ http_response get_readyz(const http_request&, route_env& env) {
   result.status = ready ? 200 : 503;
   result.body = R"({"ready":)" + flag(ready) + R"(,"checks":{"actors":)"
                 + started.json + R"(,"nats":)" + nats.json + storage.json
-                + R"(,"counts":)" + counts.json + "}}";
+                + R"(,"counts":)" + counts.json + '}'
+                + (verbose(req) ? durability_json(env) : "") + '}';
   return result;
 }
 

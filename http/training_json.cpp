@@ -66,7 +66,7 @@ void write_job(object_writer& obj, const std::optional<job_summary>& summary,
   write_size(obj, "removedCount", lengths.removed);
 }
 
-std::optional<job_summary> summary_of(const std::optional<training_job>& x) {
+std::optional<job_summary> summary_of(const training_job* x) {
   return x ? std::optional{aiops::summary_of(*x)} : std::nullopt;
 }
 
@@ -92,7 +92,7 @@ std::string to_json(const training_result& x, bool dry_run, json_time now) {
     append_array(obj.field("removed"), x.changes.removed, write_workload);
     if (dry_run && x.running) {
       object_writer job{obj.field("running")};
-      write_job(job, summary_of(x.running), now);
+      write_job(job, summary_of(&*x.running), now);
     } else if (dry_run) {
       obj.null("running");
     }
@@ -104,7 +104,7 @@ std::string to_json(const training_overview& x, json_time now) {
   std::string out;
   {
     object_writer obj{out};
-    write_job(obj, summary_of(x.book.job), now);
+    write_job(obj, summary_of(current_job(x.book)), now);
     write_text_or_null(obj, "modelStatus", x.book.model.status);
     obj.field("backend") += to_json(x.backend);
     obj.flag("stale", !x.stale_reason.empty());
@@ -129,7 +129,7 @@ std::string to_json(const training_job& x, json_time now) {
   std::string out;
   {
     object_writer obj{out};
-    write_job(obj, summary_of(x), now);
+    write_job(obj, summary_of(&x), now);
     append_array(obj.field("workloads"), x.workloads, write_workload);
     append_array(obj.field("added"), x.changes.added, write_workload);
     append_array(obj.field("removed"), x.changes.removed, write_workload);
@@ -187,7 +187,7 @@ std::string problem_json(int status, std::string_view title,
   out += R"(,"job":)";
   {
     object_writer job{out};
-    write_job(job, summary_of(running), now);
+    write_job(job, summary_of(&running), now);
   }
   return out += '}';
 }

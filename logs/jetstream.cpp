@@ -183,19 +183,18 @@ void jetstream_log_source_state::finish(cycle& current) {
 
 void jetstream_log_source_state::make_stream(cycle_ptr current) {
   auto& limits = config_.aggregation;
-  auto payload = json{
-    {"name", limits.stream},
-    {"subjects", {limits.stream + ".>"}},
-    {"retention", "limits"},
-    {"storage", "file"},
-    {"discard", "old"},
-    {"max_consumers", -1},
-    {"max_msgs", -1},
-    {"max_msg_size", -1},
-    {"max_age", nanoseconds(limits.stream_max_age)},
-    {"max_bytes", limits.stream_max_bytes},
-    {"num_replicas",
-     1}}.dump();
+  auto payload = json{{"name", limits.stream},
+                      {"subjects", {limits.stream + ".>"}},
+                      {"retention", "limits"},
+                      {"storage", "file"},
+                      {"discard", "old"},
+                      {"max_consumers", -1},
+                      {"max_msgs", -1},
+                      {"max_msg_size", -1},
+                      {"max_age", nanoseconds(limits.stream_max_age)},
+                      {"max_bytes", limits.stream_max_bytes},
+                      {"num_replicas", config_.replicas}}
+                   .dump();
   ask(std::move(current), "STREAM.CREATE", std::move(payload),
       [this](cycle_ptr next, const std::string& reply) {
         auto verdict = judge(parse_json(reply));

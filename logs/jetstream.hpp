@@ -9,6 +9,8 @@ struct jetstream_log_source_config {
   aggregation_config aggregation;
   /// Deadline of each page.
   caf::timespan request_timeout = std::chrono::seconds{5};
+  /// Copies of the stream, if it has to be made.
+  int replicas = 1;
 };
 
 /// Counts the messages of a JetStream stream by subject. The broker keeps the

@@ -87,6 +87,10 @@ backend_state::make_behavior(bus_actor bus, kv_store_actor kv_store,
     [this](get_atom) { return get(); },
     [this](put_atom, const model_status& x) { return put(x); },
     [this](delete_atom) { return forget(); },
+    [this](put_atom, const backend_submission& what, uint64_t expected) {
+      return put_watchlist(what, expected);
+    },
+    [this](tick_atom) { do_what_is_due(); },
   };
 }
 
@@ -139,16 +143,30 @@ caf::result<void> backend_state::ask_anything(std::string_view subject,
   return promise;
 }
 
+void backend_state::later(caf::timespan delay, std::function<void()> what) {
+  postponed_.emplace(self_->clock().now() + delay, std::move(what));
+  self_->delayed_send(self_, delay, tick_atom_v);
+}
+
+void backend_state::do_what_is_due() {
+  auto end = postponed_.upper_bound(self_->clock().now());
+  std::multimap<time_point, std::function<void()>> due;
+  while (postponed_.begin() != end)
+    due.insert(postponed_.extract(postponed_.begin()));
+  for (auto& [when, what] : due)
+    what();
+}
+
 // -- the store ----------------------------------------------------------------
 
-caf::result<stored_model> backend_state::read_model(const place& from) {
-  auto promise = self_->make_response_promise<stored_model>();
+void backend_state::read_model(const place& from, model_handler on_model,
+                               error_handler on_error) {
   // The store keeps its own deadline; ours only guards against its death.
   self_
     ->request(kv_store_, config_.request_timeout * 3, get_atom_v,
               std::string{from.bucket}, std::string{from.key})
     .then(
-      [this, promise, from](const kv_entry& entry) mutable {
+      [this, on_model, from](const kv_entry& entry) {
         stored_model result{{}, entry.revision, entry.created};
         if (entry.revision != 0) {
           if (auto x = decode_progress(entry.value)) {
@@ -162,43 +180,29 @@ caf::result<stored_model> backend_state::read_model(const place& from) {
                          {{"bucket", from.bucket}, {"key", from.key}});
           }
         }
-        promise.deliver(std::move(result));
+        on_model(result);
       },
-      [promise](const caf::error& err) mutable { promise.deliver(err); });
-  return promise;
+      on_error);
 }
 
-caf::result<void> backend_state::write(const place& to, std::string value) {
+caf::result<void> backend_state::write(kv_write what) {
   auto promise = self_->make_response_promise();
   self_
     ->request(kv_store_, config_.request_timeout * 3, put_atom_v,
-              kv_write{std::string{to.bucket}, std::string{to.key},
-                       std::move(value), std::nullopt})
+              std::move(what))
     .then([promise](uint64_t) mutable { promise.deliver(caf::unit); },
           [promise](const caf::error& err) mutable { promise.deliver(err); });
   return promise;
 }
 
-caf::result<void> backend_state::remove(std::vector<place> places) {
+caf::result<void> backend_state::remove(const place& from) {
   auto promise = self_->make_response_promise();
-  remove_next(std::move(places), promise);
-  return promise;
-}
-
-void backend_state::remove_next(std::vector<place> places,
-                                caf::response_promise promise) {
-  if (places.empty()) {
-    promise.deliver(caf::unit);
-    return;
-  }
-  auto next = places.back();
-  places.pop_back();
   self_
     ->request(kv_store_, config_.request_timeout * 2, delete_atom_v,
-              std::string{next.bucket}, std::string{next.key})
-    .then([this, promise, places = std::move(places)](
-            uint64_t) mutable { remove_next(std::move(places), promise); },
+              std::string{from.bucket}, std::string{from.key})
+    .then([promise](uint64_t) mutable { promise.deliver(caf::unit); },
           [promise](const caf::error& err) mutable { promise.deliver(err); });
+  return promise;
 }
 
 } // namespace aiops

@@ -4,6 +4,7 @@
 #include "actors/error.hpp"
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,6 +56,9 @@ protected:
 
   virtual caf::result<void> forget() = 0;
 
+  virtual caf::result<void>
+  put_watchlist(const backend_submission& what, uint64_t expected) = 0;
+
   // -- the backend ------------------------------------------------------------
 
   /// What becomes of a submission: the backend's words or an error, of which
@@ -78,15 +82,22 @@ protected:
 
   // -- the store --------------------------------------------------------------
 
+  using model_handler = std::function<void(const stored_model&)>;
+  using error_handler = std::function<void(const caf::error&)>;
+
   /// Reads a model or, without a status, statistics; what cannot be read is as
   /// good as zeros, for the next write replaces it and an error would lock
   /// everybody out.
-  caf::result<stored_model> read_model(const place& from);
+  void read_model(const place& from, model_handler on_model,
+                  error_handler on_error);
 
-  caf::result<void> write(const place& to, std::string value);
+  caf::result<void> write(kv_write what);
 
-  /// Removes the values at all these places.
-  caf::result<void> remove(std::vector<place> places);
+  /// Removes a value.
+  caf::result<void> remove(const place& from);
+
+  /// Does something after a while.
+  void later(caf::timespan delay, std::function<void()> what);
 
   // -- member variables -------------------------------------------------------
 
@@ -96,8 +107,10 @@ protected:
   backend_config config_;
 
 private:
-  void remove_next(std::vector<place> places, caf::response_promise promise);
+  void do_what_is_due();
 
+  /// By time.
+  std::multimap<time_point, std::function<void()>> postponed_;
   correction_log corrections_;
 };
 

@@ -1,6 +1,7 @@
 #include "nats/embedded_server.hpp"
 
 #include "actors/log.hpp"
+#include "host/program_output.hpp"
 #include "nats/options.hpp"
 
 #include <arpa/inet.h>
@@ -37,6 +38,10 @@ constexpr auto lock_patience = 10s;
 /// time, up to the second value.
 constexpr auto first_patience = 30s;
 constexpr auto last_patience = 600s;
+
+/// How long the server may take to print its version. Without that, it does
+/// not sync each write, so a busy machine gets time.
+constexpr auto version_patience = 5s;
 
 /// Room that the server needs: a twentieth of the file system, within these
 /// bounds. Restoring the streams writes their indices.
@@ -118,19 +123,21 @@ std::string quoted(const std::string& text) {
 /// Answers an error text, empty when all is well.
 std::string write_server_config(const std::filesystem::path& file,
                                 const std::filesystem::path& dir, uint16_t port,
-                                const std::string& token) {
+                                const std::string& token, bool sync_always) {
   auto old_mask = ::umask(0077);
   std::ofstream out{file, std::ios::trunc};
   ::umask(old_mask);
   // Without a limit of its own the server takes three quarters of the free
-  // space, and a stream that may grow beyond that is not restored.
+  // space, and a stream that may grow beyond that is not restored. By default
+  // it syncs every minute or two, long after it has acknowledged a write.
   out << "# Written by aiops-gateway at every start; changes are lost.\n"
       << "listen: \"127.0.0.1:" << port << "\"\n"
       << "server_name: \"aiops-gateway-embedded\"\n"
       << "authorization { token: \"" << token << "\" }\n"
       << "max_payload: 8MB\n"
       << "jetstream { store_dir: " << quoted(dir.string())
-      << ", max_file_store: 1TB }\n"
+      << ", max_file_store: 1TB"
+      << (sync_always ? ", sync_interval: always" : "") << " }\n"
       << "log_file: " << quoted((dir / server_log).string()) << '\n'
       << "logfile_size_limit: 10MB\n";
   if (out.flush())
@@ -173,6 +180,11 @@ nats_config embedded_server::connection() const {
   return connection_;
 }
 
+durability_report embedded_server::durability() const {
+  std::lock_guard guard{mutex_};
+  return embedded_durability(version_);
+}
+
 std::string embedded_server::problem() const {
   std::lock_guard guard{mutex_};
   return problem_;
@@ -206,6 +218,7 @@ std::string embedded_server::start(const std::filesystem::path& state_dir,
                                    const wait_fun& wait) {
   state_dir_ = state_dir;
   dir_ = state_dir / "nats";
+  program_ = find_program(program);
   patience_ = first_patience;
   std::error_code error;
   std::filesystem::create_directories(dir_, error);
@@ -221,8 +234,7 @@ std::string embedded_server::start(const std::filesystem::path& state_dir,
   prepared_ = problem.empty();
   child_process::config cfg;
   cfg.name = "nats-server";
-  cfg.command = {find_program(program), "--config",
-                 (dir_ / config_file).string()};
+  cfg.command = {program_, "--config", (dir_ / config_file).string()};
   cfg.prepare = [this] { return prepare(); };
   // It may hang, and then takes no notice of SIGTERM.
   cfg.death_signal = SIGKILL;
@@ -231,9 +243,13 @@ std::string embedded_server::start(const std::filesystem::path& state_dir,
 }
 
 std::string embedded_server::prepare() {
-  std::lock_guard guard{mutex_};
   if (std::exchange(prepared_, false))
     return {};
+  // Before the lock, which callers on other threads must not wait for. At each
+  // start, since the program may have been upgraded.
+  auto said = program_output({program_, "--version"}, version_patience);
+  std::lock_guard guard{mutex_};
+  version_ = parse_server_version(said.value_or(""));
   failing_since_.reset();
   auto problem = find_no_room(dir_);
   disk_full_ = !problem.empty();
@@ -259,7 +275,8 @@ std::string embedded_server::choose_address() {
 std::string embedded_server::write_files() const {
   remove_old_logs(dir_);
   auto problem = write_server_config(dir_ / config_file, dir_, port_,
-                                     connection_.token);
+                                     connection_.token,
+                                     can_sync_always(version_));
   return problem.empty() ? write_connection_file(state_dir_, connection_)
                          : problem;
 }

@@ -2,6 +2,7 @@
 
 #include "actors/config.hpp"
 #include "host/child_process.hpp"
+#include "nats/durability.hpp"
 
 #include <chrono>
 #include <functional>
@@ -19,7 +20,8 @@ namespace aiops {
 /// Each start of the server has the last port, or a new one and a new token if
 /// another program has taken that. There is no start while the disk is full:
 /// the server would come up without the streams that it cannot restore. A
-/// server that runs but does not store, which nats-server 2.9 never does again
+/// server that can syncs each write before it acknowledges it. A server that
+/// runs but does not store, which nats-server 2.9 never does again
 /// after a full disk, is ended and started again.
 class embedded_server {
 public:
@@ -46,6 +48,9 @@ public:
   /// @thread-safe
   void probed(const std::string& failure);
 
+  /// What a power failure may cost. @thread-safe
+  durability_report durability() const;
+
   /// Why nothing is stored, and what to do; empty when all is well.
   /// @thread-safe
   std::string problem() const;
@@ -68,15 +73,19 @@ private:
 
   std::filesystem::path state_dir_;
   std::filesystem::path dir_;
+  std::string program_;
   /// Held by us and by the server, so that two never share a directory.
   int lock_ = -1;
   std::unique_ptr<child_process> process_;
+  /// Whether `prepare` was called for the first start. Used by one thread at a
+  /// time: ours, then that of the process.
+  bool prepared_ = false;
   /// Guards all below.
   mutable std::mutex mutex_;
   nats_config connection_;
+  /// Of the program, at its last start.
+  server_version version_;
   uint16_t port_ = 0;
-  /// Whether `prepare` was called for the first start.
-  bool prepared_ = false;
   std::string problem_;
   /// Whether `problem_` is a full disk.
   bool disk_full_ = false;

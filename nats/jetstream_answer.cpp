@@ -1,5 +1,6 @@
 #include "nats/jetstream_answer.hpp"
 
+#include "actors/planted_bug.hpp"
 #include "nats/json.hpp"
 
 #include <nlohmann/json.hpp>
@@ -13,10 +14,15 @@ using outcome = jetstream_outcome;
 /// `JSStreamStoreFailedErr`: the description says why.
 constexpr int64_t store_failed = 10077;
 
+/// `JSStreamSequenceNotMatchErr`: the leader is behind its own log and starts
+/// the stream again. The message is in that log, so it may still be stored.
+constexpr int64_t sequence_mismatch = 10063;
+
 outcome outcome_of(int64_t err_code, int64_t status) {
+  if (err_code == 10164 && planted(planted_bug::race_code_is_refusal))
+    return outcome::refused;
   switch (err_code) {
     case 10071: // wrong last sequence: 5
-    case 10164: // wrong last sequence (2.11 and later, when writes race)
       return outcome::conflict;
     case 10007: // cluster not assigned to this server
     case 10008: // JetStream system temporarily unavailable
@@ -24,10 +30,12 @@ outcome outcome_of(int64_t err_code, int64_t status) {
     case 10023: // insufficient resources
     case 10039: // JetStream not enabled for account
     case 10041: // of the replication
+    case sequence_mismatch:
     case 10076: // JetStream not enabled
     case store_failed:
     case 10118: // stream is offline
     case 10163: // expected last sequence temporarily unavailable
+    case 10164: // another write to the key is not decided yet (from 2.11 on)
     case 10167: // too many requests
     case 10194: // stream is offline, with a reason
       return outcome::try_again;
@@ -51,6 +59,9 @@ outcome outcome_of(int64_t err_code, int64_t status) {
       return outcome::no_message;
     case 10058: // in use with a different configuration
       return outcome::stream_exists;
+    case 10005: // no suitable peers for placement
+    case 10074: // replicas > 1 not supported in non-clustered mode
+      return outcome::too_few_nodes;
     case 10158: // duplicate message id is in process
       return outcome::duplicate;
     default:
@@ -76,6 +87,7 @@ jetstream_verdict judge(const nlohmann::json& answer) {
     result.description = dump_json(*error);
   auto err_code = integer_at(*error, "err_code");
   result.outcome = outcome_of(err_code, integer_at(*error, "code"));
+  result.uncertain = err_code == sequence_mismatch;
   if (err_code == store_failed) {
     // A limit of the stream; anything else is a fault of the disk or of the
     // cluster.
@@ -85,7 +97,7 @@ jetstream_verdict judge(const nlohmann::json& answer) {
     else if (says("message to")) // "message to large", until 2.10
       result.outcome = outcome::too_large;
     else
-      result.uncertain = true;
+      result.uncertain = !planted(planted_bug::storage_failure_is_certain);
   }
   return result;
 }
@@ -104,6 +116,11 @@ caf::error to_error(const jetstream_verdict& verdict, std::string_view what) {
       return make_error(ec::overloaded, text
                                           + "; raise the limits of JetStream "
                                             "or free space");
+    case outcome::too_few_nodes:
+      return make_error(ec::overloaded,
+                        text
+                          + "; start as many NATS servers with JetStream in "
+                            "one cluster, or lower --nats-replicas");
     case outcome::too_large:
       return make_error(ec::too_large, std::move(text));
     case outcome::unreadable:

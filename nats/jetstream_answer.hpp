@@ -31,6 +31,8 @@ enum class jetstream_outcome {
   no_message,
   /// There is a stream of that name already.
   stream_exists,
+  /// Fewer nodes can take the stream than are to keep a copy.
+  too_few_nodes,
   /// The same message is being stored right now.
   duplicate,
   /// The request itself is at fault.

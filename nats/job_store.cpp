@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/log.hpp"
+#include "actors/planted_bug.hpp"
 #include "nats/job_json.hpp"
 #include "nats/json.hpp"
 #include "nats/subjects.hpp"
@@ -15,6 +16,7 @@ namespace {
 const auto bucket = std::string{subjects::gateway_bucket};
 const auto book_key = std::string{subjects::book_key};
 const auto hooks_key = std::string{subjects::hooks_key};
+const auto number_key = std::string{subjects::number_key};
 
 /// A write may meet that many others to the same slot.
 constexpr int max_tries = 5;
@@ -26,22 +28,13 @@ constexpr int steps = 3;
 /// others.
 constexpr size_t read_window = 8;
 
-stored_book decode(const kv_entry& entry) {
-  stored_book result{{}, entry.revision};
-  if (entry.revision == 0)
-    return result;
-  if (auto book = decode_book(entry.value)) {
-    result.value = std::move(*book);
-  } else {
-    log::warning("job-store", "takes an unreadable training book for empty",
-                 {{"bucket", bucket}, {"key", book_key}});
-    // A later version may have written it. Jobs go on being counted, or the
-    // history would take new ones for old.
-    result.value.last_number = static_cast<uint64_t>(
-      std::max<int64_t>(integer_at(parse_json(entry.value), "lastNumber"), 0));
-  }
-  return result;
-}
+/// Reads of a list that follow one another.
+constexpr int max_reads_in_a_row = static_cast<int>(subjects::job_slots
+                                                    / read_window)
+                                   + 2;
+
+/// Writes whose ids are remembered.
+constexpr size_t max_write_ids = 16;
 
 } // namespace
 
@@ -63,7 +56,24 @@ struct job_store_state::listing {
 // -- initialization -----------------------------------------------------------
 
 job_store_state::job_store_state(internal_job_store_actor::pointer self)
-  : self_(self) {
+  : self_(self),
+    lists_(
+      [this](const std::string& key, watchlist_values::on_value then) {
+        self_->request(kv_store_, patience_, get_atom_v, bucket, key)
+          .then(
+            [then](kv_entry& entry) {
+              using value = std::optional<std::string>;
+              then(entry.revision == 0 ? value{} : std::move(entry.value));
+            },
+            [then](const caf::error& err) { then(err); });
+      },
+      [this](const std::string& key, std::string value,
+             watchlist_values::on_done then) {
+        self_
+          ->request(kv_store_, patience_, put_atom_v,
+                    kv_write{bucket, key, std::move(value), std::nullopt})
+          .then([then](uint64_t) { then({}); }, then);
+      }) {
   // nop
 }
 
@@ -71,6 +81,7 @@ internal_job_store_actor::behavior_type
 job_store_state::make_behavior(kv_store_actor kv_store,
                                const job_store_config& cfg) {
   kv_store_ = std::move(kv_store);
+  cfg_ = cfg;
   patience_ = cfg.request_timeout * steps;
   self_->set_down_handler([this](const caf::down_msg& msg) {
     std::erase_if(listeners_,
@@ -86,12 +97,16 @@ job_store_state::make_behavior(kv_store_actor kv_store,
     [this](put_atom, const training_job& x) { return archive(x); },
     [this](list_atom) { return list(); },
     [this](get_atom, uint64_t number) { return get_job(number); },
+    [this](put_atom, const backend_submission& x) { return put_list(x); },
+    [this](list_atom, watchlist_atom) { return list_ids(); },
+    [this](delete_atom, const std::string& id) { return remove_list(id); },
     [this](subscribe_atom, const book_listener_actor& listener) {
       add_listener(listener);
     },
     [this](get_atom, hooks_atom) { return get_told(); },
     [this](put_atom, hooks_atom, uint64_t number) { return put_told(number); },
     [this](update_atom, const kv_entry& entry) { follow(entry); },
+    [this](tick_atom) { look_again(); },
   };
 }
 
@@ -99,28 +114,304 @@ job_store_state::make_behavior(kv_store_actor kv_store,
 
 caf::result<stored_book> job_store_state::get_book() {
   auto promise = self_->make_response_promise<stored_book>();
+  auto answer = [promise](const caf::expected<stored_book>& book) mutable {
+    if (book)
+      promise.deliver(*book);
+    else
+      promise.deliver(book.error());
+  };
   self_->request(kv_store_, patience_, get_atom_v, bucket, book_key)
-    .then([promise](
-            const kv_entry& entry) mutable { promise.deliver(decode(entry)); },
+    .then([this, answer](const kv_entry& entry) { understand(entry, answer); },
           [promise](const caf::error& err) mutable { promise.deliver(err); });
   return promise;
+}
+
+void job_store_state::understand(const kv_entry& entry, on_book then) {
+  if (line_.older({entry.revision}))
+    suspect();
+  else
+    gone_back_.reset();
+  auto record = entry.revision != 0 ? decode_book(entry.value) : std::nullopt;
+  if (record) {
+    if (line_.saw({entry.revision, record->write, record->previous,
+                   entry.created, record->book.last_number}))
+      report_loss(entry.revision);
+    write_ids_[entry.revision] = record->write;
+    if (write_ids_.size() > max_write_ids)
+      write_ids_.erase(write_ids_.begin());
+    return fill(std::move(*record), entry.revision, std::move(then));
+  }
+  stored_book book{{}, entry.revision, losses_at(entry.revision)};
+  if (entry.revision != 0) {
+    keep_aside(entry);
+    // A later version may have written it.
+    book.value.last_number = static_cast<uint64_t>(
+      std::max<int64_t>(integer_at(parse_json(entry.value), "lastNumber"), 0));
+  }
+  begin_anew(std::move(book), std::move(then));
+}
+
+void job_store_state::keep_aside(const kv_entry& entry) {
+  if (std::exchange(kept_aside_, entry.revision) == entry.revision)
+    return;
+  auto key = subjects::unreadable_key(entry.revision);
+  log::error(name, "takes an unreadable training book for empty",
+             {{"bucket", bucket}, {"key", book_key}, {"keptAs", key}});
+  self_
+    ->request(kv_store_, patience_, put_atom_v,
+              kv_write{bucket, key, entry.value, std::nullopt})
+    .then([](uint64_t) { /* nop */ },
+          [](const caf::error& err) {
+            log::warning(name, "cannot keep an unreadable book aside",
+                         {{"reason", text_of(err)}});
+          });
+}
+
+void job_store_state::begin_anew(stored_book book, on_book then) {
+  if (planted(planted_bug::numbers_not_recovered))
+    return then(book);
+  auto with = [book, then](uint64_t number) mutable {
+    book.value.last_number = std::max(book.value.last_number, number);
+    then(book);
+  };
+  find_last_number([=, this](const caf::expected<uint64_t>& number) mutable {
+    if (!number)
+      return then(number.error());
+    if (*number > 0 && std::exchange(recovered_, *number) != *number)
+      log::warning(name, "goes on counting jobs without their book",
+                   {{"last", *number}});
+    with(*number);
+  });
+}
+
+void job_store_state::find_last_number(on_number then) {
+  auto failed = [then](const caf::error& err) { then(err); };
+  auto self = job_store_actor{self_};
+  auto with_noted = [=, this](uint64_t last) {
+    self_->request(self, patience_ * max_reads_in_a_row, list_atom_v)
+      .then(
+        [then, last](const job_summaries& jobs) {
+          auto result = last;
+          for (auto& x : jobs)
+            result = std::max(result, x.job.number);
+          then(result);
+        },
+        failed);
+  };
+  auto with_told = [=, this](uint64_t told) {
+    self_->request(kv_store_, patience_, get_atom_v, bucket, number_key)
+      .then(
+        [with_noted, told](const kv_entry& entry) {
+          auto noted = integer_at(parse_json(entry.value), "lastNumber");
+          with_noted(
+            std::max(told, static_cast<uint64_t>(std::max<int64_t>(noted, 0))));
+        },
+        failed);
+  };
+  self_->request(self, patience_ * 2, get_atom_v, hooks_atom_v)
+    .then(with_told, failed);
+}
+
+void job_store_state::note_number(uint64_t number) {
+  if (number <= noted_)
+    return;
+  noted_ = number;
+  // Sent before the book, so stored before it; nobody waits for it.
+  self_
+    ->request(kv_store_, patience_, put_atom_v,
+              kv_write{bucket, number_key, dump_json({{"lastNumber", number}}),
+                       std::nullopt})
+    .then([](uint64_t) { /* nop */ },
+          [this](const caf::error&) { noted_ = 0; });
+}
+
+void job_store_state::fill(book_record record, uint64_t revision,
+                           on_book then) {
+  auto book = std::make_shared<training_book>(std::move(record.book));
+  std::vector<std::string> ids;
+  auto need = [&](const std::string& id, const shared_workloads& list) {
+    // That of an older version is in the book itself.
+    if (list.empty() && !id.empty())
+      ids.push_back(id);
+  };
+  auto each_job = [book](auto f) {
+    for (auto* job : {&book->submission, &book->training})
+      if (*job)
+        f(**job);
+    for (auto& job : book->leaving)
+      f(job);
+  };
+  need(book->watchlist.list_id, book->watchlist.workloads);
+  each_job([&](const training_job& x) {
+    need(x.list_id, x.workloads);
+    if (x.workloads.empty() && x.changes.removed.empty())
+      need(x.base_id, {});
+  });
+  std::set<std::string> used{ids.begin(), ids.end()};
+  lists_.load(std::move(ids), [=, this](const caf::error& err) {
+    if (err)
+      return then(err);
+    auto& list = book->watchlist;
+    if (used.contains(list.list_id))
+      list.workloads = lists_.list(list.list_id);
+    each_job([&](training_job& x) {
+      if (!used.contains(x.list_id) && !used.contains(x.base_id))
+        return;
+      x.workloads = lists_.list(x.list_id);
+      x.changes = lists_.changes(x.base_id, x.list_id);
+    });
+    if (lists_.lost(used))
+      look_for_lists();
+    then(stored_book{*book, revision, losses_at(revision)});
+  });
 }
 
 caf::result<uint64_t> job_store_state::put_book(const training_book& x,
                                                 uint64_t expected) {
   auto promise = self_->make_response_promise<uint64_t>();
-  self_
-    ->request(kv_store_, patience_, put_atom_v,
-              kv_write{bucket, book_key, encode_book(x), expected})
-    .then([promise](uint64_t revision) mutable { promise.deliver(revision); },
-          [promise](const caf::error& err) mutable { promise.deliver(err); });
+  // Lists that were stored may be lost with the book.
+  if (line_.older({expected}))
+    lists_.clear();
+  store_lists(missing_lists(x),
+              [this, x, expected, promise](const caf::error& err) mutable {
+                if (err)
+                  promise.deliver(err);
+                else
+                  write_book(x, expected, promise);
+              });
   return promise;
 }
 
+std::vector<backend_submission>
+job_store_state::missing_lists(const training_book& book) const {
+  std::vector<backend_submission> result;
+  // The empty list has no id: one that is empty here was not found, and must
+  // not replace what others stored.
+  auto add = [&](const std::string& id, shared_workloads list) {
+    if (!lists_.knows(id) && !list.empty())
+      result.push_back({id, std::move(list)});
+  };
+  add(book.watchlist.list_id, book.watchlist.workloads);
+  for (auto* job : jobs_of(book)) {
+    add(job->list_id, job->workloads);
+    if (!lists_.knows(job->base_id))
+      add(job->base_id, base_of(*job));
+  }
+  return result;
+}
+
+void job_store_state::store_lists(std::vector<backend_submission> lists,
+                                  on_done then) {
+  if (lists.empty())
+    return then({});
+  auto next = std::move(lists.back());
+  lists.pop_back();
+  lists_.store(next.id, next.workloads,
+               [this, lists = std::move(lists),
+                then = std::move(then)](const caf::error& err) {
+                 if (err)
+                   then(err);
+                 else
+                   store_lists(lists, then);
+               });
+}
+
+void job_store_state::write_book(
+  const training_book& x, uint64_t expected,
+  caf::typed_response_promise<uint64_t> promise) {
+  auto id = cfg_.make_id();
+  auto i = write_ids_.find(expected);
+  auto previous = i != write_ids_.end() ? i->second : std::string{};
+  auto went_back = line_.older({expected});
+  auto number = x.last_number;
+  note_number(number);
+  self_
+    ->request(
+      kv_store_, patience_, put_atom_v,
+      kv_write{bucket, book_key, encode_book(x, id, previous), expected})
+    .then(
+      [=, this](uint64_t revision) mutable {
+        write_ids_[revision] = id;
+        if (line_.wrote({revision, id, previous, {}, number}, went_back)) {
+          report_loss(revision);
+        }
+        promise.deliver(revision);
+      },
+      [promise](const caf::error& err) mutable { promise.deliver(err); });
+}
+
 void job_store_state::follow(const kv_entry& entry) {
-  book_ = decode(entry);
+  understand(entry, [this](const caf::expected<stored_book>& book) {
+    // The next change or the next reading brings it.
+    if (book)
+      publish(*book);
+  });
+}
+
+uint64_t job_store_state::losses_at(uint64_t revision) const {
+  return line_.older({revision}) ? 0 : losses_;
+}
+
+void job_store_state::suspect() {
+  if (gone_back_)
+    return;
+  gone_back_ = {line_.newest(), self_->clock().now()};
+  self_->delayed_send(self_, cfg_.stale_read_time, tick_atom_v);
+}
+
+void job_store_state::look_for_lists() {
+  if (!std::exchange(lists_missing_, true))
+    self_->delayed_send(self_, cfg_.stale_read_time, tick_atom_v);
+}
+
+void job_store_state::publish(const stored_book& book) {
+  if (line_.older({book.revision}))
+    return;
+  book_ = book;
+  std::set<std::string> used{book.value.watchlist.list_id};
+  for (auto* job : jobs_of(book.value))
+    used.insert({job->list_id, job->base_id});
+  lists_.keep(used);
   for (auto& listener : listeners_)
     self_->send(listener, update_atom_v, *book_);
+}
+
+void job_store_state::look_again() {
+  auto due = gone_back_
+             && self_->clock().now()
+                  >= gone_back_->since + cfg_.stale_read_time;
+  auto missing = std::exchange(lists_missing_, false);
+  if (!due && !missing)
+    return;
+  // An old copy has what was there when the suspicion arose.
+  auto newest = due ? gone_back_->newest : 0;
+  self_->request(kv_store_, patience_, get_atom_v, bucket, book_key)
+    .then(
+      [this, due, newest](const kv_entry& entry) {
+        auto back = due && gone_back_ && entry.revision < newest;
+        if (due)
+          gone_back_.reset();
+        if (back) {
+          auto record = decode_book(entry.value).value_or(book_record{});
+          line_.give_way(
+            {entry.revision, record.write, record.previous, entry.created});
+          report_loss(entry.revision);
+        }
+        follow(entry);
+      },
+      [this, missing](const caf::error&) {
+        lists_missing_ = lists_missing_ || missing;
+        self_->delayed_send(self_, cfg_.stale_read_time, tick_atom_v);
+      });
+}
+
+void job_store_state::report_loss(uint64_t revision) {
+  ++losses_;
+  lists_.store_missing({});
+  log::error(name,
+             "the store lost acknowledged changes of the training: it goes on "
+             "from an older state",
+             {{"revision", revision}});
 }
 
 void job_store_state::add_listener(const book_listener_actor& listener) {
@@ -128,6 +419,47 @@ void job_store_state::add_listener(const book_listener_actor& listener) {
   listeners_.push_back(listener);
   if (book_)
     self_->send(listener, update_atom_v, *book_);
+}
+
+// -- watchlists ---------------------------------------------------------------
+
+caf::result<void> job_store_state::put_list(const backend_submission& x) {
+  auto promise = self_->make_response_promise();
+  lists_.store(x.id, x.workloads, [promise](const caf::error& err) mutable {
+    if (err)
+      promise.deliver(err);
+    else
+      promise.deliver(caf::unit);
+  });
+  return promise;
+}
+
+caf::result<std::vector<std::string>> job_store_state::list_ids() {
+  auto promise = self_->make_response_promise<std::vector<std::string>>();
+  self_
+    ->request(kv_store_, patience_, list_atom_v, bucket,
+              std::string{subjects::watchlist_pattern})
+    .then(
+      [this, promise](std::vector<std::string>& keys) mutable {
+        auto prefix = subjects::watchlist_key({}).size();
+        for (auto& key : keys)
+          key.erase(0, prefix);
+        lists_.store_missing({keys.begin(), keys.end()});
+        promise.deliver(std::move(keys));
+      },
+      [promise](const caf::error& err) mutable { promise.deliver(err); });
+  return promise;
+}
+
+caf::result<void> job_store_state::remove_list(const std::string& id) {
+  lists_.removed(id);
+  auto promise = self_->make_response_promise();
+  self_
+    ->request(kv_store_, patience_, delete_atom_v, bucket,
+              subjects::watchlist_key(id))
+    .then([promise](uint64_t) mutable { promise.deliver(caf::unit); },
+          [promise](const caf::error& err) mutable { promise.deliver(err); });
+  return promise;
 }
 
 // -- the history --------------------------------------------------------------
@@ -147,8 +479,8 @@ void job_store_state::look_at_slot(const archival_ptr& x) {
 }
 
 void job_store_state::fill_slot(const archival_ptr& x, const kv_entry& slot) {
-  auto there = decode_job(slot.value);
-  if (there && there->number >= x->job.number) {
+  auto there = decode_record(slot.value);
+  if (there && there->job.number >= x->job.number) {
     x->promise.deliver(caf::unit);
     return;
   }
@@ -161,7 +493,7 @@ void job_store_state::fill_slot(const archival_ptr& x, const kv_entry& slot) {
   self_
     ->request(kv_store_, patience_, put_atom_v,
               kv_write{bucket, subjects::job_key(x->job.number),
-                       encode_job(x->job), slot.revision})
+                       encode_record(x->job), slot.revision})
     .then([x](uint64_t) { x->promise.deliver(caf::unit); }, failed);
 }
 
@@ -188,8 +520,11 @@ void job_store_state::read_jobs(const listing_ptr& x) {
     --x->in_flight;
     if (x->failed)
       return;
-    if (auto job = decode_job(entry.value))
-      x->jobs.push_back(summary_of(std::move(*job)));
+    if (auto job = decode_record(entry.value)) {
+      job->job.workloads = {};
+      job->job.changes = {};
+      x->jobs.push_back(std::move(*job));
+    }
     read_jobs(x);
   };
   auto failed = [x](const caf::error& err) {
@@ -213,16 +548,35 @@ caf::result<training_job> job_store_state::get_job(uint64_t number) {
     ->request(kv_store_, patience_, get_atom_v, bucket,
               subjects::job_key(number))
     .then(
-      [promise, number](const kv_entry& entry) mutable {
-        auto job = decode_job(entry.value);
-        if (job && job->number == number)
-          promise.deliver(std::move(*job));
+      [this, promise, number](const kv_entry& entry) mutable {
+        auto job = decode_record(entry.value);
+        if (job && job->job.number == number)
+          fill_job(std::move(job->job), promise);
         else
           promise.deliver(
             make_error(ec::not_found, "this job is not in the history"));
       },
       [promise](const caf::error& err) mutable { promise.deliver(err); });
   return promise;
+}
+
+void job_store_state::fill_job(
+  training_job job, caf::typed_response_promise<training_job> promise) {
+  // An older version kept the lists with the job.
+  if (job.list_id.empty() && job.base_id.empty()) {
+    promise.deliver(std::move(job));
+    return;
+  }
+  lists_.load({job.list_id, job.base_id},
+              [this, job, promise](const caf::error& err) mutable {
+                if (err) {
+                  promise.deliver(err);
+                  return;
+                }
+                job.workloads = lists_.list(job.list_id);
+                job.changes = diff(lists_.list(job.base_id), job.workloads);
+                promise.deliver(std::move(job));
+              });
 }
 
 // -- hooks --------------------------------------------------------------------

@@ -301,7 +301,7 @@ std::string encode_list(std::string_view bucket, std::string_view pattern) {
     {{"subjects_filter", subjects::kv_subject(bucket, pattern)}});
 }
 
-std::string encode_bucket(std::string_view bucket) {
+std::string encode_bucket(std::string_view bucket, int replicas) {
   return dump_json({{"name", subjects::kv_stream(bucket)},
                     {"subjects", {subjects::kv_subject(bucket, ">")}},
                     {"retention", "limits"},
@@ -312,7 +312,7 @@ std::string encode_bucket(std::string_view bucket) {
                     {"max_msgs", -1},
                     {"max_bytes", -1},
                     {"max_msg_size", -1},
-                    {"num_replicas", 1},
+                    {"num_replicas", replicas},
                     {"allow_rollup_hdrs", true},
                     {"deny_delete", true},
                     {"allow_direct", true}});

@@ -101,7 +101,7 @@ std::string encode_purge(std::string_view bucket, std::string_view pattern);
 /// Request to list them.
 std::string encode_list(std::string_view bucket, std::string_view pattern);
 
-/// Request to make a bucket: one value a key, on disk, one replica.
-std::string encode_bucket(std::string_view bucket);
+/// Request to make a bucket: one value per key, on disk, on as many nodes.
+std::string encode_bucket(std::string_view bucket, int replicas);
 
 } // namespace aiops

@@ -1,8 +1,11 @@
 #include "nats/kv_backend.hpp"
 
 #include "actors/log.hpp"
+#include "actors/planted_bug.hpp"
 #include "nats/json.hpp"
 #include "nats/subjects.hpp"
+
+#include <nlohmann/json.hpp>
 
 namespace aiops {
 
@@ -11,7 +14,10 @@ namespace {
 const auto parameters_bucket = std::string{subjects::parameters_bucket};
 const auto parameters_key = std::string{subjects::parameters_key};
 
-/// How much of a submission's time is kept for taking it back.
+/// Pause before a backend that does not listen is asked again.
+constexpr auto ask_again_after = std::chrono::seconds{1};
+
+/// What of a submission's time is kept for taking it back.
 caf::timespan time_to_undo(caf::timespan timeout) {
   return std::min<caf::timespan>(timeout / 5, std::chrono::seconds{2});
 }
@@ -22,111 +28,79 @@ bool uncertain(const caf::error& err) {
   return code == ec::timeout || code == ec::bad_reply;
 }
 
+/// The job that stored parameters came with; empty in those of older versions.
+std::string job_of(const std::string& parameters) {
+  std::string result;
+  read_text(parse_json(parameters), "uuid", result);
+  return result;
+}
+
 } // namespace
 
 // -- submissions --------------------------------------------------------------
 
 caf::result<std::string> kv_backend_state::train(const backend_submission& what,
                                                  caf::timespan timeout) {
-  auto now = self_->clock().now();
   auto x = std::make_shared<attempt>(attempt{
     self_->make_response_promise<std::string>(), encode_parameters(what),
-    now + timeout - time_to_undo(timeout), now + timeout});
+    self_->clock().now() + timeout - time_to_undo(timeout)});
   self_
-    ->request(kv_store_, until(x->last_word), get_atom_v, parameters_bucket,
+    ->request(kv_store_, until(x->end), get_atom_v, parameters_bucket,
               parameters_key)
     .then(
-      [this, x](kv_entry& entry) {
-        x->before = std::move(entry);
+      [this, x](const kv_entry& entry) {
+        x->before = entry.revision;
         store_parameters(x);
       },
-      [x](const caf::error& err) { x->promise.deliver(err); });
+      // The backend was not asked.
+      [x](const caf::error& err) {
+        x->promise.deliver(make_error(ec::overloaded, text_of(err)));
+      });
   return x->promise;
 }
 
 void kv_backend_state::store_parameters(const attempt_ptr& x) {
-  auto refuse = [this, x](const caf::error& err) {
-    auto reason = explain_doubt(err, "storing the submission");
-    // The backend was not asked, so what may have been stored must go.
-    if (uncertain(reason))
-      undo(x, reason);
-    else if (code_of(reason) == ec::conflict)
-      x->promise.deliver(make_error(
-        ec::conflict, "somebody else submits a watchlist at the same time"));
-    else
-      x->promise.deliver(reason);
-  };
   self_
-    ->request(kv_store_, until(x->last_word), put_atom_v,
-              kv_write{parameters_bucket, parameters_key, x->payload,
-                       x->before.revision})
-    .then([this, x](uint64_t) { ask_backend(x); }, refuse);
+    ->request(
+      kv_store_, until(x->end), put_atom_v,
+      kv_write{parameters_bucket, parameters_key, x->payload, x->before})
+    .then([this, x](uint64_t) { ask_backend(x); },
+          [x](const caf::error& err) {
+            auto reason = explain_doubt(err, "storing the submission");
+            if (code_of(reason) == ec::conflict)
+              reason = make_error(ec::conflict, "somebody else stores a "
+                                                "watchlist at the same time");
+            else if (uncertain(reason))
+              // Whatever became of that, the backend was not asked.
+              reason = make_error(ec::overloaded, text_of(reason));
+            x->promise.deliver(reason);
+          });
 }
 
 void kv_backend_state::ask_backend(const attempt_ptr& x) {
-  if (self_->clock().now() >= x->last_word)
-    return undo(
-      x, make_error(ec::timeout, "the store left no time to ask the backend"));
-  submit(x->payload, until(x->last_word),
-         [this, x](caf::expected<std::string> outcome) {
+  if (self_->clock().now() >= x->end) {
+    x->promise.deliver(
+      make_error(ec::overloaded, "the store left no time to ask the backend"));
+    return;
+  }
+  submit(x->payload, until(x->end),
+         [this, x](const caf::expected<std::string>& outcome) {
            if (outcome)
-             x->promise.deliver(std::move(*outcome));
-           else if (uncertain(outcome.error()))
-             x->promise.deliver(std::move(outcome.error()));
+             x->promise.deliver(*outcome);
+           else if (code_of(outcome.error()) == ec::no_responders)
+             ask_again(x, outcome.error());
            else
-             undo(x, outcome.error());
+             x->promise.deliver(outcome.error());
          });
 }
 
-void kv_backend_state::undo(const attempt_ptr& x, const caf::error& reason) {
-  self_
-    ->request(kv_store_, until(x->deadline), get_atom_v, parameters_bucket,
-              parameters_key)
-    .then(
-      [this, x, reason](const kv_entry& found) { put_back(x, found, reason); },
-      [this, x, reason](const caf::error& err) { fail_undo(x, reason, err); });
-}
-
-void kv_backend_state::put_back(const attempt_ptr& x, const kv_entry& found,
-                                const caf::error& reason) {
-  // The job's id makes our value unlike any other: what differs is newer, or
-  // ours was never stored.
-  if (found.value != x->payload) {
+void kv_backend_state::ask_again(const attempt_ptr& x,
+                                 const caf::error& reason) {
+  if (self_->clock().now() + ask_again_after >= x->end) {
     x->promise.deliver(reason);
     return;
   }
-  auto done = [x, reason](uint64_t) { x->promise.deliver(reason); };
-  auto failed = [this, x, reason](const caf::error& err) {
-    // Somebody else has stored theirs in the meantime.
-    if (code_of(err) == ec::conflict)
-      x->promise.deliver(reason);
-    else
-      fail_undo(x, reason, err);
-  };
-  if (x->before.revision != 0)
-    self_
-      ->request(kv_store_, until(x->deadline), put_atom_v,
-                kv_write{parameters_bucket, parameters_key, x->before.value,
-                         found.revision})
-      .then(done, failed);
-  else
-    // A removal names no revision; that the key was ours a moment ago has to
-    // do. Only a first submission ever comes here.
-    self_
-      ->request(kv_store_, until(x->deadline), delete_atom_v, parameters_bucket,
-                parameters_key)
-      .then(done, failed);
-}
-
-void kv_backend_state::fail_undo(const attempt_ptr& x, const caf::error& reason,
-                                 const caf::error& problem) {
-  log::warning(name,
-               "cannot put back the parameters of before a submission "
-               "that failed",
-               {{"bucket", parameters_bucket},
-                {"key", parameters_key},
-                {"error", text_of(problem)}});
-  x->promise.deliver(reason);
+  later(ask_again_after, [this, x] { ask_backend(x); });
 }
 
 caf::timespan kv_backend_state::until(time_point when) const {
@@ -166,18 +140,50 @@ caf::result<void> kv_backend_state::check() {
 }
 
 caf::result<stored_model> kv_backend_state::get() {
-  return read_model({subjects::statistics_bucket, subjects::statistics_key});
+  auto promise = self_->make_response_promise<stored_model>();
+  auto failed = [promise](const caf::error& err) mutable {
+    promise.deliver(err);
+  };
+  read_model(
+    {subjects::statistics_bucket, subjects::statistics_key},
+    [=, this](const stored_model& model) {
+      self_
+        ->request(kv_store_, config_.request_timeout * 3, get_atom_v,
+                  parameters_bucket, parameters_key)
+        .then(
+          [promise,
+           model = stored_model{model}](const kv_entry& entry) mutable {
+            model.watchlist_job = job_of(entry.value);
+            model.watchlist_revision = entry.revision;
+            promise.deliver(std::move(model));
+          },
+          failed);
+    },
+    failed);
+  return promise;
 }
 
 caf::result<void> kv_backend_state::put(const model_status& x) {
-  return write({subjects::statistics_bucket, subjects::statistics_key},
-               encode_model(x));
+  return write({std::string{subjects::statistics_bucket},
+                std::string{subjects::statistics_key}, encode_model(x),
+                std::nullopt});
 }
 
 caf::result<void> kv_backend_state::forget() {
+  return remove({subjects::statistics_bucket, subjects::statistics_key});
+}
+
+caf::result<void>
+kv_backend_state::put_watchlist(const backend_submission& what,
+                                uint64_t expected) {
   // `lastModelTrained`, beside the parameters, is the backend's.
-  return remove({{subjects::parameters_bucket, subjects::parameters_key},
-                 {subjects::statistics_bucket, subjects::statistics_key}});
+  kv_write parameters{parameters_bucket, parameters_key, {}, expected};
+  parameters.removal = what.id.empty();
+  if (planted(planted_bug::unfenced_removal))
+    parameters.expected.reset();
+  if (!parameters.removal)
+    parameters.value = encode_parameters(what);
+  return write(std::move(parameters));
 }
 
 backend_actor::behavior_type

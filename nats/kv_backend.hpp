@@ -2,6 +2,7 @@
 
 #include "nats/backend_state.hpp"
 
+#include <map>
 #include <memory>
 
 namespace aiops {
@@ -26,9 +27,9 @@ public:
   using backend_state::backend_state;
 
 protected:
-  /// Stores the watchlist, then asks the backend. When the backend surely did
-  /// not get it, what stood in the store before is put back; when that is
-  /// unknown, everything stays.
+  /// Stores the watchlist, then asks the backend, and again while nobody
+  /// listens: one that starts meanwhile reads what is stored. What was stored
+  /// stays, whatever comes of it; whoever keeps the book puts it right.
   caf::result<std::string> train(const backend_submission& what,
                                  caf::timespan timeout) override;
 
@@ -44,18 +45,19 @@ protected:
 
   caf::result<void> forget() override;
 
+  caf::result<void> put_watchlist(const backend_submission& what,
+                                  uint64_t expected) override;
+
 private:
   /// One submission under way.
   struct attempt {
     caf::typed_response_promise<std::string> promise;
     /// What is stored and sent.
     std::string payload;
-    /// When the backend is no longer waited for, and when the caller has to
-    /// have an answer.
-    time_point last_word;
-    time_point deadline;
-    /// What stood in the store before.
-    kv_entry before = {};
+    /// When the backend is no longer waited for.
+    time_point end;
+    /// Of what stood in the store before.
+    uint64_t before = 0;
   };
 
   using attempt_ptr = std::shared_ptr<attempt>;
@@ -64,14 +66,8 @@ private:
 
   void ask_backend(const attempt_ptr& x);
 
-  /// Puts back what stood there before, then answers `reason`.
-  void undo(const attempt_ptr& x, const caf::error& reason);
-
-  void put_back(const attempt_ptr& x, const kv_entry& found,
-                const caf::error& reason);
-
-  void fail_undo(const attempt_ptr& x, const caf::error& reason,
-                 const caf::error& problem);
+  /// Nobody listened.
+  void ask_again(const attempt_ptr& x, const caf::error& reason);
 
   /// What remains until then; at least a millisecond.
   caf::timespan until(time_point when) const;

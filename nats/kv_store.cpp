@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/log.hpp"
+#include "actors/planted_bug.hpp"
 #include "nats/jetstream_answer.hpp"
 #include "nats/subjects.hpp"
 
@@ -99,12 +100,16 @@ internal_kv_store_actor::behavior_type kv_store_state::make_behavior() {
     [this](subscribe_atom, std::string& bucket, std::string& key,
            kv_listener_actor& listener) { follow(bucket, key, listener); },
     [this](bus_message& msg) { handle_message(msg); },
-    [this](connect_atom) { read_all(); },
+    [this](connect_atom) {
+      if (!planted(planted_bug::no_reread_after_reconnect))
+        read_all();
+    },
     [this](update_atom, const std::string& subject, int tries) {
       read(subject, tries);
     },
     [this](tick_atom) {
-      read_all();
+      if (!planted(planted_bug::no_reread_after_reconnect))
+        read_all();
       self_->delayed_send(self_, config_.reread_interval, tick_atom_v);
     },
     [this](restart_atom, uint64_t number) {
@@ -210,8 +215,16 @@ caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
 
 void kv_store_state::read_key(const std::string& bucket, const std::string& key,
                               caf::typed_response_promise<kv_entry> promise) {
-  auto on_message = [promise](kv_message& found) mutable {
-    promise.deliver(found.removal ? kv_entry{} : std::move(found.entry));
+  auto on_message = [this, bucket, key, promise](kv_message& found) mutable {
+    // Without its stream, or with a mark of removal, it is surely gone.
+    auto nothing = found.entry.revision == 0 && readable_.count(bucket) > 0;
+    if (nothing && wrongly_gone(subjects::kv_subject(bucket, key)))
+      promise.deliver(make_error(
+        ec::overloaded, "reading " + bucket + '/' + key
+                          + " failed: the NATS server shows no value although "
+                            "nothing removed it"));
+    else
+      promise.deliver(found.removal ? kv_entry{} : std::move(found.entry));
   };
   read_message(bucket, key, on_message, fail(promise));
 }
@@ -272,9 +285,11 @@ void kv_store_state::write(const write_ptr& x) {
   bus_request request;
   request.subject = subjects::kv_subject(what.bucket, what.key);
   request.payload = what.value;
-  if (what.expected)
+  if (what.expected && !planted(planted_bug::write_without_revision))
     request.headers.emplace_back("Nats-Expected-Last-Subject-Sequence",
                                  std::to_string(*what.expected));
+  if (what.removal)
+    request.headers.emplace_back("KV-Operation", "DEL");
   ask(
     std::move(request), x->deed,
     [this, x](auto& answer, auto& verdict, bool uncertain) {
@@ -289,8 +304,10 @@ void kv_store_state::write(const write_ptr& x) {
     },
     [this, x](const caf::error& err) {
       // Somebody may have removed the bucket.
-      buckets_.erase(x->what.bucket);
-      if (code_of(err) == ec::no_responders)
+      if (!planted(planted_bug::bucket_cache_kept))
+        buckets_.erase(x->what.bucket);
+      if (code_of(err) == ec::no_responders
+          && !planted(planted_bug::bucket_cache_kept))
         recover(x, explain(err));
       else
         x->promise.deliver(err);
@@ -300,7 +317,10 @@ void kv_store_state::write(const write_ptr& x) {
 void kv_store_state::resolve_conflict(const write_ptr& x, caf::error conflict) {
   auto on_message = [this, x, conflict](kv_message& found) {
     auto& expected = x->what.expected;
-    if (x->uncertain && !found.removal && found.entry.value == x->what.value) {
+    auto ours = x->uncertain && found.removal == x->what.removal
+                && found.entry.value == x->what.value
+                && !planted(planted_bug::retry_without_identity);
+    if (ours) {
       // An earlier try was stored after all.
       x->promise.deliver(found.entry.revision);
     } else if (found.removal && expected == 0) {
@@ -387,7 +407,9 @@ void kv_store_state::make_bucket(const std::string& bucket,
                                  std::function<void(caf::error)> done) {
   auto deed = "making the bucket " + bucket;
   ask(
-    api_request("STREAM.CREATE", bucket, encode_bucket(bucket)), deed,
+    api_request("STREAM.CREATE", bucket,
+                encode_bucket(bucket, config_.replicas)),
+    deed,
     [=, this](auto&, auto& verdict, bool) {
       // Somebody else may have made it just now, to their own taste.
       if (verdict.outcome != jetstream_outcome::done
@@ -454,6 +476,7 @@ void kv_store_state::handle_entry(const std::string& subject, int tries,
                                   kv_entry& entry) {
   auto& target = followed_.at(subject);
   target.reading = false;
+  target.gone_since.reset();
   auto changed = !target.entry || target.entry->revision != entry.revision
                  || target.entry->created != entry.created;
   if (target.announced && *target.announced == entry.value)
@@ -471,6 +494,28 @@ void kv_store_state::handle_entry(const std::string& subject, int tries,
     self_->delayed_send(self_, config_.retry_delay * (1 << tries),
                         update_atom_v, subject, tries + 1);
   }
+}
+
+bool kv_store_state::wrongly_gone(const std::string& subject) {
+  auto i = followed_.find(subject);
+  if (i == followed_.end() || !i->second.entry
+      || i->second.entry->revision == 0)
+    return false;
+  auto now = self_->clock().now();
+  auto& since = i->second.gone_since;
+  if (!since) {
+    since = now;
+    log::warning(
+      "kv-store", "the server shows no value for a known key",
+      {{"subject", subject}, {"revision", i->second.entry->revision}});
+    self_->delayed_send(self_, config_.believe_gone_after, update_atom_v,
+                        subject, config_.max_retries);
+  }
+  if (now - *since < config_.believe_gone_after)
+    return true;
+  log::error("kv-store", "a value that the server acknowledged is lost",
+             {{"subject", subject}, {"revision", i->second.entry->revision}});
+  return false;
 }
 
 void kv_store_state::read_all() {

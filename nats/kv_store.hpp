@@ -23,6 +23,11 @@ struct kv_store_config {
   /// show yet: doubles from here, `max_retries` times.
   caf::timespan retry_delay = std::chrono::milliseconds{20};
   int max_retries = 5;
+  /// A followed key that is gone without having been removed is believed to be
+  /// gone after this long. Until then reading it is an error.
+  caf::timespan believe_gone_after = std::chrono::seconds{30};
+  /// Copies of each bucket that has to be made.
+  int replicas = 1;
 };
 
 /// INTERNAL: what we tell ourselves, and what the bus tells its sinks.
@@ -54,6 +59,8 @@ public:
   internal_kv_store_actor::behavior_type make_behavior();
 
 private:
+  using time_point = caf::actor_clock::time_point;
+
   /// A key that somebody follows.
   struct followed_key {
     std::string bucket;
@@ -66,6 +73,8 @@ private:
     bool reading = false;
     /// Word of a change came while reading.
     bool read_again = false;
+    /// Since when the store has shown nothing although we know a value.
+    std::optional<time_point> gone_since;
   };
 
   // -- JetStream --------------------------------------------------------------
@@ -75,7 +84,6 @@ private:
 
   using question_ptr = std::shared_ptr<question>;
   using write_ptr = std::shared_ptr<pending_write>;
-  using time_point = caf::actor_clock::time_point;
 
   /// Asks JetStream, and again while it cannot answer. `on_answer` gets the
   /// JSON and a verdict that is not `try_again`, `on_error` all else.
@@ -144,6 +152,12 @@ private:
   void read(const std::string& subject, int tries);
 
   void handle_entry(const std::string& subject, int tries, kv_entry& entry);
+
+  /// Whether the store may be wrong that a key is gone. A leader that cannot
+  /// write (a full disk) loses keys from its index, and answers that there is
+  /// no such message, until another one leads. To write a first value then
+  /// would destroy the one that the others have.
+  bool wrongly_gone(const std::string& subject);
 
   void read_all();
 

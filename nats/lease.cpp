@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/log.hpp"
+#include "actors/planted_bug.hpp"
 #include "host/host_name.hpp"
 #include "nats/json.hpp"
 
@@ -21,8 +22,12 @@ constexpr int looks = 4;
 
 constexpr auto patience_with_outages = std::chrono::milliseconds{250};
 
-std::string encode_lease(const std::string& owner, bool released) {
-  nlohmann::json result{{"owner", owner}};
+/// Each write has a value of its own, since it names the revision that it
+/// replaces: whoever looks for a write of which no answer came must not take an
+/// earlier one, which an old copy of the store may show, for it.
+std::string encode_lease(const std::string& owner, uint64_t over,
+                         bool released) {
+  nlohmann::json result{{"owner", owner}, {"over", over}};
   if (released)
     result["released"] = true;
   return dump_json(result);
@@ -95,7 +100,7 @@ void lease_state::look() {
 
 void lease_state::handle_entry(const kv_entry& entry) {
   busy_ = false;
-  auto now = self_->clock().now();
+  auto now = self_->clock().now() + planted_clock_offset(cfg_.owner);
   if (revision_ != entry.revision) {
     revision_ = entry.revision;
     seen_ = now;
@@ -119,10 +124,13 @@ void lease_state::write(uint64_t expected) {
     return;
   busy_ = true;
   auto sent = self_->clock().now();
+  auto over = planted(planted_bug::lease_without_revision)
+                ? std::nullopt
+                : std::optional{expected};
   self_
     ->request(kv_store_, cfg_.duration / 2, put_atom_v,
-              kv_write{cfg_.bucket, cfg_.key, encode_lease(cfg_.owner, false),
-                       expected})
+              kv_write{cfg_.bucket, cfg_.key,
+                       encode_lease(cfg_.owner, expected, false), over})
     .then([this, sent](uint64_t revision) { written(sent, revision); },
           [this](const caf::error& err) {
             busy_ = false;
@@ -180,8 +188,8 @@ void lease_state::release(const caf::error& reason) {
   tell();
   self_
     ->request(kv_store_, cfg_.duration / looks, put_atom_v,
-              kv_write{cfg_.bucket, cfg_.key, encode_lease(cfg_.owner, true),
-                       revision_})
+              kv_write{cfg_.bucket, cfg_.key,
+                       encode_lease(cfg_.owner, revision_, true), revision_})
     .then([this, reason](uint64_t) { self_->quit(reason); },
           [this, reason](const caf::error&) { self_->quit(reason); });
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/error.hpp"
-#include "actors/training_job.hpp"
+#include "actors/training_book.hpp"
 
 #include <string>
 #include <string_view>

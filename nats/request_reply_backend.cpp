@@ -35,16 +35,28 @@ caf::result<void> request_reply_backend_state::check() {
 }
 
 caf::result<stored_model> request_reply_backend_state::get() {
-  return read_model({subjects::aggregation_bucket, subjects::statistics_key});
+  auto promise = self_->make_response_promise<stored_model>();
+  read_model(
+    {subjects::aggregation_bucket, subjects::statistics_key},
+    [promise](const stored_model& x) mutable { promise.deliver(x); },
+    [promise](const caf::error& err) mutable { promise.deliver(err); });
+  return promise;
 }
 
 caf::result<void> request_reply_backend_state::put(const model_status& x) {
-  return write({subjects::aggregation_bucket, subjects::statistics_key},
-               encode_statistics(x.statistics));
+  return write({std::string{subjects::aggregation_bucket},
+                std::string{subjects::statistics_key},
+                encode_statistics(x.statistics), std::nullopt});
 }
 
 caf::result<void> request_reply_backend_state::forget() {
-  return remove({{subjects::aggregation_bucket, subjects::statistics_key}});
+  return remove({subjects::aggregation_bucket, subjects::statistics_key});
+}
+
+caf::result<void>
+request_reply_backend_state::put_watchlist(const backend_submission&,
+                                           uint64_t) {
+  return caf::unit;
 }
 
 backend_actor::behavior_type request_reply_backend(

@@ -31,6 +31,10 @@ protected:
   caf::result<void> put(const model_status& x) override;
 
   caf::result<void> forget() override;
+
+  /// Such a backend keeps its watchlist itself.
+  caf::result<void> put_watchlist(const backend_submission& what,
+                                  uint64_t expected) override;
 };
 
 backend_actor::behavior_type request_reply_backend(

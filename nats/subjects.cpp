@@ -44,6 +44,14 @@ std::string shard_key(std::string_view prefix, std::string_view cluster,
          + std::to_string(part);
 }
 
+std::string watchlist_key(const std::string& id) {
+  return "training.watchlist." + id;
+}
+
+std::string unreadable_key(uint64_t revision) {
+  return "training.unreadable." + std::to_string(revision);
+}
+
 std::string job_key(uint64_t number) {
   return "training.history." + std::to_string(number % job_slots);
 }

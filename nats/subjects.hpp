@@ -55,8 +55,16 @@ inline constexpr std::string_view parameters_key = "modelTrainingParameters";
 inline constexpr std::string_view gateway_bucket = "aiops-gateway";
 inline constexpr std::string_view aggregation_lease_key = "lease.aggregation";
 inline constexpr std::string_view hooks_lease_key = "lease.hooks";
+/// The last number of a job that was given, should the book be lost.
+inline constexpr std::string_view number_key = "training.number";
 /// The training book.
 inline constexpr std::string_view book_key = "training.book";
+/// A watchlist, under the id of the job that brought it.
+std::string watchlist_key(const std::string& id);
+/// Matches all watchlists.
+inline constexpr std::string_view watchlist_pattern = "training.watchlist.>";
+/// A book that could not be read, under the revision that it had.
+std::string unreadable_key(uint64_t revision);
 /// Number of the last job that the world was told of.
 inline constexpr std::string_view hooks_key = "training.hooks";
 /// Matches all jobs of the history.

@@ -248,6 +248,24 @@ TEST_CASE_FIXTURE(config_fixture, "values out of range leave with 78") {
   fails(78, {"--max-body", "0"}, {"--max-body", "out of range"});
 }
 
+TEST_CASE_FIXTURE(config_fixture, "replicas need a cluster") {
+  auto replicas = [&](std::vector<std::string> args) {
+    args.insert(args.end(), {"--nats-url", "nats://h"});
+    return read(std::move(args)).nats.replicas;
+  };
+  CHECK(replicas({}) == 1);
+  CHECK(replicas({"--nats-replicas", "5"}) == 5);
+  env("AIOPS_GATEWAY_NATS_REPLICAS", "3");
+  CHECK(replicas({}) == 3);
+  unsetenv("AIOPS_GATEWAY_NATS_REPLICAS");
+  CHECK(replicas({"--config", file("a.conf", "nats-replicas = 2\n")}) == 2);
+  for (auto bad : {"0", "6"})
+    fails(78, {"--nats-url", "nats://h", "--nats-replicas", bad},
+          {"--nats-replicas", "1 to 5"});
+  CHECK(read({"--nats-replicas", "1"}).nats.embedded());
+  fails(78, {"--nats-replicas", "2"}, {"--nats-replicas", "single node"});
+}
+
 TEST_CASE_FIXTURE(config_fixture, "a file of GPUs needs a path") {
   fails(2, {"--gpu-source", "file:"}, {"file:PATH"});
 }

@@ -72,7 +72,11 @@ training_overview running_job() {
   job.state = job_state::training;
   job.workloads = {{"c", "n", "d"}};
   job.started_at = job.updated_at = {};
-  result.book.job = std::move(job);
+  auto& list = result.book.watchlist;
+  list.job_id = job.id;
+  list.number = job.number;
+  list.workloads = job.workloads;
+  result.book.training = std::move(job);
   result.backend = {true, true, ""};
   return result;
 }
@@ -166,39 +170,66 @@ TEST_CASE_FIXTURE(fixture, "the training tells the watchlist and the backend "
   tell_snapshot(now);
   CHECK(x.take() == topics{training, watched, backend});
   SUBCASE("progress") {
-    now.book.job->statistics.percentage_completed = 50;
+    now.book.training->statistics.percentage_completed = 50;
     tell_snapshot(now);
     CHECK(x.take() == topics{training});
   }
   SUBCASE("another watchlist") {
-    now.book.job->id = "3d0b7f3c-0c7e-4a55-8a52-8a3f5f8d1c11";
-    auto before = running_job().book.job->id;
-    now.book.job->workloads = {{"c", "n", "e"}, {"c", "n", "f"}};
-    now.book.job->started_at = wall_now();
-    tell_snapshot(now);
+    auto& list = now.book.watchlist;
+    auto before = list.job_id;
+    list.job_id = "3d0b7f3c-0c7e-4a55-8a52-8a3f5f8d1c11";
+    list.workloads = {{"c", "n", "e"}, {"c", "n", "f"}};
+    list.submitted_at = wall_now();
+    SUBCASE("that is trained") {
+      now.book.training->id = list.job_id;
+      now.book.training->workloads = list.workloads;
+      tell_snapshot(now);
+      CHECK(x.heard->size() == 2);
+      CHECK(x.heard->front().index() == training);
+    }
+    SUBCASE("that leaves the training alone") {
+      tell_snapshot(now);
+      CHECK(x.heard->size() == 1);
+    }
     auto told = x.last<watchlist_change>();
-    CHECK(told.workloads == now.book.job->workloads);
-    CHECK(told.job_id == now.book.job->id);
+    CHECK(told.workloads == list.workloads);
+    CHECK(told.job_id == list.job_id);
     CHECK(told.previous_job_id == before);
     CHECK(told.submitted_at == wall_now());
     CHECK(told.changes.added
           == workload_list{{"c", "n", "e"}, {"c", "n", "f"}});
     CHECK(told.changes.removed == workload_list{{"c", "n", "d"}});
-    CHECK(x.take() == topics{training, watched});
-    // The submission failed: the watchlist before is in place again.
+    // The store lost it: the watchlist before is in place again.
     tell_snapshot(running_job());
     told = x.last<watchlist_change>();
     CHECK(told.job_id == before);
-    CHECK(told.previous_job_id == now.book.job->id);
+    CHECK(told.previous_job_id == list.job_id);
     CHECK(told.changes.added == workload_list{{"c", "n", "d"}});
     CHECK(told.changes.removed.size() == 2);
   }
-  SUBCASE("what is kept of the job before and of the number of jobs") {
-    now.book.before.emplace();
+  SUBCASE("a submission that the backend did not accept yet") {
+    auto& job = now.book.submission.emplace();
+    job.id = "3d0b7f3c-0c7e-4a55-8a52-8a3f5f8d1c11";
+    job.workloads = {{"c", "n", "e"}};
+    tell_snapshot(now);
+    CHECK(x.last<snapshot_ptr<training_overview>>()->value() == now);
+    CHECK(x.take() == topics{training});
+    // Refused: all is as it was.
+    tell_snapshot(running_job());
+    CHECK(x.take() == topics{training});
+  }
+  SUBCASE("what is kept of earlier jobs and of their number") {
+    now.book.leaving.emplace_back();
     now.book.last_number = 7;
-    now.book.job->contested = true;
+    now.book.training->contested = true;
+    now.book.training->completion_told = true;
     tell_snapshot(now);
     CHECK(x.take().empty());
+  }
+  SUBCASE("the store lost something") {
+    now.losses = 1;
+    tell_snapshot(now);
+    CHECK(x.take() == topics{training});
   }
   SUBCASE("another state of the backend") {
     now.backend = {true, false, "nobody listens"};
@@ -259,10 +290,10 @@ TEST_CASE_FIXTURE(fixture, "a listener that is gone makes room") {
 
 TEST_CASE("that the backend confirmed a training is no news") {
   training_overview before;
-  before.book.job.emplace();
+  before.book.training.emplace();
   auto after = before;
-  after.book.job->confirmed = true;
+  after.book.training->confirmed = true;
   CHECK(same_news(make_snapshot(before), make_snapshot(after)));
-  after.book.job->state = job_state::training;
+  after.book.training->state = job_state::training;
   CHECK_FALSE(same_news(make_snapshot(before), make_snapshot(after)));
 }

@@ -51,6 +51,7 @@ training_jobs_actor::behavior_type fake_jobs(training_jobs_actor::pointer self,
     },
     [](update_atom, const stored_book&) { /* nop */ },
     [](tick_atom) { /* nop */ },
+    [](restart_atom) { /* nop */ },
   };
 }
 
@@ -68,6 +69,8 @@ struct fixture : deterministic {
   training_hooks_config cfg;
   training_hooks_actor aut;
   uint64_t term = 0;
+  /// Number of the submission that has no outcome; 0 for none.
+  uint64_t unsettled = 0;
 
   fixture() {
     for (int i = 0; i < 2; ++i) {
@@ -104,14 +107,14 @@ struct fixture : deterministic {
     start_with_lease();
   }
 
-  /// The job comes into that state; it is a new one or the last one.
+  /// The job, which the backend accepted, comes into that state; it is a new
+  /// one or the last one.
   void put(uint64_t number, job_state state,
            training_action action = training_action::train) {
     if (jobs->jobs.empty() || jobs->jobs.back().number != number)
-      jobs->jobs.emplace_back();
+      add(number);
+    unsettled = 0;
     auto& job = jobs->jobs.back();
-    job.number = number;
-    job.id = "job " + std::to_string(number);
     job.state = state;
     job.action = action;
     job.response = "training job submitted";
@@ -120,24 +123,42 @@ struct fixture : deterministic {
 
   /// A new job, of which the backend has not said anything yet.
   void submit(uint64_t number) {
-    auto& job = jobs->jobs.emplace_back();
-    job.number = number;
+    add(number);
+    unsettled = number;
     publish();
   }
 
-  /// Makes book and list of the jobs.
-  /// @param taken_back Whether the job before the last one is current again.
-  void publish(bool taken_back = false) {
+  /// The backend refuses that job.
+  void refuse() {
+    unsettled = 0;
+    jobs->jobs.back().state = job_state::failed;
+    publish();
+  }
+
+  void add(uint64_t number) {
+    auto& job = jobs->jobs.emplace_back();
+    job.number = number;
+    job.id = "job " + std::to_string(number);
+  }
+
+  /// Makes book and list of the jobs: the last accepted one that trains is the
+  /// training.
+  void publish() {
     auto& book = jobs->book.value;
     book = {};
-    if (!jobs->jobs.empty()) {
-      book.job = jobs->jobs.back();
-      book.last_number = book.job->number;
+    for (auto& job : jobs->jobs) {
+      book.last_number = job.number;
+      auto leaving = std::optional{job};
+      if (job.number == unsettled)
+        std::swap(book.submission, leaving);
+      else if (job.action == training_action::train && !job.response.empty())
+        std::swap(book.training, leaving);
+      if (leaving)
+        book.leaving.push_back(std::move(*leaving));
     }
-    if (jobs->jobs.size() > 1)
-      book.before = *(jobs->jobs.end() - 2);
-    if (taken_back)
-      std::swap(book.job, book.before);
+    // The others stand in the history only.
+    if (auto& jobs_left = book.leaving; jobs_left.size() > max_leaving)
+      jobs_left.erase(jobs_left.begin(), jobs_left.end() - max_leaving);
     jobs->list.answer(make_snapshot(listed()));
     jobs->publish();
     run();
@@ -223,45 +244,55 @@ TEST_CASE_FIXTURE(fixture, "what trains nothing is skipped") {
   CHECK(store->told == 4);
 }
 
-TEST_CASE_FIXTURE(fixture, "a job is told as superseded only when the next one "
-                           "will not be taken back") {
+TEST_CASE_FIXTURE(fixture, "a job goes on until the next one is accepted") {
   start_with_lease();
   put(1, job_state::training);
-  jobs->jobs.back().state = job_state::superseded;
   submit(2);
   CHECK(told().empty());
-  SUBCASE("it is taken back") {
-    jobs->jobs.pop_back();
-    put(1, job_state::training);
+  SUBCASE("it is refused") {
+    refuse();
     CHECK(told().empty());
-    put(1, job_state::completed);
-  }
-  SUBCASE("it is accepted") {
-    put(2, job_state::submitted);
+    jobs->jobs.front().state = job_state::completed;
+    publish();
+    CHECK(told() == numbers{1, 2});
   }
   SUBCASE("it may have arrived") {
     jobs->jobs.back().reason = "no answer";
     publish();
+    CHECK(told().empty());
+    jobs->jobs.front().state = job_state::completed;
+    publish();
+    CHECK(told() == numbers{1});
   }
-  SUBCASE("it is under way") {
-    put(2, job_state::training);
+  SUBCASE("it is accepted") {
+    jobs->jobs.front().state = job_state::superseded;
+    put(2, job_state::submitted);
+    CHECK(told() == numbers{1});
   }
-  CHECK(told() == numbers{1});
+  SUBCASE("it trains nothing") {
+    put(2, job_state::completed, training_action::update);
+    CHECK(told().empty());
+    CHECK(store->told == 0);
+    jobs->jobs.front().state = job_state::completed;
+    publish();
+    CHECK(told() == numbers{1});
+    CHECK(store->told == 2);
+  }
 }
 
-TEST_CASE_FIXTURE(fixture, "a job that the backend never got is told of after "
-                           "the one that goes on") {
+TEST_CASE_FIXTURE(fixture, "jobs that wait behind one which goes on cost no "
+                           "question") {
   start_with_lease();
   put(1, job_state::training);
   submit(2);
-  jobs->jobs.back().state = job_state::failed;
-  publish(true);
+  refuse();
   auto asked = jobs->list.calls();
-  publish(true);
+  publish();
   CHECK(jobs->list.calls() == asked);
   CHECK(told().empty());
   jobs->jobs.front().state = job_state::completed;
-  publish(true);
+  publish();
+  CHECK(jobs->list.calls() == asked);
   CHECK(told() == numbers{1, 2});
 }
 

@@ -51,9 +51,14 @@ struct fixture : deterministic {
     return change(aut, std::move(what));
   }
 
+  job_change submission(std::string id, bool force = false) const {
+    return job_submission{
+      std::move(id), training_action::train,      {a}, {{a}, {}},
+      force,         basis_of(store->book.value), {}};
+  }
+
   auto submit(std::string id, bool force = false) {
-    return change(job_submission{
-      std::move(id), training_action::train, {a}, {{a}, {}}, force});
+    return change(submission(std::move(id), force));
   }
 
   auto accept(std::string id) {
@@ -64,8 +69,8 @@ struct fixture : deterministic {
     return {{}, {}, training_statistics{1, percentage, 9, 0, 0.0, "train"}};
   }
 
-  void start(std::string id) {
-    submit(id);
+  void start(std::string id, bool force = false) {
+    submit(id, force);
     accept(id);
   }
 
@@ -75,7 +80,7 @@ struct fixture : deterministic {
   }
 
   const training_job& job() const {
-    return *store->book.value.job;
+    return *current_job(store->book.value);
   }
 };
 
@@ -94,7 +99,7 @@ TEST_CASE_FIXTURE(fixture, "a change is stored and shown before it is "
   run();
   REQUIRE(x->value);
   CHECK(x->value->after.revision == store->book.revision);
-  CHECK(x->value->before.job->state == job_state::submitted);
+  CHECK(x->value->before.training->state == job_state::submitted);
 }
 
 TEST_CASE_FIXTURE(fixture, "times are stored as they are remembered") {
@@ -114,8 +119,82 @@ TEST_CASE_FIXTURE(fixture, "what other programs read is put again when that "
   auto calls = backend->put.calls();
   advance(10s);
   CHECK(backend->put.calls() == calls + 1);
+  backend->stored.answer({store->book.value.model, 1, {}});
   advance(60s);
   CHECK(backend->put.calls() == calls + 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "what other programs read is put right after a "
+                           "restart") {
+  start("1");
+  change(at(20));
+  backend->stored.answer({{"training", {1, 10, 9, 0, 0.0, "train"}}, 1, {}});
+  kill(aut);
+  replica(backend);
+  advance(10s);
+  CHECK(std::get<0>(backend->put.last()).statistics.percentage_completed == 20);
+}
+
+TEST_CASE_FIXTURE(fixture, "what another program wrote before there is a book "
+                           "stays") {
+  backend->stored.answer({{"completed", {}}, 1, {}, "theirs", 1});
+  advance(60s);
+  CHECK(backend->forget.calls() == 0);
+  CHECK(backend->put.calls() == 0);
+  CHECK(backend->put_watchlist.calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "the watchlist of a submission that came to nothing "
+                           "is taken back") {
+  complete("1");
+  submit("2");
+  backend->stored.answer({store->book.value.model, 7, {}, "2", 3});
+  SUBCASE("refused") {
+    CHECK(change(job_rejection{"2", "nobody there"})->value);
+    REQUIRE(backend->put_watchlist.calls() == 1);
+    CHECK(std::get<0>(backend->put_watchlist.last()).id == "1");
+    CHECK(std::get<1>(backend->put_watchlist.last()) == 3);
+  }
+  SUBCASE("given up") {
+    CHECK(ask(aut, delete_atom_v)->value);
+    REQUIRE(backend->put_watchlist.calls() >= 1);
+    CHECK(std::get<0>(backend->put_watchlist.last()).id == "1");
+  }
+  SUBCASE("the process died in between") {
+    change(job_rejection{"2", "nobody there"});
+    auto calls = backend->put_watchlist.calls();
+    kill(aut);
+    replica(backend);
+    advance(10s);
+    CHECK(backend->put_watchlist.calls() == calls + 1);
+  }
+  SUBCASE("but not while the outcome is open") {
+    advance(20s);
+    CHECK(backend->put_watchlist.calls() == 0);
+  }
+  SUBCASE("nor that of somebody else") {
+    backend->stored.answer({store->book.value.model, 7, {}, "theirs", 3});
+    CHECK(change(job_rejection{"2", "nobody there"})->value);
+    advance(60s);
+    CHECK(backend->put_watchlist.calls() == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "giving up spares the watchlist of a submission "
+                           "that came at the same time") {
+  start("1");
+  auto other = replica(std::make_shared<backend_script>());
+  backend->stored.hold();
+  auto x = ask(aut, delete_atom_v);
+  CHECK_FALSE(x->done());
+  // Cancelled, and the next one is there already.
+  CHECK(change(other, submission("2"))->value);
+  while (backend->stored.held() > 0) {
+    backend->stored.release({{}, 1, {}, "2", 9});
+    run();
+  }
+  CHECK(x->value);
+  CHECK(backend->put_watchlist.calls() == 0);
 }
 
 TEST_CASE_FIXTURE(fixture, "of many changes the last one is shown at the end") {
@@ -151,9 +230,7 @@ TEST_CASE_FIXTURE(fixture, "two replicas change the same book") {
     change(job_progress{{}, "completed", {}});
     store->quiet = true;
     CHECK(submit("2")->value);
-    job_change entry = job_submission{
-      "3", training_action::train, {a}, {}, false};
-    CHECK(change(other, entry)->code() == ec::conflict);
+    CHECK(change(other, submission("3"))->code() == ec::conflict);
     CHECK(job().id == "2");
   }
 }
@@ -165,16 +242,20 @@ TEST_CASE_FIXTURE(fixture, "what other programs read is what was changed last, "
   start("1");
   change(at(10));
   change(other, at(20));
-  // Our own put might have come after the other one's.
-  CHECK(std::get<0>(backend->put.last()) == store->book.value.model);
   CHECK(std::get<0>(edge->put.last()) == store->book.value.model);
+  // A put of ours may have come after the other one's: this shows.
+  backend->stored.answer({{"training", {1, 10, 9, 0, 0.0, "train"}}, 1, {}});
+  advance(40s);
+  CHECK(std::get<0>(backend->put.last()) == store->book.value.model);
 }
 
 TEST_CASE_FIXTURE(fixture, "nothing is refused on what may be old news") {
   start("1");
   store->quiet = true;
   auto book = store->book.value;
-  book.job->state = job_state::completed;
+  book.training->state = job_state::completed;
+  book.training->statistics.percentage_completed = 100;
+  book.training->ended_at = wall_now();
   store->store(book);
   CHECK(submit("2")->value);
 }
@@ -188,8 +269,8 @@ TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is read back") {
   }
   SUBCASE("it was not") {
     store->refuse = make_error(ec::timeout, "lost");
-    CHECK(change(at(20))->code() == ec::timeout);
-    CHECK(job().statistics.percentage_completed == 0);
+    CHECK(change(at(20))->value);
+    CHECK(job().statistics.percentage_completed == 20);
   }
   SUBCASE("nobody knows") {
     store->down = make_error(ec::disconnected, "down");
@@ -199,18 +280,6 @@ TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is read back") {
   CHECK(change(at(30))->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "a change whose answer was lost tells the book "
-                           "before it") {
-  start("1");
-  change(at(20));
-  // The store shows the change before the error arrives.
-  store->lose_answer = make_error(ec::timeout, "late");
-  auto x = submit("2", true);
-  REQUIRE(x->value);
-  CHECK(x->value->before.job->id == "1");
-  CHECK(x->value->after.value.job->id == "2");
-}
-
 TEST_CASE_FIXTURE(fixture, "what does not fit is said to be too large") {
   store->refuse = make_error(ec::too_large, "too large");
   CHECK(submit("1")->code() == ec::too_large);
@@ -218,19 +287,17 @@ TEST_CASE_FIXTURE(fixture, "what does not fit is said to be too large") {
 }
 
 TEST_CASE_FIXTURE(fixture, "jobs that have ended are in the history") {
-  start("1");
-  change(job_progress{{}, "completed", {}});
+  complete("1");
   submit("2");
-  // It might have to come back.
+  // It is still the training that ran last.
   CHECK(store->history.empty());
   accept("2");
   CHECK(store->history.at(1).state == job_state::completed);
   SUBCASE("and no longer in the book") {
     change(at(10));
-    CHECK_FALSE(store->book.value.before);
+    CHECK(store->book.value.leaving.empty());
   }
-  submit("3", true);
-  accept("3");
+  start("3", true);
   CHECK(store->history.at(2).state == job_state::superseded);
   auto list = ask(aut, list_atom_v);
   REQUIRE(list->value);
@@ -243,21 +310,22 @@ TEST_CASE_FIXTURE(fixture, "jobs that have ended are in the history") {
 }
 
 TEST_CASE_FIXTURE(fixture, "a job leaves the book only for the history") {
-  start("1");
-  change(job_progress{{}, "completed", {}});
+  complete("1");
   store->history_down = make_error(ec::timeout, "no history today");
   start("2");
-  CHECK(submit("3", true)->code() == ec::timeout);
-  CHECK(change(at(10))->value);
-  CHECK(store->book.value.before->id == "1");
+  start("3", true);
+  CHECK(store->book.value.leaving.size() == 2);
+  // There is no more room.
+  submit("4", true);
+  CHECK(accept("4")->code() == ec::timeout);
+  CHECK(pending(store->book.value));
   store->history_down = {};
-  SUBCASE("by the next submission") {
-    CHECK(submit("3", true)->value);
-  }
-  SUBCASE("by itself, after a while") {
-    advance(5s);
-  }
+  // What became of it is not forgotten.
+  advance(6s);
+  CHECK(store->book.value.training->id == "4");
   CHECK(store->history.count(1) == 1);
+  advance(6s);
+  CHECK(store->history.count(3) == 1);
 }
 
 TEST_CASE_FIXTURE(fixture, "a hundred jobs are listed, the newest first") {
@@ -321,20 +389,23 @@ TEST_CASE_FIXTURE(fixture, "the history is read once, whichever replica adds "
   CHECK(listed().size() == 9);
   CHECK(store->lists == 1);
   // A store that was made anew has none of them.
-  store->book = {};
+  store->book = {{}, 0, 1};
   store->history.clear();
+  store->publish();
+  run();
   CHECK(listed().empty());
-  store->store({});
   submit("a");
   CHECK(listed() == strings{"a"});
+  // Their numbers are not given again.
+  CHECK(store->book.value.last_number == 10);
 }
 
 TEST_CASE_FIXTURE(fixture, "a job that comes back is shown as it is") {
   start("1");
   change(at(20));
-  auto x = submit("2", true);
+  submit("2", true);
   REQUIRE(ask(aut, list_atom_v)->value);
-  change(job_rejection{"2", "nobody there", x->value->before});
+  change(job_rejection{"2", "nobody there"});
   change(job_progress{{}, "completed", {}});
   complete("3");
   start("4");
@@ -380,14 +451,12 @@ TEST_CASE_FIXTURE(fixture, "one job is found with its lists by one read") {
   CHECK(find("3")->code() == ec::disconnected);
 }
 
-TEST_CASE_FIXTURE(fixture, "a job that a submission displaced comes back when "
-                           "that fails") {
+TEST_CASE_FIXTURE(fixture, "the training goes on when a submission fails") {
   start("1");
   change(at(20));
-  auto x = submit("2", true);
-  REQUIRE(x->value);
-  advance(60s);
-  change(job_rejection{"2", "nobody there", x->value->before});
+  submit("2", true);
+  advance(30s);
+  change(job_rejection{"2", "nobody there"});
   CHECK(job().id == "1");
   CHECK(job().state == job_state::training);
   CHECK(store->history.at(2).state == job_state::failed);
@@ -395,6 +464,64 @@ TEST_CASE_FIXTURE(fixture, "a job that a submission displaced comes back when "
   change(job_progress{{}, "completed", {}});
   start("3");
   CHECK(store->history.at(1).state == job_state::completed);
+}
+
+TEST_CASE_FIXTURE(fixture, "what became of a submission is stored before "
+                           "anything else") {
+  submit("1");
+  store->down = make_error(ec::disconnected, "down");
+  CHECK(accept("1")->code() == ec::disconnected);
+  store->down = {};
+  // With the next change, whatever that is.
+  CHECK(change(at(20))->value);
+  CHECK(store->book.value.training->id == "1");
+  CHECK(store->book.value.training->response == "training job submitted");
+  CHECK(store->book.value.training->statistics.percentage_completed == 20);
+}
+
+TEST_CASE_FIXTURE(fixture, "a submission whose replica died is settled by "
+                           "another one") {
+  submit("1");
+  kill(aut);
+  auto other = replica(std::make_shared<backend_script>());
+  advance(59s);
+  CHECK(pending(store->book.value));
+  advance(7s);
+  CHECK_FALSE(pending(store->book.value));
+  CHECK(job().state == job_state::submitted);
+  CHECK(job().reason != "");
+}
+
+TEST_CASE_FIXTURE(fixture, "an old copy of the store decides nothing") {
+  start("1");
+  change(at(20));
+  auto other = replica(std::make_shared<backend_script>());
+  store->quiet = true;
+  CHECK(change(other, at(25))->value);
+  auto newest = store->book.revision;
+  // A leader that is none any more answers with what was before.
+  store->stale = {store->books[store->books.size() - 2], newest - 1, 0};
+  CHECK(ask(other, get_atom_v)->value->revision == newest);
+  auto x = change(at(30));
+  auto y = change(other, job_acceptance{"unknown", "x"});
+  CHECK_FALSE(x->done());
+  CHECK_FALSE(y->done());
+  store->stale.reset();
+  advance(1s);
+  CHECK(x->value);
+  CHECK(y->value);
+  CHECK(job().statistics.percentage_completed == 30);
+}
+
+TEST_CASE_FIXTURE(fixture, "watchlists that nothing refers to are removed") {
+  complete("1");
+  store->watchlists["orphan"] = workload_list{a};
+  advance(6min);
+  // It may be that of a submission which is not entered yet.
+  CHECK(store->watchlists.contains("orphan"));
+  advance(6min);
+  CHECK_FALSE(store->watchlists.contains("orphan"));
+  CHECK(store->watchlists.contains("1"));
 }
 
 TEST_CASE_FIXTURE(fixture, "silence stalls a training in one replica's name") {
@@ -418,7 +545,7 @@ TEST_CASE_FIXTURE(fixture, "after an outage of ours the backend gets a chance "
   kill(aut);
   advance(1h);
   auto fresh = replica(backend);
-  advance(29s);
+  advance(10min);
   CHECK(job().state == job_state::training);
   SUBCASE("it does") {
     CHECK(change(fresh, at(30))->value);
@@ -478,14 +605,16 @@ TEST_CASE_FIXTURE(fixture, "a new gateway goes on with what a program before "
 TEST_CASE_FIXTURE(fixture, "a store that lost everything is believed") {
   start("1");
   change(at(20));
-  store->book = {};
+  store->book = {{}, 0, 1};
   store->publish();
   run();
   auto x = ask(aut, get_atom_v);
   REQUIRE(x->value);
   CHECK(x->value->revision == 0);
-  CHECK_FALSE(x->value->value.job);
+  CHECK(x->value->losses == 1);
+  CHECK_FALSE(x->value->value.training);
   CHECK(submit("2")->value);
+  CHECK(job().number == 2);
 }
 
 TEST_CASE_FIXTURE(fixture, "readers share a read") {
@@ -539,7 +668,7 @@ TEST_CASE_FIXTURE(fixture, "followers are told at once and of every change") {
   CHECK(early->seen.back().value == store->book.value);
   // Another replica's change too.
   auto book = store->book.value;
-  book.job->statistics.percentage_completed = 77;
+  book.training->statistics.percentage_completed = 77;
   store->store(book);
   run();
   CHECK(early->seen.back().value == book);

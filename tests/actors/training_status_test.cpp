@@ -18,9 +18,9 @@ const job_progress progress{{}, {}, half};
 /// A book that shows these statistics.
 stored_book with(const training_statistics& x, uint64_t revision = 1) {
   stored_book result;
-  result.value.job.emplace();
-  result.value.job->state = job_state::training;
-  result.value.job->confirmed = true;
+  result.value.training.emplace();
+  result.value.training->state = job_state::training;
+  result.value.training->confirmed = true;
   result.value.model.statistics = x;
   result.revision = revision;
   return result;
@@ -85,9 +85,9 @@ struct fixture : deterministic {
 
 training_book book_of(job_state state) {
   training_book result;
-  result.job.emplace();
-  result.job->id = "1";
-  result.job->state = state;
+  result.training.emplace();
+  result.training->id = "1";
+  result.training->state = state;
   result.model.status = state == job_state::stalled ? "training failed"
                                                     : "training";
   return result;
@@ -271,7 +271,7 @@ TEST_CASE_FIXTURE(fixture, "the last status is not older than a put that was "
   CHECK(ask(aut, get_atom_v)->value);
   // The backend's text is older than the end of the training.
   auto done = book_of(job_state::completed);
-  done.job->ended_at = wall_now();
+  done.training->ended_at = wall_now();
   done.model = {"completed", {30, 100, 0, 3, 0.5, "train"}};
   jobs->put.hold();
   backend->status.hold();
@@ -290,7 +290,7 @@ TEST_CASE_FIXTURE(fixture, "a text from before a put is not remembered") {
   auto book = book_of(job_state::training);
   publish(book);
   auto done = book_of(job_state::completed);
-  done.job->ended_at = wall_now();
+  done.training->ended_at = wall_now();
   done.model = {"completed", {30, 100, 0, 3, 0.5, "train"}};
   backend->status.hold();
   jobs->get.answer({done, 2});
@@ -493,7 +493,7 @@ TEST_CASE_FIXTURE(fixture, "of a backend that tells nothing the book knows") {
 TEST_CASE_FIXTURE(fixture, "what the backend tells is entered before it is "
                            "shown") {
   auto book = book_of(job_state::training);
-  book.job->confirmed = true;
+  book.training->confirmed = true;
   publish(book);
   jobs->get.answer({book, 1});
   backend->status.answer({"completed"});
@@ -514,11 +514,32 @@ TEST_CASE_FIXTURE(fixture, "what the backend told before a job is not about "
                            "it") {
   publish({});
   auto book = book_of(job_state::training);
-  book.job->confirmed = true;
+  book.training->confirmed = true;
   jobs->get.answer({book, 1});
   backend->status.answer({"completed"});
   CHECK(ask(aut, get_atom_v)->value);
   CHECK(jobs->put.calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "nor is it about a submission that came meanwhile") {
+  auto book = book_of(job_state::training);
+  book.training->confirmed = true;
+  publish(book);
+  book.submission.emplace();
+  book.submission->id = "2";
+  jobs->get.answer({book, 2});
+  backend->status.answer({"completed"});
+  CHECK(ask(aut, get_atom_v)->value);
+  CHECK(jobs->put.calls() == 0);
+  // Nor while it has no outcome.
+  publish(book);
+  CHECK(ask(aut, get_atom_v)->value);
+  CHECK(jobs->put.calls() == 0);
+  book.submission.reset();
+  jobs->get.answer({book, 3});
+  publish(book);
+  CHECK(ask(aut, get_atom_v)->value);
+  CHECK(jobs->put.calls() == 1);
 }
 
 TEST_CASE_FIXTURE(fixture, "a dashboard is let go even when the backend is "
@@ -549,10 +570,23 @@ TEST_CASE_FIXTURE(fixture, "an overview comes from memory") {
   CHECK(ask(aut, status_atom_v)->code() == ec::overloaded);
   publish(book_of(job_state::training));
   auto before = asked();
-  CHECK(overview().book.job->id == "1");
+  CHECK(overview().book.training->id == "1");
   CHECK(overview().backend.reachable);
   CHECK(asked() == before);
   CHECK(jobs->get.calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "an overview has the losses of the store") {
+  jobs->publish({book_of(job_state::training), 7, 0});
+  run();
+  CHECK(overview().losses == 0);
+  // The store went back to an older book.
+  jobs->publish({book_of(job_state::training), 3, 1});
+  run();
+  CHECK(overview().losses == 1);
+  REQUIRE(told->size() == 2);
+  auto& last = std::get<snapshot_ptr<training_overview>>(told->back());
+  CHECK(last->value().losses == 1);
 }
 
 TEST_CASE_FIXTURE(fixture, "the hub is told of every change, once") {
@@ -563,7 +597,7 @@ TEST_CASE_FIXTURE(fixture, "the hub is told of every change, once") {
   publish(book_of(job_state::stalled));
   REQUIRE(told->size() == 2);
   auto& last = std::get<snapshot_ptr<training_overview>>(told->back());
-  CHECK(last->value().book.job->state == job_state::stalled);
+  CHECK(last->value().book.training->state == job_state::stalled);
 }
 
 TEST_CASE_FIXTURE(fixture, "the backend is asked now and then") {
@@ -592,7 +626,7 @@ TEST_CASE_FIXTURE(fixture, "the backend is asked now and then") {
   }
   SUBCASE("it told of the end") {
     auto book = book_of(job_state::training);
-    book.job->confirmed = true;
+    book.training->confirmed = true;
     publish(book);
     backend->status.answer({"completed"});
     advance(1h);
@@ -613,11 +647,11 @@ TEST_CASE_FIXTURE(fixture, "the backend is asked now and then") {
 TEST_CASE_FIXTURE(fixture, "a training that is about to complete is asked "
                            "about more often") {
   auto book = book_of(job_state::training);
-  book.job->statistics.percentage_completed = 99;
+  book.training->statistics.percentage_completed = 99;
   publish(book);
   advance(10s);
   CHECK(asked() == 0);
-  book.job->statistics.percentage_completed = 100;
+  book.training->statistics.percentage_completed = 100;
   publish(book);
   advance(1s);
   CHECK(asked() == 2);
@@ -632,8 +666,8 @@ TEST_CASE_FIXTURE(fixture, "a backend that reports progress is there, even if "
   advance(1h);
   CHECK_FALSE(overview().backend.reachable);
   auto book = book_of(job_state::training);
-  book.job->progressed = true;
-  book.job->updated_at = wall_now();
+  book.training->progressed = true;
+  book.training->updated_at = wall_now();
   publish(book);
   CHECK(overview().backend.reachable);
   advance(1h);

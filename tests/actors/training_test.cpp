@@ -31,11 +31,12 @@ struct fixture : deterministic {
   fixture() {
     training_jobs_config book;
     book.wall_clock = [this] { return wall_now(); };
-    jobs = spawn(training_jobs, spawn(fake_job_store, store), edge, book);
+    auto keeper = spawn(fake_job_store, store);
+    jobs = spawn(training_jobs, keeper, edge, book);
     training_config cfg;
     cfg.train_timeout = 15s;
     cfg.make_id = [this] { return "id-" + std::to_string(++ids); };
-    aut = spawn(training, edge, jobs, cfg);
+    aut = spawn(training, edge, jobs, keeper, cfg);
     run();
   }
 
@@ -49,6 +50,17 @@ struct fixture : deterministic {
 
   const workload_list& sent(size_t i) const {
     return std::get<0>(backend->train.call(i)).workloads;
+  }
+
+  /// The job with that id, in the book or in the history.
+  job_state state_of(const std::string& id) const {
+    if (auto job = find_job(book(), id))
+      return job->state;
+    for (auto& [number, job] : store->history)
+      if (job.id == id)
+        return job.state;
+    FAIL("no such job");
+    return {};
   }
 
   /// As the backend would, between two submissions.
@@ -73,8 +85,10 @@ TEST_CASE_FIXTURE(fixture, "a new workload is a training") {
   CHECK(x->value->changes.added == workload_list{b});
   CHECK(sent(0) == workload_list{a, b});
   CHECK(std::get<0>(backend->train.last()).id == "id-1");
-  CHECK(book().job->id == "id-1");
-  CHECK(book().job->workloads == workload_list{a, b});
+  CHECK(book().training->id == "id-1");
+  CHECK(book().training->workloads == workload_list{a, b});
+  CHECK(book().watchlist.job_id == "id-1");
+  CHECK(store->watchlists.at("id-1") == workload_list{a, b});
   CHECK(book().model == model_status{"training", fresh});
 }
 
@@ -100,7 +114,8 @@ TEST_CASE_FIXTURE(fixture, "without a new workload no training is shown") {
   CHECK(x->value->response == "the backend's words");
   CHECK(x->value->action == action);
   CHECK(sent(0) == next);
-  CHECK(book().job->state == job_state::completed);
+  CHECK(state_of("id-1") == job_state::completed);
+  CHECK(book().watchlist.workloads == next);
   CHECK(book().model.status != "training");
   CHECK(book().model.statistics.remaining_time == 0);
 }
@@ -109,15 +124,14 @@ TEST_CASE_FIXTURE(fixture, "the job is stored before the backend is asked, and "
                            "what came of it before the answer") {
   backend->train.hold();
   auto x = submit({a});
-  REQUIRE(book().job);
-  CHECK(book().job->id == "id-1");
-  CHECK(book().job->response.empty());
-  CHECK(backend->asked.front() == "stored");
+  REQUIRE(pending(book()));
+  CHECK(book().submission->id == "id-1");
+  CHECK(book().submission->response.empty());
   CHECK_FALSE(x->done());
   backend->train.release("training job submitted");
   run();
   CHECK(x->value);
-  CHECK(book().job->response == "training job submitted");
+  CHECK(book().training->response == "training job submitted");
 }
 
 TEST_CASE_FIXTURE(fixture,
@@ -158,9 +172,11 @@ TEST_CASE_FIXTURE(fixture, "what surely failed is undone before the answer") {
   }
   backend->train.fail(code);
   CHECK(submit({b})->code() == code);
-  CHECK(book().job == before.job);
+  CHECK(book().training == before.training);
+  CHECK(book().watchlist == before.watchlist);
   CHECK(book().model == before.model);
-  CHECK(store->history.at(2).state == job_state::failed);
+  CHECK_FALSE(book().submission);
+  CHECK(state_of("id-2") == job_state::failed);
   backend->train.answer("done");
   CHECK(submit({b})->value);
 }
@@ -180,30 +196,31 @@ TEST_CASE_FIXTURE(fixture, "what may have happened is read back") {
   SUBCASE("it happened") {
     backend->watchlist.answer({b});
     read_back();
-    CHECK(book().job->id == "id-2");
-    CHECK(book().job->state == job_state::submitted);
+    CHECK(book().training->id == "id-2");
+    CHECK(book().training->state == job_state::submitted);
+    CHECK(book().watchlist.job_id == "id-2");
     CHECK(book().model == model_status{"training", fresh});
   }
-  SUBCASE("it did not") {
+  SUBCASE("the backend does not have it, but may get it yet") {
     read_back();
-    CHECK(book().job == before.job);
-    CHECK(book().model == before.model);
-    CHECK(store->history.at(2).state == job_state::failed);
+    CHECK(book().training->id == "id-2");
+    CHECK(book().training->reason == "scripted failure");
+    CHECK(book().watchlist == before.watchlist);
   }
   SUBCASE("the backend stays silent") {
     backend->watchlist.hold();
     read_back();
     auto next = submit({b});
     advance(5s);
-    CHECK(book().job->id == "id-2");
-    CHECK(book().job->reason == "scripted failure");
+    CHECK(book().training->id == "id-2");
+    CHECK(book().training->reason == "scripted failure");
     CHECK(book().model == model_status{"training", fresh});
     CHECK_FALSE(next->done());
     // The first one is too late by now.
     backend->watchlist.release({});
     backend->watchlist.release({a});
     run();
-    CHECK(book().job->id == "id-3");
+    CHECK(book().submission->id == "id-3");
   }
 }
 
@@ -230,8 +247,8 @@ TEST_CASE_FIXTURE(fixture, "the first progress may be faster than the answer") {
   backend->train.release("training job submitted");
   run();
   REQUIRE(x->value);
-  CHECK(book().job->state == job_state::training);
-  CHECK(book().job->statistics.percentage_completed == 7);
+  CHECK(book().training->state == job_state::training);
+  CHECK(book().training->statistics.percentage_completed == 7);
 }
 
 TEST_CASE_FIXTURE(fixture, "a training that runs stands in the way, unless "
@@ -244,7 +261,7 @@ TEST_CASE_FIXTURE(fixture, "a training that runs stands in the way, unless "
   CHECK(x->value->job_id.empty());
   CHECK(backend->train.calls() == 1);
   CHECK(submit({b}, true)->value);
-  CHECK(book().job->workloads == workload_list{b});
+  CHECK(book().training->workloads == workload_list{b});
   complete();
   CHECK_FALSE(submit({a}, false)->value->running);
 }
@@ -271,16 +288,112 @@ TEST_CASE_FIXTURE(fixture, "a preview says what there is to do, and does "
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "what the backend accepted is accepted, even when "
-                           "that cannot be stored") {
+TEST_CASE_FIXTURE(fixture, "a 200 means that the store has the acceptance") {
   backend->train.hold();
   auto x = submit({a});
   store->down = make_error(ec::disconnected, "down");
   backend->train.release("training job submitted");
   run();
-  CHECK(x->value);
+  CHECK_FALSE(x->done());
+  SUBCASE("in time") {
+    store->down = {};
+    advance(1s);
+    CHECK(x->value);
+  }
+  SUBCASE("not in time, but then all the same") {
+    advance(15s);
+    CHECK(text_of(x->error).find("accepted") != std::string::npos);
+    store->down = {};
+    advance(6s);
+  }
+  CHECK(book().training->response == "training job submitted");
+  CHECK(book().watchlist.job_id == "id-1");
+}
+
+TEST_CASE_FIXTURE(fixture, "a refusal that cannot be stored is stored later") {
+  backend->train.hold();
+  auto x = submit({a});
+  store->down = make_error(ec::disconnected, "down");
+  backend->train.release_error(ec::no_responders);
+  run();
+  CHECK(x->code() == ec::no_responders);
+  CHECK(pending(book()));
   store->down = {};
-  CHECK(book().job->state == job_state::submitted);
+  advance(6s);
+  CHECK_FALSE(book().submission);
+  CHECK(state_of("id-1") == job_state::failed);
+}
+
+TEST_CASE_FIXTURE(fixture, "an entry whose answer is lost is not left behind") {
+  // Stored, but neither the answer nor the next reading comes through.
+  store->lose_answer = make_error(ec::timeout, "lost");
+  auto x = submit({a});
+  CHECK(x->value);
+  CHECK(backend->train.calls() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a submission waits for that of another replica") {
+  training_config cfg;
+  cfg.train_timeout = 15s;
+  cfg.make_id = [this] { return "id-" + std::to_string(++ids); };
+  auto theirs = std::make_shared<backend_script>();
+  auto keeper = spawn(fake_job_store, store);
+  auto edge2 = spawn(fake_backend, theirs);
+  training_jobs_config book_cfg;
+  book_cfg.wall_clock = [this] { return wall_now(); };
+  auto jobs2 = spawn(training_jobs, keeper, edge2, book_cfg);
+  auto other = spawn(training, edge2, jobs2, keeper, cfg);
+  run();
+  theirs->train.hold();
+  auto x = ask(other, train_atom_v, training_request{{a}, true});
+  REQUIRE(pending(book()));
+  backend->watchlist.answer({a});
+  SUBCASE("unless it is not forced") {
+    auto y = submit({a, b}, false);
+    REQUIRE(y->value);
+    CHECK(y->value->running->id == "id-1");
+  }
+  SUBCASE("and is compared with what that one left") {
+    auto y = submit({a, b});
+    CHECK_FALSE(y->done());
+    CHECK(backend->train.calls() == 0);
+    theirs->train.release("training job submitted");
+    run();
+    CHECK(x->value);
+    advance(1s);
+    REQUIRE(y->value);
+    CHECK(y->value->changes.added == workload_list{b});
+    CHECK(book().training->id == y->value->job_id);
+    CHECK(state_of(x->value->job_id) == job_state::superseded);
+  }
+  SUBCASE("but not for ever") {
+    auto y = submit({a, b});
+    advance(15s);
+    CHECK(y->code() == ec::overloaded);
+    CHECK(text_of(y->error).find("DELETE") != std::string::npos);
+    CHECK(backend->train.calls() == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a submission that was given up meanwhile is none") {
+  backend->train.hold();
+  auto x = submit({a});
+  CHECK(ask(jobs, delete_atom_v)->value);
+  backend->train.release("training job submitted");
+  run();
+  CHECK(x->code() == ec::conflict);
+  CHECK(book().training->state == job_state::cancelled);
+  backend->train.answer("done");
+  CHECK(submit({a})->value);
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "a watchlist that does not fit is refused before the "
+                  "backend is asked") {
+  store->watchlists_down = make_error(ec::too_large, "too large");
+  CHECK(submit({a})->code() == ec::too_large);
+  CHECK(backend->train.calls() == 0);
+  CHECK(store->books.empty());
 }
 
 TEST_CASE_FIXTURE(fixture, "submissions are sent one at a time, in order") {

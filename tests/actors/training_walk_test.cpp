@@ -1,6 +1,7 @@
 #include "actors/training_jobs.hpp"
 
 #include "actors/error.hpp"
+#include "actors/training_invariants.hpp"
 
 #include "tests/support/deterministic.hpp"
 #include "tests/support/fakes.hpp"
@@ -70,8 +71,8 @@ struct walk : deterministic {
   void submit() {
     auto id = std::to_string(++ids);
     auto action = static_cast<training_action>(below(4));
-    auto entered = change(
-      job_submission{id, action, {a}, {{a}, {}}, once_in(2)});
+    auto entered = change(job_submission{
+      id, action, {a}, {{a}, {}}, once_in(2), basis_of(store->book.value), {}});
     if (!entered->value)
       return;
     submitted.push_back(id);
@@ -81,7 +82,7 @@ struct walk : deterministic {
         change(job_acceptance{id, "training job submitted"});
         break;
       case 1:
-        change(job_rejection{id, "nobody there", entered->value->before});
+        change(job_rejection{id, "nobody there"});
         break;
       case 2:
         change(job_doubt{id, "silent"});
@@ -124,14 +125,18 @@ struct walk : deterministic {
                                store->books.end(), after)
                        != store->books.end();
     CHECK(stored);
-    if (!x.statistics)
+    if (!x.statistics || x.status == "completed")
       return;
-    REQUIRE(after.job);
-    auto& shown = after.model.statistics;
-    if (after.model.status == "completed")
-      CHECK(shown.model_accuracy == x.statistics->model_accuracy);
-    else
-      CHECK(shown == *x.statistics);
+    auto has = [&](const training_job* job) {
+      // One that was overtaken by a later report says nothing any more.
+      auto back = job->statistics.time_elapsed
+                  - x.statistics->time_elapsed.value_or(0);
+      return job->statistics == *x.statistics
+             || (job->progressed && back >= 0 && back <= 30);
+    };
+    auto jobs = jobs_of(after);
+    CHECK((std::any_of(jobs.begin(), jobs.end(), has)
+           || after.model.statistics == *x.statistics));
   }
 
   void disturb() {
@@ -189,20 +194,12 @@ struct walk : deterministic {
   void check_history() const {
     training_book before;
     for (auto& book : store->books) {
-      if (before.job && book.job && before.job->id == book.job->id) {
-        auto same = before.job->state == book.job->state;
-        CHECK((same || can_follow(before.job->state, book.job->state)));
-        CHECK(before.job->number == book.job->number);
-      }
-      CHECK(book.last_number >= before.last_number);
+      CHECK(broken_invariant(before, book) == "");
       CHECK(book.last_number <= before.last_number + 1);
-      if (book.job && book.job->state == job_state::completed
-          && book.job->action == training_action::train) {
-        CHECK(book.job->statistics.percentage_completed == 100);
-        CHECK(book.job->statistics.remaining_time == 0);
-      }
-      if (book.job)
-        CHECK(ended(book.job->state) == book.job->ended_at.has_value());
+      for (auto* job : jobs_of(book))
+        if (auto last = find_job(before, job->id))
+          CHECK(
+            (last->state == job->state || can_follow(last->state, job->state)));
       before = book;
     }
   }
@@ -218,15 +215,20 @@ struct walk : deterministic {
 
   /// Nothing that happened keeps the watchlist locked.
   void check_free() {
-    advance(21min);
-    auto& job = store->book.value.job;
-    CHECK((!job || !running(job->state)));
-    CHECK(store->book.value.model.status != "training");
-    auto entered = change(
-      job_submission{"last", training_action::train, {a}, {{a}, {}}, false});
+    advance(25min);
+    auto& book = store->book.value;
+    CHECK_FALSE(busy(book));
+    CHECK(book.model.status != "training");
+    auto entered = change(job_submission{"last",
+                                         training_action::train,
+                                         {a},
+                                         {{a}, {}},
+                                         false,
+                                         basis_of(book),
+                                         {}});
     REQUIRE(entered->value);
     CHECK(ask(any(), delete_atom_v)->value);
-    CHECK(store->book.value.job->state == job_state::cancelled);
+    CHECK(book.training->state == job_state::cancelled);
   }
 
   void check_equal() {
@@ -242,7 +244,7 @@ struct walk : deterministic {
         return l.job.number > r.job.number;
       }));
       for (auto& x : list)
-        CHECK((ended(x.job.state) || x.job.id == store->book.value.job->id));
+        CHECK((ended(x.job.state) || find_job(store->book.value, x.job.id)));
       // A replica that starts now reads the whole history.
       CHECK(ids_of(list) == ids_of(fresh_list()));
     }

@@ -89,18 +89,21 @@ TEST_CASE_FIXTURE(fixture, "the watchlist that gateways submitted comes from "
   REQUIRE(none->value);
   CHECK((*none->value)->value() == watchlist_overview{});
   stored_book book;
-  book.value.job.emplace();
-  book.value.job->id = "1";
-  book.value.job->workloads = {{"c", "n", "d"}};
-  book.value.job->started_at = wall_now();
+  book.value.watchlist.job_id = "1";
+  book.value.watchlist.workloads = {{"c", "n", "d"}};
+  book.value.watchlist.submitted_at = wall_now();
   jobs->publish(book);
   run();
   auto x = ask(aut, status_atom_v);
   REQUIRE(x->value);
   CHECK((*x->value)->value()
         == watchlist_overview{{{"c", "n", "d"}}, "1", wall_now()});
-  // Progress does not change it.
-  book.value.job->statistics.percentage_completed = 7;
+  // Neither progress nor a submission that the backend did not accept changes
+  // it.
+  book.value.training.emplace().statistics.percentage_completed = 7;
+  auto& submission = book.value.submission.emplace();
+  submission.id = "2";
+  submission.workloads = {{"c", "n", "e"}};
   jobs->publish(book);
   run();
   CHECK(*ask(aut, status_atom_v)->value == *x->value);

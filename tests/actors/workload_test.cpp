@@ -1,5 +1,5 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include "actors/training_job.hpp"
+#include "actors/training_book.hpp"
 #include "actors/workload.hpp"
 
 #include <doctest/doctest.h>
@@ -119,9 +119,9 @@ TEST_CASE("copies of a shared list are one list") {
   CHECK(copy != none);
   // A book is copied for every change and every reader.
   training_book book;
-  book.job.emplace().workloads = xs;
+  book.training.emplace().workloads = xs;
   auto other = book;
-  CHECK(&other.job->workloads.get() == &xs.get());
+  CHECK(&other.training->workloads.get() == &xs.get());
 }
 
 TEST_CASE("a summary has the lengths of the lists") {

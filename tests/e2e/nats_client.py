@@ -3,6 +3,7 @@
 import base64
 import json
 import queue
+import secrets
 import socket
 import threading
 
@@ -17,6 +18,8 @@ class NatsClient:
         self.stream = self.socket.makefile("rb")
         self.sending = threading.Lock()
         self.handlers = {}
+        # Of its own: clients share the subjects of a server.
+        self.inbox = f"_INBOX.{secrets.token_hex(8)}"
         self.stream.readline()
         self.send(b'CONNECT {"verbose":false,"headers":true,'
                   b'"no_responders":true}\r\n')
@@ -61,6 +64,16 @@ class NatsClient:
         self.handlers[number] = handler
         self.send(f"SUB {subject} {number}\r\n".encode())
 
+    def expect_one(self):
+        """A subject of our own that takes one message, and a queue that gets
+        it."""
+        arrived = queue.Queue()
+        inbox = f"{self.inbox}.{len(self.handlers)}"
+        number = str(len(self.handlers) + 1)
+        self.handlers[number] = lambda *message: arrived.put(message)
+        self.send(f"SUB {inbox} {number}\r\nUNSUB {number} 1\r\n".encode())
+        return inbox, arrived
+
     def publish(self, subject, data):
         self.send(b"PUB %s %d\r\n%s\r\n" % (subject.encode(), len(data), data))
 
@@ -69,19 +82,15 @@ class NatsClient:
         self.subscribe(subject, lambda _, reply, __, data: self.publish(
             reply, answer(data).encode()))
 
-    def flush(self):
+    def flush(self, timeout=10):
         """Waits until the server has got all that was sent."""
-        arrived = queue.Queue()
-        inbox = f"_INBOX.flush.{len(self.handlers)}"
-        self.subscribe(inbox, lambda *message: arrived.put(message))
+        inbox, arrived = self.expect_one()
         self.publish(inbox, b"")
-        arrived.get(timeout=10)
+        arrived.get(timeout=timeout)
 
     def request(self, subject, payload=None, timeout=10):
         """Answers the JSON of the reply; None when nobody listens."""
-        answers = queue.Queue()
-        inbox = f"_INBOX.test.{len(self.handlers)}"
-        self.subscribe(inbox, lambda *message: answers.put(message))
+        inbox, answers = self.expect_one()
         data = json.dumps(payload or {}).encode()
         self.send(b"PUB %s %s %d\r\n%s\r\n" % (subject.encode(), inbox.encode(),
                                                len(data), data))
@@ -97,7 +106,7 @@ class NatsClient:
         empty."""
         if not self.holds_messages(stream):
             return False
-        inbox = f"_INBOX.follow.{len(self.handlers)}"
+        inbox = f"{self.inbox}.{len(self.handlers)}"
         self.subscribe(inbox, lambda subject, reply, headers, data: handler(
             subject, int(reply.split(".")[5]), headers, data))
         answer = self.request(f"$JS.API.CONSUMER.CREATE.{stream}", {

@@ -1,5 +1,6 @@
 """The life of a training, from its submission to its end."""
 
+import concurrent.futures
 import json
 import types
 
@@ -93,9 +94,13 @@ class Lifecycle(LifecycleTest, E2eTest):
             answer = gateway.submit(workloads)
             self.assertEqual(answer.status, 200, answer)
             self.assertEqual(answer.json["action"], action)
-            job = gateway.training()
+            job = gateway.jobs()[0]
             self.assertEqual((job["state"], job["action"]),
                              ("completed", action))
+            self.assertEqual(gateway.get("/api/v1/watchlist").json["jobId"],
+                             job["id"])
+            # What trained last is still the training.
+            self.assertEqual(gateway.training()["action"], "train")
             status = gateway.status().json
             self.assertEqual(status["status"], self.idle_text
                              if action == "reset" else "completed")
@@ -146,7 +151,9 @@ class Lifecycle(LifecycleTest, E2eTest):
         self.assertEqual(self.watchlist, {})
 
     def test_what_nobody_takes_leaves_everything_as_it_was(self):
-        gateway = self.ready_gateway(nats=self.nats.url)
+        # In kv, a backend that may start meanwhile is waited for.
+        gateway = self.ready_gateway("--train-timeout", "3s",
+                                     nats=self.nats.url)
         backend = self.backend(gateway, nats=self.nats.url, duration="300ms")
         gateway.submit(WORKLOADS[:1])
         self.wait_for_job(gateway, "completed")
@@ -192,6 +199,15 @@ class LifecycleWithKv(Lifecycle):
         job_id = self.wait_for_job(gateway, "submitted")["id"]
         self.assertEqual(gateway.job(job_id)["workloads"], WORKLOADS)
         self.backend(gateway, nats=self.nats.url, duration="500ms")
+        self.wait_for_job(gateway, "completed")
+
+    def test_a_backend_that_starts_meanwhile_is_asked_again(self):
+        gateway = self.ready_gateway(nats=self.nats.url)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            answer = pool.submit(gateway.submit, WORKLOADS)
+            self.wait_for_job(gateway, "submitted")
+            self.backend(gateway, nats=self.nats.url, duration="500ms")
+            self.assertEqual(answer.result().status, 200)
         self.wait_for_job(gateway, "completed")
 
     def test_parameters_of_an_older_version(self):

@@ -86,10 +86,10 @@ private:
 
 event_value training_event(int percentage) {
   training_overview x;
-  x.book.job.emplace();
-  x.book.job->id = "job-1";
-  x.book.job->state = job_state::training;
-  x.book.job->statistics.percentage_completed = percentage;
+  x.book.training.emplace();
+  x.book.training->id = "job-1";
+  x.book.training->state = job_state::training;
+  x.book.training->statistics.percentage_completed = percentage;
   return make_snapshot(std::move(x));
 }
 
@@ -277,7 +277,7 @@ TEST_CASE("no event grows with the watchlist") {
   event_client client{gw};
   auto size_with = [&](size_t workloads) {
     training_overview x;
-    auto& job = x.book.job.emplace();
+    auto& job = x.book.training.emplace();
     job.id = "9b2f3c1e-5d0a-4f6b-8a57-1c2d3e4f5a6b";
     job.number = workloads;
     job.state = job_state::training;
@@ -318,15 +318,15 @@ TEST_CASE("what an event does not show makes no event") {
   cluster_overview counts;
   counts.clusters = {{"a", 1, 2, 30}};
   training_overview training;
-  training.book.job.emplace();
-  training.book.job->state = job_state::training;
-  training.book.job->started_at = std::chrono::system_clock::now() - 10s;
+  training.book.training.emplace();
+  training.book.training->state = job_state::training;
+  training.book.training->started_at = std::chrono::system_clock::now() - 10s;
   for (auto i = 0; i < 3; ++i) {
     gpus.gpus[0].devices[0].utilization = i;
     events.publish(make_snapshot(gpus));
     counts.aggregations = i;
     events.publish(make_snapshot(counts));
-    training.book.job->started_at -= 1ns;
+    training.book.training->started_at -= 1ns;
     events.publish(make_snapshot(training));
   }
   for (auto topic : {"gpu", "aggregation", "training"})

@@ -31,12 +31,15 @@ caf::result<T> play(Self* self, const script_ptr& shared, F fun) {
 
 training_actor::behavior_type fake_training(training_actor::pointer self,
                                             script_ptr shared) {
-  return {[=](train_atom, training_request& x) {
-    return play<training_result>(self, shared, [&](actor_script& script) {
-      script.trained.push_back(std::move(x));
-      return script.train;
-    });
-  }};
+  return {
+    [=](train_atom, training_request& x) {
+      return play<training_result>(self, shared, [&](actor_script& script) {
+        script.trained.push_back(std::move(x));
+        return script.train;
+      });
+    },
+    [](update_atom, const stored_book&) { /* nop */ },
+  };
 }
 
 training_jobs_actor::behavior_type fake_jobs(training_jobs_actor::pointer self,
@@ -70,6 +73,7 @@ training_jobs_actor::behavior_type fake_jobs(training_jobs_actor::pointer self,
     [](subscribe_atom, const book_listener_actor&) { /* nop */ },
     [](update_atom, const stored_book&) { /* nop */ },
     [](tick_atom) { /* nop */ },
+    [](restart_atom) { /* nop */ },
   };
 }
 
@@ -226,8 +230,12 @@ gateway::gateway(const std::function<void(http_config&)>& change,
   config.workers = 10;
   if (change)
     change(config);
-  server_ = std::make_unique<http_server>(
-    config, http_context{system_.get(), &directory_, deadlines});
+  http_context context{system_.get(), &directory_, deadlines};
+  context.durability = [shared = shared_] {
+    std::lock_guard guard{shared->mutex};
+    return shared->script.durability;
+  };
+  server_ = std::make_unique<http_server>(config, context);
   auto port = server_->bind();
   if (port)
     port_ = *port;

@@ -43,6 +43,7 @@ struct actor_script {
     make_snapshot(cluster_history{"c", {}})};
   std::vector<std::string> runtime_classes;
   caf::expected<std::string> ai_settings{"{}"};
+  durability_report durability;
   bus_status bus{true, "nats://127.0.0.1:4222", 1'048'576, "", 1};
   /// Whether the actors leave all requests without an answer.
   bool mute = false;

@@ -83,14 +83,17 @@ TEST_CASE("metrics tell how the training goes, and who follows the events") {
   CHECK(state("none") == "1");
   CHECK(state("training") == "0");
   CHECK(got["aiops_gateway_backend_reachable"] == "0");
+  CHECK(got["aiops_gateway_store_losses_total"] == "0");
+  CHECK(got["TYPE aiops_gateway_store_losses_total"] == "counter");
   CHECK(got["aiops_gateway_event_clients"] == "0");
   CHECK(got["aiops_gateway_event_clients_cut_off_total"] == "0");
   CHECK(got["TYPE aiops_gateway_event_clients_cut_off_total"] == "counter");
   gw.script([](auto& x) {
     training_overview overview;
-    overview.book.job.emplace();
-    overview.book.job->state = job_state::fetching_data;
+    overview.book.training.emplace();
+    overview.book.training->state = job_state::fetching_data;
     overview.backend.reachable = true;
+    overview.losses = 2;
     x.training = make_snapshot(overview);
   });
   auto client = gw.connect();
@@ -104,6 +107,7 @@ TEST_CASE("metrics tell how the training goes, and who follows the events") {
     ones += key.starts_with("aiops_gateway_training_state{") && value == "1";
   CHECK(ones == 1);
   CHECK(got["aiops_gateway_backend_reachable"] == "1");
+  CHECK(got["aiops_gateway_store_losses_total"] == "2");
   CHECK(got["aiops_gateway_event_clients"] == "1");
 }
 

@@ -135,6 +135,28 @@ TEST_CASE("readiness depends on the actors and NATS") {
   CHECK(body["checks"]["actors"]["ok"] == false);
 }
 
+TEST_CASE("what a power failure may cost is said on demand") {
+  gateway gw;
+  CHECK(!json::parse(gw.get("/readyz").body).contains("durability"));
+  CHECK(!json::parse(gw.get("/readyz?x=1").body).contains("durability"));
+  auto asked = [&](std::string_view target) {
+    auto got = gw.get(target);
+    CHECK(got.status == 200);
+    auto body = json::parse(got.body);
+    CHECK(body["checks"]["nats"]["ok"] == true);
+    return body["durability"];
+  };
+  auto unknown = asked("/readyz?verbose");
+  CHECK(unknown["synced"].is_null());
+  CHECK(unknown["replicas"].is_null());
+  CHECK(unknown["powerFailureMayCost"] == "unknown: see docs/operations.md");
+  gw.script([](auto& x) { x.durability = {true, 3, "nothing \"at all\""}; });
+  CHECK(asked("/readyz?verbose=1")
+        == json({{"synced", true},
+                 {"replicas", 3},
+                 {"powerFailureMayCost", "nothing \"at all\""}}));
+}
+
 TEST_CASE("every answer has a request id") {
   gateway gw;
   auto got = gw.ask("GET", "/livez", {}, "X-Request-Id: abc-1\r\n");

@@ -205,7 +205,7 @@ TEST_CASE("without a job the training is an object all the same") {
 TEST_CASE("the training is told with real integers") {
   gateway gw;
   training_overview x;
-  x.book.job = job_of(at(1'769'860'800'250ms));
+  x.book.training = job_of(at(1'769'860'800'250ms));
   x.book.model.status = "training";
   x.backend = {true, true, ""};
   x.stale_reason = "the store is away";
@@ -239,31 +239,55 @@ TEST_CASE("the training is told with real integers") {
   CHECK(answer["staleReason"] == "the store is away");
 }
 
+TEST_CASE("a submission that is not settled is told before the training") {
+  gateway gw;
+  training_overview x;
+  x.book.training = job_of(at(0s));
+  x.book.submission = job_of(at(10s));
+  x.book.submission->id = "job-2";
+  x.book.submission->state = job_state::submitted;
+  serve(gw, x);
+  auto answer = body_of(gw.get("/api/v1/training"));
+  CHECK(answer["id"] == "job-2");
+  CHECK(answer["state"] == "submitted");
+  CHECK(answer["startedAt"] == "1970-01-01T00:00:10.000Z");
+  // A list that needs no training leaves the training to be told of.
+  auto update = std::exchange(x.book.submission, std::nullopt);
+  update->action = training_action::update;
+  update->state = job_state::completed;
+  x.book.leaving.push_back(*update);
+  serve(gw, x);
+  answer = body_of(gw.get("/api/v1/training"));
+  CHECK(answer["id"] == "job-1");
+  CHECK(answer["state"] == "training");
+}
+
 TEST_CASE("the remaining time is that at the time of the answer") {
   gateway gw;
   training_overview x;
-  x.book.job = job_of(std::chrono::system_clock::now() - 100s);
+  x.book.training = job_of(std::chrono::system_clock::now() - 100s);
   serve(gw, x);
-  auto expected = remaining_of(*x.book.job, std::chrono::system_clock::now());
+  auto expected = remaining_of(*x.book.training,
+                               std::chrono::system_clock::now());
   auto answer = body_of(gw.get("/api/v1/training"));
   REQUIRE(expected);
   CHECK(answer["remainingSeconds"].get<int64_t>() <= expected->seconds);
   CHECK(answer["remainingIsEstimate"] == expected->estimated);
   // By our own estimate: as long again as it took for this half.
-  x.book.job->statistics = {100, 50, 0, 3, 0.75, "train"};
+  x.book.training->statistics = {100, 50, 0, 3, 0.75, "train"};
   serve(gw, x);
   answer = body_of(gw.get("/api/v1/training"));
   CHECK(answer["remainingSeconds"].is_number_integer());
   CHECK(answer["remainingIsEstimate"] == true);
   // Who has ended takes no more time.
-  x.book.job->state = job_state::stalled;
-  x.book.job->ended_at.reset();
+  x.book.training->state = job_state::stalled;
+  x.book.training->ended_at.reset();
   serve(gw, x);
   answer = body_of(gw.get("/api/v1/training"));
   CHECK(answer["state"] == "stalled");
   CHECK(answer["stalled"] == true);
-  x.book.job->state = job_state::completed;
-  x.book.job->ended_at = x.book.job->updated_at;
+  x.book.training->state = job_state::completed;
+  x.book.training->ended_at = x.book.training->updated_at;
   serve(gw, x);
   answer = body_of(gw.get("/api/v1/training"));
   CHECK(answer["remainingSeconds"].is_null());
@@ -274,11 +298,11 @@ TEST_CASE("the remaining time is that at the time of the answer") {
 TEST_CASE("a training is given up, as often as one likes") {
   gateway gw;
   training_overview before;
-  before.book.job = job_of(at(0s));
+  before.book.training = job_of(at(0s));
   before.backend = {false, true, "nobody listens"};
   serve(gw, before);
   auto after = before.book;
-  after.job->state = job_state::cancelled;
+  after.training->state = job_state::cancelled;
   gw.script([&](auto& x) { x.after_delete = stored_book{after, 9}; });
   for (auto i = 0; i < 2; ++i) {
     auto got = gw.ask("DELETE", "/api/v1/training");

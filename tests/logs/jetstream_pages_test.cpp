@@ -23,6 +23,9 @@ struct paged_stream {
   /// Called after each page.
   std::function<void()> after_page = [] {};
   size_t pages = 0;
+  /// Whether there is none yet, and what it was made with.
+  bool missing = false;
+  json config;
 
   std::string answer(const std::string& request) {
     ++pages;
@@ -47,6 +50,12 @@ using paged_stream_ptr = std::shared_ptr<paged_stream>;
 bus_actor::behavior_type broker(bus_actor::pointer, paged_stream_ptr stream) {
   return {
     [=](request_atom, const bus_request& x) {
+      if (x.subject.find(".CREATE.") != std::string::npos) {
+        stream->config = json::parse(x.payload);
+        return bus_reply{"{}"};
+      }
+      if (stream->missing)
+        return bus_reply{R"({"error":{"code":404,"err_code":10059}})"};
       return bus_reply{stream->answer(x.payload)};
     },
     [](subscribe_atom, const std::string&, const bus_sink_actor&) { /* nop */ },
@@ -88,6 +97,18 @@ struct fixture : deterministic {
 };
 
 } // namespace
+
+TEST_CASE_FIXTURE(fixture, "a missing stream is made with the replicas asked "
+                           "for") {
+  stream->missing = true;
+  CHECK(count().empty());
+  CHECK(stream->config.at("num_replicas") == 1);
+  jetstream_log_source_config cfg;
+  cfg.replicas = 3;
+  source = spawn(jetstream_log_source, spawn(broker, stream), cfg);
+  CHECK(count().empty());
+  CHECK(stream->config.at("num_replicas") == 3);
+}
 
 TEST_CASE_FIXTURE(fixture, "all pages of a quiet stream are counted") {
   for (size_t n = 0; n < 50; ++n)

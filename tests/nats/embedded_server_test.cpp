@@ -166,6 +166,41 @@ TEST_CASE("the embedded server is private and starts again when it dies") {
   CHECK(server_process(dir.path) == -1);
 }
 
+TEST_CASE("each write is synced where the server can do that") {
+  state_dir dir;
+  auto program = [&](std::string version) {
+    auto file = dir.path / "program";
+    std::ofstream{file} << "#!/bin/sh\n"
+                        << "if [ \"$1\" = --version ]; then echo " << version
+                        << "; else exec sleep 600; fi\n";
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+    return file.string();
+  };
+  auto config = [&] {
+    std::ifstream in{dir.path / "nats" / "nats-server.conf"};
+    return std::string{std::istreambuf_iterator<char>{in}, {}};
+  };
+  for (auto [version, synced] : {std::pair{"nats-server: v2.10.0", true},
+                                 {"nats-server: v2.9.10", false},
+                                 {"something else", false}}) {
+    embedded_server server;
+    REQUIRE(server.start(dir.path, program(version)) == "");
+    CHECK_MESSAGE(server.durability().synced == synced, version);
+    CHECK_MESSAGE((config().find("sync_interval: always") != std::string::npos)
+                    == synced,
+                  version);
+  }
+}
+
+TEST_CASE("the embedded server takes its configuration") {
+  state_dir dir;
+  auto chosen = std::getenv("AIOPS_NATS_SERVER");
+  embedded_server server;
+  REQUIRE(server.start(dir.path, chosen ? chosen : "nats-server") == "");
+  client c{server};
+  CHECK(eventually([&] { return c.status().connected; }));
+}
+
 TEST_CASE("the embedded server keeps its port over a restart") {
   state_dir dir;
   std::vector<std::string> urls;

@@ -56,10 +56,16 @@ struct kv_memory {
   uint64_t store(const kv_write& write) {
     place where{write.bucket, write.key};
     writes.push_back(write);
-    entries[where] = {write.value, ++sequence, clock(), write.key};
+    kv_entry entry{write.value, ++sequence, clock(), write.key};
+    if (write.removal) {
+      entry = {};
+      entries.erase(where);
+    } else {
+      entries[where] = entry;
+    }
     if (!quiet)
       for (auto [i, end] = listeners.equal_range(where); i != end; ++i)
-        caf::anon_send(i->second, update_atom_v, entries[where]);
+        caf::anon_send(i->second, update_atom_v, entry);
     return sequence;
   }
 

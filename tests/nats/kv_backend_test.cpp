@@ -80,67 +80,88 @@ TEST_CASE_FIXTURE(fixture, "an empty watchlist omits the workloads") {
   CHECK(std::get<0>(backend_service().last()).payload == R"({"uuid":"id"})");
 }
 
-TEST_CASE_FIXTURE(fixture, "what surely did not arrive is undone") {
+TEST_CASE_FIXTURE(fixture, "what was stored stays, whatever comes of it") {
   store(older);
-  for (auto code :
-       {ec::no_responders, ec::disconnected, ec::overloaded, ec::too_large}) {
-    CAPTURE(to_string(code));
+  auto code = ec::none;
+  SUBCASE("what surely did not arrive") {
+    code = ec::disconnected;
     backend_service().fail(code);
-    CHECK(train()->code() == code);
-    CHECK(parameters() == older);
-    CHECK(memory->writes[memory->writes.size() - 2].value == ours);
   }
-}
-
-TEST_CASE_FIXTURE(fixture, "what the backend refused is undone") {
-  store(older);
-  backend_service().answer({"error: no GPU"});
-  CHECK(train()->code() == ec::refused);
-  CHECK(parameters() == older);
-}
-
-TEST_CASE_FIXTURE(fixture, "without anything before, the undo removes") {
-  memory->store({parameters_bucket, "lastModelTrained", "{}", {}});
-  CHECK(train()->code() == ec::no_responders);
-  CHECK(parameters() == "(none)");
-  CHECK(memory->keys(parameters_bucket)
-        == std::vector<std::string>{"lastModelTrained"});
-}
-
-TEST_CASE_FIXTURE(fixture, "nothing newer is undone") {
-  store(older);
-  backend_service().hold();
-  auto answer = train();
-  SUBCASE("found before") {
-    store("newer");
+  SUBCASE("what is too much at the moment") {
+    code = ec::overloaded;
+    backend_service().fail(code);
   }
-  SUBCASE("or while writing") {
-    memory->refuse = [this](const kv_write& x) -> caf::error {
-      if (x.value == older)
-        store("newer");
-      return {};
-    };
+  SUBCASE("what is too large") {
+    code = ec::too_large;
+    backend_service().fail(code);
   }
-  backend_service().release_error(ec::no_responders);
-  run();
-  CHECK(answer->code() == ec::no_responders);
-  CHECK(parameters() == "newer");
-}
-
-TEST_CASE_FIXTURE(fixture, "what may have arrived stays") {
+  SUBCASE("what the backend refused") {
+    code = ec::refused;
+    backend_service().answer({"error: no GPU"});
+  }
   SUBCASE("silence") {
-    backend_service().fail(ec::timeout);
-    CHECK(train()->code() == ec::timeout);
+    code = ec::timeout;
+    backend_service().fail(code);
   }
   SUBCASE("rubbish") {
+    code = ec::bad_reply;
     backend_service().answer({"\xff"});
-    CHECK(train()->code() == ec::bad_reply);
   }
   SUBCASE("a connection lost meanwhile") {
+    code = ec::timeout;
     backend_service().fail(ec::disconnected, std::string{lost_in_flight});
-    CHECK(train()->code() == ec::timeout);
   }
+  CHECK(train()->code() == code);
+  CHECK(backend_service().calls() == 1);
   CHECK(parameters() == ours);
+}
+
+TEST_CASE_FIXTURE(fixture, "a backend that starts meanwhile is asked again") {
+  backend_service().fail(ec::no_responders);
+  auto answer = train();
+  CHECK(backend_service().calls() == 1);
+  CHECK(parameters() == ours);
+  advance(999ms);
+  CHECK(backend_service().calls() == 1);
+  CHECK_FALSE(answer->done());
+  backend_service().answer({"training job submitted"});
+  advance(1ms);
+  CHECK(answer->value == "training job submitted");
+  auto& first = std::get<0>(backend_service().call(0));
+  auto& second = std::get<0>(backend_service().call(1));
+  CHECK(second.payload == first.payload);
+  CHECK(second.timeout == first.timeout - 1s);
+  // One write: who starts late finds what it is told of.
+  CHECK(memory->writes.size() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "a backend that never starts is asked until the time "
+                  "is over") {
+  backend_service().fail(ec::no_responders);
+  auto answer = train();
+  // The rest of the 3 s is for taking it back.
+  advance(1999ms);
+  CHECK_FALSE(answer->done());
+  advance(1ms);
+  CHECK(answer->code() == ec::no_responders);
+  CHECK(backend_service().calls() == 3);
+  advance(1min);
+  CHECK(backend_service().calls() == 3);
+  CHECK(parameters() == ours);
+}
+
+TEST_CASE_FIXTURE(fixture, "submissions wait for a backend side by side") {
+  backend_service().fail(ec::no_responders);
+  auto one = train();
+  advance(500ms);
+  auto two = train({{"c", "n", "e"}});
+  backend_service().answer({"training job submitted"});
+  advance(500ms);
+  CHECK(one->value);
+  CHECK_FALSE(two->done());
+  advance(500ms);
+  CHECK(two->value);
 }
 
 TEST_CASE_FIXTURE(fixture, "of two that submit one is told of the other") {
@@ -156,8 +177,9 @@ TEST_CASE_FIXTURE(fixture, "of two that submit one is told of the other") {
 
 TEST_CASE_FIXTURE(fixture, "a store that fails is answered, not asked past") {
   backend_service();
-  memory->down = make_error(ec::disconnected, "down");
-  CHECK(train()->code() == ec::disconnected);
+  // Nothing was stored or sent.
+  memory->down = make_error(ec::timeout, "late");
+  CHECK(train()->code() == ec::overloaded);
   memory->down = {};
   memory->refuse = [](const kv_write&) {
     return make_error(ec::too_large, "large");
@@ -166,36 +188,43 @@ TEST_CASE_FIXTURE(fixture, "a store that fails is answered, not asked past") {
   CHECK(backend_service().calls() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is taken back") {
+TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is not sent on") {
   store(older);
   backend_service();
-  memory->lose_answer = [](const kv_write& x) {
-    return x.value == ours ? make_error(ec::timeout, "late") : caf::error{};
-  };
-  CHECK(train()->code() == ec::timeout);
-  CHECK(parameters() == older);
+  for (auto code : {ec::timeout, ec::bad_reply}) {
+    memory->lose_answer = [code](const kv_write& x) {
+      return x.value == ours ? make_error(code, "lost") : caf::error{};
+    };
+    // So the backend surely did not get it; what is stored is put right by who
+    // keeps the book.
+    CHECK(train()->code() == ec::overloaded);
+    CHECK(parameters() == ours);
+  }
   CHECK(backend_service().calls() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "an undo that fails changes no answer") {
-  store(older);
+TEST_CASE_FIXTURE(fixture, "a slow store leaves the backend less time") {
   backend_service().hold();
+  memory->when = [] { return kv_memory::timing::late_answer; };
   auto answer = train();
-  SUBCASE("with an error") {
-    memory->down = make_error(ec::disconnected, "down");
-    backend_service().release_error(ec::no_responders);
+  auto release = [&] {
+    REQUIRE(memory->held.size() == 1);
+    auto next = std::exchange(memory->held, {});
+    next.front()();
     run();
-  }
-  SUBCASE("by silence") {
-    kill(kv);
-    backend_service().release_error(ec::no_responders);
-    advance(3s);
-  }
-  CHECK(answer->code() == ec::no_responders);
+  };
+  release();
+  advance(2s);
+  release();
+  REQUIRE(backend_service().calls() == 1);
+  CHECK(std::get<0>(backend_service().last()).timeout == 400ms);
+  advance(400ms);
+  CHECK(answer->code() == ec::timeout);
 }
 
 TEST_CASE_FIXTURE(fixture,
                   "a store that is silent is not waited for too long") {
+  backend_service();
   // Reads, and then never again.
   auto silent = [](kv_store_actor::pointer,
                    int) -> kv_store_actor::behavior_type {
@@ -221,7 +250,8 @@ TEST_CASE_FIXTURE(fixture,
                  backend_config{});
   auto answer = train();
   advance(3s);
-  CHECK(answer->code() == ec::timeout);
+  CHECK(answer->code() == ec::overloaded);
+  CHECK(backend_service().calls() == 0);
 }
 
 // -- questions ----------------------------------------------------------------
@@ -288,14 +318,71 @@ TEST_CASE_FIXTURE(fixture, "status and statistics are one value") {
   CHECK(ask(handle, get_atom_v)->value->revision == 4);
 }
 
-TEST_CASE_FIXTURE(fixture, "all is forgotten but what is the backend's") {
+TEST_CASE_FIXTURE(fixture, "the status is forgotten, the watchlist is not") {
   store(ours);
   memory->store({parameters_bucket, "lastModelTrained", "{}", {}});
   memory->store({statistics_bucket, statistics_key, "{}", {}});
   CHECK(ask(handle, delete_atom_v)->value);
-  CHECK(memory->entries.size() == 1);
-  CHECK(memory->value(parameters_bucket, "lastModelTrained"));
+  CHECK(memory->keys(statistics_bucket).empty());
+  CHECK(memory->keys(parameters_bucket)
+        == std::vector<std::string>{"lastModelTrained", parameters_key});
   CHECK(ask(handle, delete_atom_v)->value);
   memory->down = make_error(ec::disconnected, "down");
   CHECK(ask(handle, delete_atom_v)->code() == ec::disconnected);
+}
+
+// -- the watchlist in the store -----------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "it is told whose watchlist is stored") {
+  auto model = [this] { return ask(handle, get_atom_v); };
+  CHECK(model()->value->watchlist_revision == 0);
+  CHECK(model()->value->watchlist_job.empty());
+  store(ours);
+  CHECK(model()->value->watchlist_revision == 1);
+  CHECK(model()->value->watchlist_job == "id");
+  // There is no status all the same.
+  CHECK(model()->value->revision == 0);
+  // Of an older version, or somebody else's.
+  for (auto value : {R"({"c":{"n":["d"]}})", R"({"uuid":7})", "rubbish"}) {
+    CAPTURE(value);
+    store(value);
+    CHECK(model()->value->watchlist_job.empty());
+    CHECK(model()->value->watchlist_revision == memory->sequence);
+  }
+  memory->down = make_error(ec::disconnected, "down");
+  CHECK(model()->code() == ec::disconnected);
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "a watchlist is put in the place of the one that was "
+                  "seen") {
+  auto put = [this](const backend_submission& x, uint64_t expected) {
+    return ask(handle, put_atom_v, x, expected);
+  };
+  store(older);
+  backend_submission right{"id", {{"c", "n", "d"}}};
+  CHECK(put(right, 1)->value);
+  CHECK(parameters() == ours);
+  // Not over a newer one.
+  store("newer");
+  CHECK(put(right, 2)->code() == ec::conflict);
+  CHECK(parameters() == "newer");
+  CHECK(put({}, 2)->code() == ec::conflict);
+  CHECK(parameters() == "newer");
+  // What is the backend's stays.
+  memory->store({parameters_bucket, "lastModelTrained", "{}", {}});
+  CHECK(put({}, 3)->value);
+  auto& removal = memory->writes.back();
+  CHECK(removal.removal);
+  CHECK(removal.bucket == parameters_bucket);
+  CHECK(removal.key == parameters_key);
+  CHECK(removal.value.empty());
+  CHECK(removal.expected == 3);
+  CHECK(memory->value(parameters_bucket, "lastModelTrained"));
+  // A reset is a watchlist, too.
+  store("newer");
+  CHECK(put({"7", {}}, memory->sequence)->value);
+  CHECK(parameters() == R"({"uuid":"7"})");
+  memory->down = make_error(ec::disconnected, "down");
+  CHECK(put(right, 5)->code() == ec::disconnected);
 }

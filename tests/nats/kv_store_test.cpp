@@ -162,12 +162,33 @@ TEST_CASE_FIXTURE(fixture, "a write against a newer revision is a conflict") {
     .answer({R"({"error":{"code":400,"err_code":10071,)"
              R"("description":"wrong last sequence: 4"}})"});
   CHECK(put("x", 3)->code() == ec::conflict);
-  // Of JetStream 2.11 and later, when two writes race.
+  CHECK(bus_script->on(get_subject).calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "a write waits while another one is not decided") {
   bus_script->on(key_subject)
     .answer({R"({"error":{"code":400,"err_code":10164,)"
              R"("description":"wrong last sequence"}})"});
-  CHECK(put("x", 3)->code() == ec::conflict);
-  CHECK(bus_script->on(get_subject).calls() == 0);
+  auto write = put("x", 3);
+  advance(1s);
+  CHECK(!write->done());
+  CHECK(bus_script->on(key_subject).calls() < 7);
+  SUBCASE("and is a conflict if that one was stored") {
+    bus_script->on(key_subject)
+      .answer({R"({"error":{"code":400,"err_code":10071}})"});
+    advance(1s);
+    CHECK(write->code() == ec::conflict);
+    CHECK(bus_script->on(get_subject).calls() == 0);
+  }
+  SUBCASE("and is stored if that one was not") {
+    bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":4})"});
+    advance(1s);
+    CHECK(write->value == 4);
+  }
+  SUBCASE("for a bounded time, and was surely not stored then") {
+    advance(5s);
+    CHECK(write->code() == ec::overloaded);
+  }
 }
 
 TEST_CASE_FIXTURE(fixture, "what the server cannot do now is asked again") {
@@ -222,6 +243,18 @@ TEST_CASE_FIXTURE(fixture, "a write that may have been stored is looked up") {
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "a leader behind its log may store a write") {
+  bus_script->on(key_subject)
+    .answer({R"({"error":{"code":503,"err_code":10063,)"
+             R"("description":"expected stream sequence does not match"}})"});
+  auto write = put("x", 3);
+  bus_script->on(key_subject)
+    .answer({R"({"error":{"code":400,"err_code":10071}})"});
+  bus_script->on(get_subject).answer(entry(4, "eA=="));
+  advance(1s);
+  CHECK(write->value == 4);
+}
+
 TEST_CASE_FIXTURE(fixture, "a bucket whose leader is gone is waited for") {
   bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":3})"});
   REQUIRE(put("x")->value == 3);
@@ -253,6 +286,33 @@ TEST_CASE_FIXTURE(fixture, "a missing bucket is made") {
   CHECK(put("x")->value == 1);
   CHECK(put("y")->value == 1);
   CHECK(bus_script->on(create_subject).calls() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a bucket is made with the replicas asked for") {
+  kv_store_config cfg;
+  cfg.replicas = 3;
+  auto replicated = spawn(kv_store, bus, cfg);
+  run();
+  bus_script->on(info_subject).answer(no_stream);
+  auto made = [&](auto& handle) {
+    CHECK(ask(handle, check_atom_v, std::string{"b"})->value);
+    return std::get<0>(bus_script->on(create_subject).last()).payload;
+  };
+  CHECK(made(store).find(R"("num_replicas":1,)") != std::string::npos);
+  CHECK(made(replicated).find(R"("num_replicas":3,)") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(fixture, "too few nodes for the replicas are named") {
+  bus_script->on(info_subject).answer(no_stream);
+  for (auto answer : {R"({"error":{"code":500,"err_code":10074,"description":)"
+                      R"("replicas > 1 not supported in non-clustered mode"}})",
+                      R"({"error":{"code":400,"err_code":10005,"description":)"
+                      R"("no suitable peers for placement"}})"}) {
+    bus_script->on(create_subject).answer({answer});
+    auto problem = ask(store, check_atom_v, std::string{"b"});
+    CHECK(problem->code() == ec::overloaded);
+    CHECK(text_of(problem->error).find("--nats-replicas") != std::string::npos);
+  }
 }
 
 TEST_CASE_FIXTURE(fixture, "an existing bucket is never changed") {
@@ -304,6 +364,46 @@ TEST_CASE_FIXTURE(fixture, "a bucket is made without a write, and looked for "
 TEST_CASE_FIXTURE(fixture, "writing without JetStream is refused at once") {
   bus_script->subjects.erase(info_subject);
   CHECK(put("x")->code() == ec::disconnected);
+}
+
+TEST_CASE_FIXTURE(fixture, "a followed key that is gone all at once is not "
+                           "believed to be gone") {
+  bus_script->on(get_subject).answer(entry(4, "eA=="));
+  auto seen = follow();
+  REQUIRE(seen->size() == 1);
+  bus_script->on(get_subject).answer(no_message);
+  CHECK(get()->code() == ec::overloaded);
+  advance(25s);
+  CHECK(get()->code() == ec::overloaded);
+  CHECK(seen->size() == 1);
+  SUBCASE("since another leader may know it") {
+    bus_script->on(get_subject).answer(entry(4, "eA=="));
+    CHECK(get()->value->value == "x");
+    advance(20s);
+    bus_script->on(get_subject).answer(no_message);
+    CHECK(get()->code() == ec::overloaded);
+  }
+  SUBCASE("until this lasts") {
+    advance(20s);
+    CHECK(get()->value->revision == 0);
+    CHECK(seen->size() == 2);
+    CHECK(seen->back().revision == 0);
+  }
+  SUBCASE("unless its bucket is gone") {
+    bus_script->on(get_subject).answer(no_stream);
+    CHECK(get()->value->revision == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a followed key that was removed is gone at once") {
+  bus_script->on(get_subject).answer(entry(4, "eA=="));
+  auto seen = follow();
+  // KV-Operation: DEL
+  bus_script->on(get_subject)
+    .answer({R"({"message":{"seq":5,"hdrs":)"
+             R"("TkFUUy8xLjANCktWLU9wZXJhdGlvbjogREVMDQoNCg==",)"
+             R"("time":"2026-01-31T12:00:00Z"}})"});
+  CHECK(get()->value->revision == 0);
 }
 
 TEST_CASE_FIXTURE(fixture,
@@ -395,6 +495,50 @@ TEST_CASE_FIXTURE(fixture, "a connection that comes during a read which then "
   run();
   REQUIRE(seen->size() == 1);
   CHECK(seen->back().value == "a");
+}
+
+TEST_CASE_FIXTURE(fixture, "a key is removed over the revision that it has") {
+  auto remove = [&](std::optional<uint64_t> expected) {
+    kv_write what{"b", "k", "", expected};
+    what.removal = true;
+    return ask(store, put_atom_v, what);
+  };
+  auto& writes = bus_script->on(key_subject);
+  writes.answer({R"({"stream":"KV_b","seq":8})"});
+  CHECK(remove(7)->value == 8);
+  auto& request = std::get<0>(writes.last());
+  CHECK(request.payload.empty());
+  CHECK(request.headers
+        == bus_headers{{"Nats-Expected-Last-Subject-Sequence", "7"},
+                       {"KV-Operation", "DEL"}});
+  SUBCASE("whatever it is") {
+    CHECK(remove({})->value == 8);
+    CHECK(std::get<0>(writes.last()).headers
+          == bus_headers{{"KV-Operation", "DEL"}});
+  }
+  SUBCASE("not a newer one") {
+    writes.answer({R"({"error":{"code":400,"err_code":10071}})"});
+    CHECK(remove(7)->code() == ec::conflict);
+    CHECK(bus_script->on(get_subject).calls() == 0);
+  }
+  SUBCASE("which is looked up when it may have been done") {
+    writes.answer({R"({"error":{"code":503,"err_code":10077}})"});
+    auto removal = remove(7);
+    writes.answer({R"({"error":{"code":400,"err_code":10071}})"});
+    SUBCASE("and was") {
+      // "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"
+      bus_script->on(get_subject)
+        .answer({R"({"message":{"seq":8,"time":"2026-01-31T12:00:00Z",)"
+                 R"("hdrs":"TkFUUy8xLjANCktWLU9wZXJhdGlvbjogREVMDQoNCg=="}})"});
+      advance(1s);
+      CHECK(removal->value == 8);
+    }
+    SUBCASE("and was not: an empty value is no removal") {
+      bus_script->on(get_subject).answer(entry(8, ""));
+      advance(1s);
+      CHECK(removal->code() == ec::conflict);
+    }
+  }
 }
 
 TEST_CASE_FIXTURE(fixture, "keys are removed by pattern") {

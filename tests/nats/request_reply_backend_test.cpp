@@ -163,3 +163,16 @@ TEST_CASE_FIXTURE(fixture, "statistics are written and forgotten") {
   CHECK(ask(handle, put_atom_v, x)->code() == ec::disconnected);
   CHECK(ask(handle, delete_atom_v)->code() == ec::disconnected);
 }
+
+TEST_CASE_FIXTURE(fixture, "the store has no watchlist to put right") {
+  store(R"({"percentageCompleted":"42"})");
+  auto model = ask(handle, get_atom_v);
+  REQUIRE(model->value);
+  CHECK(model->value->watchlist_revision == 0);
+  CHECK(model->value->watchlist_job.empty());
+  auto writes = memory->writes.size();
+  backend_submission other{"id", {{"c", "n", "d"}}};
+  CHECK(ask(handle, put_atom_v, other, uint64_t{7})->value);
+  CHECK(ask(handle, put_atom_v, backend_submission{}, uint64_t{7})->value);
+  CHECK(memory->writes.size() == writes);
+}

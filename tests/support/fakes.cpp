@@ -13,8 +13,11 @@ void lease_script::publish(const lease_status& status) const {
 }
 
 void job_store_script::store(training_book value) {
+  for (auto* job : jobs_of(value))
+    if (!job->list_id.empty())
+      watchlists.emplace(job->list_id, job->workloads);
   books.push_back(value);
-  book = {std::move(value), book.revision + 1};
+  book = {std::move(value), book.revision + 1, book.losses};
   if (!quiet)
     publish();
 }
@@ -56,6 +59,11 @@ backend_actor::behavior_type fake_backend(backend_actor::pointer self,
       note("forget");
       return script->forget(self);
     },
+    [=](put_atom, const backend_submission& x, uint64_t expected) {
+      note("put watchlist");
+      return script->put_watchlist(self, x, expected);
+    },
+    [](tick_atom) { /* nop */ },
   };
 }
 
@@ -66,7 +74,7 @@ job_store_actor::behavior_type fake_job_store(job_store_actor::pointer,
       ++script->reads;
       if (script->down)
         return script->down;
-      return script->book;
+      return script->stale.value_or(script->book);
     },
     [=](put_atom, const training_book& x,
         uint64_t expected) -> caf::result<uint64_t> {
@@ -107,6 +115,24 @@ job_store_actor::behavior_type fake_job_store(job_store_actor::pointer,
         return make_error(ec::not_found, "no such job");
       return i->second;
     },
+    [=](put_atom, const backend_submission& x) -> caf::result<void> {
+      if (script->down)
+        return script->down;
+      if (script->watchlists_down)
+        return script->watchlists_down;
+      script->watchlists.emplace(x.id, x.workloads);
+      return caf::unit;
+    },
+    [=](list_atom, watchlist_atom) -> caf::result<std::vector<std::string>> {
+      std::vector<std::string> ids;
+      for (auto& [id, list] : script->watchlists)
+        ids.push_back(id);
+      return ids;
+    },
+    [=](delete_atom, const std::string& id) -> caf::result<void> {
+      script->watchlists.erase(id);
+      return caf::unit;
+    },
     [=](subscribe_atom, const book_listener_actor& listener) {
       script->listeners.push_back(listener);
       if (!script->down)
@@ -145,6 +171,7 @@ fake_training_jobs(training_jobs_actor::pointer self,
     },
     [](update_atom, const stored_book&) { /* nop */ },
     [](tick_atom) { /* nop */ },
+    [](restart_atom) { /* nop */ },
   };
 }
 

@@ -130,6 +130,7 @@ struct backend_script {
   script<stored_model> stored{stored_model{}};
   script<caf::unit_t, model_status> put{caf::unit};
   script<caf::unit_t> forget{caf::unit};
+  script<caf::unit_t, backend_submission, uint64_t> put_watchlist{caf::unit};
   /// What was asked, in order.
   std::vector<std::string> asked;
 };
@@ -140,6 +141,8 @@ struct job_store_script {
   stored_book book;
   /// By number.
   std::map<uint64_t, training_job> history;
+  /// Watchlists that were stored ahead or with a book, by id.
+  std::map<std::string, shared_workloads> watchlists;
   uint64_t told = 0;
   std::vector<book_listener_actor> listeners;
   /// Every book that was stored, in order.
@@ -150,12 +153,15 @@ struct job_store_script {
   size_t finds = 0;
   /// Fails everything while it is set.
   caf::error down;
-  /// Likewise, but only additions to the history.
+  /// Likewise, but only additions to the history, and only watchlists.
   caf::error history_down;
+  caf::error watchlists_down;
   /// What the next write meets, once: an error that leaves it undone...
   caf::error refuse;
   /// ...or one although it is done.
   caf::error lose_answer;
+  /// What readers see instead of the book, as from an old copy of the store.
+  std::optional<stored_book> stale;
   /// Whether listeners are left without word.
   bool quiet = false;
 

@@ -1,6 +1,7 @@
-#include "actors/training_job.hpp"
+#include "actors/training_book.hpp"
 
 #include "actors/error.hpp"
+#include "actors/training_invariants.hpp"
 
 #include <doctest/doctest.h>
 
@@ -15,30 +16,55 @@ const workload b{"c", "n", "b"};
 const training_job::time_point noon{
   std::chrono::sys_days{std::chrono::year{2026} / 1 / 31}};
 
-/// A book that grows change by change.
+/// A book that grows change by change, as one replica sees it.
 struct fixture {
   training_book book;
-  change_context context{noon, "adopted", "idle"};
+  word_clock clock;
+  std::chrono::seconds up{0};
+  change_context context;
+
+  fixture() {
+    context.now = noon;
+    context.fresh_id = "adopted";
+    context.idle_text = "idle";
+  }
+
+  caf::actor_clock::time_point monotonic() const {
+    return caf::actor_clock::time_point{up};
+  }
 
   ec apply(const job_change& what) {
+    clock.measure(context, monotonic());
+    context.fresh_id = find_job(book, "adopted") ? "adopted next" : "adopted";
     auto next = apply_change(book, what, context);
     if (!next)
       return code_of(next.error());
+    CHECK(broken_step(book, *next) == "");
     book = std::move(*next);
+    clock.see(book, monotonic());
     return ec::none;
   }
 
   void pass(std::chrono::seconds time) {
     context.now += time;
+    up += time;
+    clock.measure(context, monotonic());
   }
 
   ec submit(std::string id, training_action action = training_action::train,
             bool force = false) {
-    return apply(job_submission{std::move(id), action, {a}, {{a}, {}}, force});
+    return apply(job_submission{
+      std::move(id), action, {a}, {{a}, {}}, force, basis_of(book), {}});
   }
 
   void accept(std::string id) {
     apply(job_acceptance{std::move(id), "training job submitted"});
+  }
+
+  void start(std::string id, training_action action = training_action::train,
+             bool force = false) {
+    CHECK(submit(id, action, force) == ec::none);
+    accept(id);
   }
 
   ec report(training_statistics x, std::optional<std::string> status = {},
@@ -51,8 +77,7 @@ struct fixture {
   }
 
   void train_to(int64_t percentage) {
-    submit("1");
-    accept("1");
+    start("1");
     report({10, percentage, 90, 1, 0.5, "train"});
   }
 
@@ -61,8 +86,14 @@ struct fixture {
     say("completed");
   }
 
+  /// Of the training.
   job_state state() const {
-    return book.job->state;
+    return book.training->state;
+  }
+
+  /// The job that left last.
+  const training_job& left() const {
+    return book.leaving.back();
   }
 };
 
@@ -99,24 +130,29 @@ TEST_CASE("the table of transitions") {
 
 TEST_CASE_FIXTURE(fixture, "a training from submission to completion") {
   CHECK(submit("1") == ec::none);
-  CHECK(state() == job_state::submitted);
-  CHECK(book.job->number == 1);
-  CHECK(book.job->workloads == workload_list{a});
-  CHECK(book.job->changes.added == workload_list{a});
+  CHECK(pending(book));
+  CHECK(current_job(book)->state == job_state::submitted);
+  CHECK(book.submission->number == 1);
+  CHECK(book.submission->workloads == workload_list{a});
+  CHECK(book.submission->changes.added == workload_list{a});
   CHECK(book.model.status.empty());
+  CHECK(book.watchlist.job_id.empty());
   accept("1");
-  CHECK(book.job->response == "training job submitted");
+  CHECK_FALSE(book.submission);
+  CHECK(book.watchlist.job_id == "1");
+  CHECK(book.watchlist.workloads == workload_list{a});
+  CHECK(book.training->response == "training job submitted");
   CHECK(book.model == model_status{"training", fresh});
   pass(5s);
   CHECK(report({3, 1, 300, 0, 0.0, "fetching data"}) == ec::none);
   CHECK(state() == job_state::fetching_data);
-  CHECK(book.job->updated_at == context.now);
+  CHECK(book.training->updated_at == context.now);
   CHECK(report({4, 20, 200, 1, 0.5, "train"}, "training") == ec::none);
   CHECK(state() == job_state::training);
   CHECK(book.model == model_status{"training", {4, 20, 200, 1, 0.5, "train"}});
   CHECK(say("completed") == ec::none);
   CHECK(state() == job_state::completed);
-  CHECK(book.job->ended_at == context.now);
+  CHECK(book.training->ended_at == context.now);
   // What was last reported is made to fit.
   CHECK(book.model == model_status{"completed", {4, 100, 0, 1, 0.5, "train"}});
 }
@@ -137,37 +173,107 @@ TEST_CASE_FIXTURE(fixture, "only a training shows a training") {
   submit("2", action);
   CHECK(book.model == before);
   accept("2");
-  CHECK(state() == job_state::completed);
+  CHECK(left().id == "2");
+  CHECK(left().state == job_state::completed);
+  CHECK(book.watchlist.job_id == "2");
+  // The training is still the one that ran last.
+  CHECK(book.training->id == "1");
   auto reset = model_status{"idle", {}};
   CHECK(book.model == (action == training_action::reset ? reset : before));
-  CHECK_FALSE(remaining_of(*book.job, context.now));
 }
 
 TEST_CASE_FIXTURE(fixture, "a job that runs stands in the way, unless forced") {
   train_to(50);
   CHECK(submit("2") == ec::conflict);
-  CHECK(book.job->id == "1");
+  CHECK_FALSE(book.submission);
   CHECK(submit("2", training_action::train, true) == ec::none);
-  CHECK(book.job->number == 2);
-  CHECK(book.before->id == "1");
-  CHECK(book.before->state == job_state::superseded);
-  CHECK(book.before->ended_at == context.now);
-  CHECK(book.before->reason == "job 2 took its place");
+  CHECK(book.submission->number == 2);
+  // Until it is accepted, the other one is the training.
+  CHECK(state() == job_state::training);
+  accept("2");
+  CHECK(book.training->id == "2");
+  CHECK(left().id == "1");
+  CHECK(left().state == job_state::superseded);
+  CHECK(left().ended_at == context.now);
+  CHECK(left().reason == "job 2 took its place");
 }
 
-TEST_CASE_FIXTURE(fixture, "a training whose place an update took is shown no "
-                           "more, unless it goes on") {
+TEST_CASE_FIXTURE(fixture, "a submission waits until the one before is "
+                           "settled") {
+  submit("1");
+  CHECK(submit("2", training_action::train, true) == ec::conflict);
+  accept("1");
+  CHECK(submit("2", training_action::train, true) == ec::none);
+}
+
+TEST_CASE_FIXTURE(fixture, "what was compared has to be the basis") {
+  complete();
+  auto then = basis_of(book);
+  start("2", training_action::update);
+  CHECK(
+    apply(job_submission{"3", training_action::none, {a}, {}, true, then, {}})
+    == ec::conflict);
+}
+
+TEST_CASE_FIXTURE(fixture, "the same submission again changes nothing") {
+  submit("1");
+  auto before = book;
+  CHECK(submit("1") == ec::none);
+  CHECK(book == before);
+  accept("1");
+  before = book;
+  CHECK(submit("1") == ec::none);
+  CHECK(book == before);
+}
+
+TEST_CASE_FIXTURE(fixture, "an update leaves the training current") {
   train_to(50);
-  submit("2", training_action::update, true);
-  CHECK(book.model.status == "training failed");
-  // The one that is being submitted trains nothing.
-  CHECK(report({11, 51, 90, 1, 0.5, "train"}) == ec::conflict);
-  accept("2");
-  CHECK(state() == job_state::completed);
-  pass(31s);
-  CHECK(report({700, 52, 90, 1, 0.5, "train"}) == ec::none);
-  CHECK(book.job->number == 3);
+  start("2", training_action::update, true);
+  CHECK(book.training->id == "1");
+  CHECK(state() == job_state::training);
+  CHECK(book.watchlist.job_id == "2");
   CHECK(book.model.status == "training");
+  CHECK(report({11, 51, 90, 1, 0.5, "train"}) == ec::none);
+  CHECK(book.training->statistics.percentage_completed == 51);
+  SUBCASE("then it completes") {
+    CHECK(report({12, 100, 0, 1, 0.5, "train"}, "completed") == ec::none);
+    CHECK(state() == job_state::completed);
+  }
+  SUBCASE("the backend answers the update with a model that there is") {
+    CHECK(report({}, "completed") == ec::none);
+    CHECK(state() == job_state::training);
+    SUBCASE("and goes on to train") {
+      CHECK(report({20, 60, 90, 1, 0.5, "train"}) == ec::none);
+      pass(31s);
+      apply(job_silence{10min});
+      CHECK(state() == job_state::training);
+    }
+    SUBCASE("and that was the end") {
+      pass(31s);
+      apply(job_silence{10min});
+      CHECK(state() == job_state::completed);
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a train, an update, a train: the first one's "
+                           "progress is not the last one's") {
+  train_to(50);
+  pass(100s);
+  start("2", training_action::update, true);
+  start("3", training_action::train, true);
+  auto before = book;
+  CHECK(report({111, 51, 90, 1, 0.5, "train"}) == ec::conflict);
+  CHECK(book == before);
+  SUBCASE("nor when yet another one took that place") {
+    start("4", training_action::train, true);
+    CHECK(report({111, 51, 90, 1, 0.5, "train"}) == ec::conflict);
+  }
+  SUBCASE("nor after a reset") {
+    start("4", training_action::reset, true);
+    start("5");
+    CHECK(report({111, 51, 90, 1, 0.5, "train"}) == ec::conflict);
+  }
 }
 
 TEST_CASE_FIXTURE(fixture, "a job that has stalled or ended stands in nobody's "
@@ -177,13 +283,13 @@ TEST_CASE_FIXTURE(fixture, "a job that has stalled or ended stands in nobody's "
     pass(11s);
     apply(job_silence{10s});
     REQUIRE(state() == job_state::stalled);
-    CHECK(submit("2") == ec::none);
-    CHECK(book.before->state == job_state::superseded);
+    start("2");
+    CHECK(left().state == job_state::superseded);
   }
   SUBCASE("completed") {
     say("completed");
-    CHECK(submit("2") == ec::none);
-    CHECK(book.before->state == job_state::completed);
+    start("2");
+    CHECK(left().state == job_state::completed);
   }
 }
 
@@ -193,23 +299,58 @@ TEST_CASE_FIXTURE(fixture, "a submission that surely failed leaves no trace "
   auto before = book;
   submit("2", training_action::train, true);
   pass(1s);
-  apply(job_rejection{"2", "nobody there", before});
-  CHECK(book.job == before.job);
-  CHECK(book.model == before.model);
-  REQUIRE(book.before);
-  CHECK(book.before->id == "2");
-  CHECK(book.before->state == job_state::failed);
-  CHECK(book.before->reason == "nobody there");
+  // The older training reports meanwhile.
+  CHECK(report({11, 51, 90, 1, 0.5, "train"}) == ec::none);
+  apply(job_rejection{"2", "nobody there"});
+  CHECK_FALSE(book.submission);
+  CHECK(book.training->id == "1");
+  CHECK(book.training->statistics.percentage_completed == 51);
+  CHECK(book.watchlist == before.watchlist);
+  CHECK(left().id == "2");
+  CHECK(left().state == job_state::failed);
+  CHECK(left().reason == "nobody there");
   // Numbers are not used twice.
   CHECK(book.last_number == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "nothing is undone once the backend was heard") {
+TEST_CASE_FIXTURE(fixture,
+                  "numbers that a lost book gave are not given again") {
+  context.least_number = 7;
   submit("1");
-  auto before = training_book{};
+  CHECK(book.submission->number == 8);
+}
+
+TEST_CASE_FIXTURE(fixture, "a certain rejection beats a guess") {
+  submit("1");
   report({1, 1, 1, 0, 0.0, "train"});
-  apply(job_rejection{"1", "a lie", before});
+  CHECK(book.submission->progressed);
+  CHECK(pending(book));
+  apply(job_rejection{"1", "refused"});
+  CHECK_FALSE(book.submission);
+  CHECK(left().id == "1");
+  CHECK(left().state == job_state::failed);
+  // Somebody trains, and was not asked by us.
+  CHECK(book.training->id == "adopted");
   CHECK(state() == job_state::training);
+  CHECK(book.training->statistics.percentage_completed == 1);
+  CHECK(book.watchlist.job_id.empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "a training that begins while another one runs is "
+                           "the submitted one") {
+  start("1");
+  report({500, 50, 90, 1, 0.5, "train"});
+  submit("2", training_action::train, true);
+  pass(1s);
+  CHECK(report({501, 51, 90, 1, 0.5, "train"}) == ec::none);
+  CHECK(book.training->statistics.time_elapsed == 501);
+  CHECK(report({1, 2, 90, 1, 0.5, "train"}) == ec::none);
+  CHECK(book.training->statistics.time_elapsed == 501);
+  CHECK(book.submission->statistics.percentage_completed == 2);
+  accept("2");
+  CHECK(book.training->id == "2");
+  CHECK(book.training->statistics.percentage_completed == 2);
+  CHECK(left().statistics.time_elapsed == 501);
 }
 
 TEST_CASE_FIXTURE(fixture, "an outcome for another job changes nothing") {
@@ -217,7 +358,7 @@ TEST_CASE_FIXTURE(fixture, "an outcome for another job changes nothing") {
   auto before = book;
   for (auto change :
        {job_change{job_acceptance{"0", "x"}}, job_change{job_doubt{"0", "x"}},
-        job_change{job_rejection{"0", "x", {}}}})
+        job_change{job_rejection{"0", "x"}}})
     CHECK(apply(change) == ec::none);
   CHECK(book == before);
 }
@@ -229,8 +370,29 @@ TEST_CASE_FIXTURE(fixture, "without an answer a training may run, but nothing "
     submit("1");
     apply(job_doubt{"1", "silent"});
     CHECK(state() == job_state::submitted);
-    CHECK(book.job->reason == "silent");
+    CHECK(book.training->reason == "silent");
     CHECK(book.model == model_status{"training", fresh});
+    // It is not known whether the backend has the list.
+    CHECK(book.watchlist.job_id.empty());
+    SUBCASE("it does not run") {
+      pass(31s);
+      // What may never have been sent does not complete.
+      apply(job_observation{"completed"});
+      CHECK(state() == job_state::submitted);
+      pass(600s);
+      apply(job_silence{10min});
+      CHECK(state() == job_state::stalled);
+    }
+    SUBCASE("it runs") {
+      report({1, 2, 90, 1, 0.5, "train"});
+      CHECK(state() == job_state::training);
+      CHECK(book.watchlist.job_id == "1");
+    }
+    SUBCASE("the answer comes") {
+      accept("1");
+      CHECK(book.watchlist.job_id == "1");
+      CHECK(book.training->reason.empty());
+    }
     return;
   }
   SUBCASE("update") {
@@ -240,20 +402,92 @@ TEST_CASE_FIXTURE(fixture, "without an answer a training may run, but nothing "
     train = training_action::reset;
   }
   complete();
-  auto before = book.model;
+  auto before = book;
   submit("2", train);
   apply(job_doubt{"2", "silent"});
-  CHECK(state() == job_state::failed);
-  CHECK(book.model == before);
+  CHECK(left().state == job_state::failed);
+  CHECK(book.model == before.model);
+  CHECK(book.watchlist == before.watchlist);
+}
+
+TEST_CASE_FIXTURE(fixture, "a doubtful submission stands behind the training "
+                           "that runs") {
+  train_to(50);
+  submit("2", training_action::train, true);
+  apply(job_doubt{"2", "silent"});
+  CHECK_FALSE(pending(book));
+  CHECK(busy(book));
+  CHECK(book.submission->id == "2");
+  CHECK(report({111, 51, 90, 1, 0.5, "train"}) == ec::none);
+  CHECK(book.training->id == "1");
+  SUBCASE("a younger training tells that it was taken") {
+    CHECK(report({1, 1, 90, 1, 0.5, "train"}) == ec::none);
+    CHECK(book.training->id == "2");
+    CHECK(book.watchlist.job_id == "2");
+    CHECK(left().id == "1");
+  }
+  SUBCASE("when the other one ends, it may be next") {
+    say("completed");
+    CHECK(book.training->id == "2");
+    CHECK(left().state == job_state::completed);
+  }
+  SUBCASE("the other one goes on") {
+    pass(600s);
+    report({711, 60, 90, 1, 0.5, "train"});
+    pass(100s);
+    apply(job_silence{10min, 60s});
+    CHECK_FALSE(book.submission);
+    CHECK(left().state == job_state::failed);
+    CHECK(book.training->id == "1");
+  }
+  SUBCASE("another submission displaces it") {
+    CHECK(submit("3") == ec::conflict);
+    CHECK(submit("3", training_action::train, true) == ec::none);
+    CHECK(left().id == "2");
+    CHECK(left().state == job_state::superseded);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "whoever sees it settles a submission that nobody "
+                           "settled") {
+  submit("1");
+  pass(60s);
+  apply(job_silence{10min, 60s});
+  CHECK(pending(book));
+  pass(1s);
+  apply(job_silence{10min, 60s});
+  CHECK_FALSE(pending(book));
+  CHECK(state() == job_state::submitted);
+  CHECK(submit("2") == ec::conflict);
+  CHECK(submit("2", training_action::train, true) == ec::none);
 }
 
 TEST_CASE_FIXTURE(fixture, "progress that comes before the acceptance stays") {
   submit("1");
   report({1, 7, 100, 0, 0.0, "train"});
-  accept("1");
-  CHECK(state() == job_state::training);
-  CHECK(book.job->response == "training job submitted");
   CHECK(book.model.statistics.percentage_completed == 7);
+  SUBCASE("accepted") {
+    accept("1");
+    CHECK(state() == job_state::training);
+    CHECK(book.training->response == "training job submitted");
+    CHECK(book.model.statistics.percentage_completed == 7);
+  }
+  SUBCASE("it even ended") {
+    say("completed");
+    CHECK(current_job(book)->state == job_state::training);
+    accept("1");
+    CHECK(state() == job_state::completed);
+  }
+  SUBCASE("it failed at once") {
+    report({1, 7, 100, 0, 0.0, "train"}, "training failed");
+    accept("1");
+    CHECK(state() == job_state::failed);
+  }
+  SUBCASE("no answer came, but there is a better one") {
+    apply(job_doubt{"1", "silent"});
+    CHECK(state() == job_state::training);
+    CHECK(book.watchlist.job_id == "1");
+  }
 }
 
 TEST_CASE_FIXTURE(fixture, "progress of an older job is refused") {
@@ -265,23 +499,23 @@ TEST_CASE_FIXTURE(fixture, "progress of an older job is refused") {
     CHECK(report({10, 51, 1, 0, 0.0, "train"}, {}, "1") == ec::none);
   }
   SUBCASE("by its age, if one was running before") {
-    submit("2", training_action::train, true);
-    accept("2");
+    start("2", training_action::train, true);
     auto before = book;
     pass(5s);
     CHECK(report({36, 99, 1, 0, 0.0, "train"}) == ec::conflict);
     CHECK(book == before);
-    // Clocks may differ.
-    CHECK(report({35, 60, 1, 0, 0.0, "train"}) == ec::none);
+    // It goes on where the older one was.
+    CHECK(report({11, 60, 1, 0, 0.0, "train"}) == ec::conflict);
+    CHECK(report({5, 60, 1, 0, 0.0, "train"}) == ec::none);
   }
   SUBCASE("by its age, if one was given up before") {
     apply(job_cancellation{});
-    submit("2");
+    start("2");
     CHECK(report({36, 99, 1, 0, 0.0, "train"}) == ec::conflict);
   }
   SUBCASE("but backends count as they like") {
     CHECK(report({INT64_MAX, 60, 0, 0, 0.0, "train"}) == ec::none);
-    CHECK(remaining_of(*book.job, context.now)->seconds > 0);
+    CHECK(remaining_of(*book.training, context.now)->seconds > 0);
   }
 }
 
@@ -302,7 +536,7 @@ TEST_CASE_FIXTURE(fixture, "late words about a job that has ended") {
   }
   SUBCASE("something that is about no training") {
     CHECK(say("upgrading") == ec::none);
-    CHECK(book.job == before.job);
+    CHECK(book.training == before.training);
     CHECK(book.model == model_status{"upgrading", before.model.statistics});
   }
   SUBCASE("the end in figures") {
@@ -310,7 +544,7 @@ TEST_CASE_FIXTURE(fixture, "late words about a job that has ended") {
     CHECK(state() == job_state::completed);
     CHECK(book.model
           == model_status{"completed", {12, 100, 0, 5, 0.9, "train"}});
-    CHECK(book.job->ended_at == before.job->ended_at);
+    CHECK(book.training->ended_at == before.training->ended_at);
   }
 }
 
@@ -346,8 +580,7 @@ TEST_CASE_FIXTURE(fixture, "a number that is none keeps the value before") {
     CHECK(book.model == model_status{"training", {10, 50, 90, 1, 0.5, "late"}});
   }
   SUBCASE("of the submission") {
-    submit("1");
-    accept("1");
+    start("1");
     CHECK(apply(job_progress{{}, {}, no_numbers({})}) == ec::none);
     CHECK(book.model.statistics.remaining_time == 3600);
   }
@@ -357,7 +590,7 @@ TEST_CASE_FIXTURE(fixture, "a number that is none keeps the value before") {
     auto next = no_numbers({0, 0, 0, 0, 0.0, "train"});
     next.remaining_time = 7;
     CHECK(apply(job_progress{{}, {}, next}) == ec::none);
-    CHECK(book.job->number == 2);
+    CHECK(book.training->number == 2);
     CHECK(book.model.statistics
           == training_statistics{0, 0, 7, 0, 0.0, "train"});
   }
@@ -365,11 +598,10 @@ TEST_CASE_FIXTURE(fixture, "a number that is none keeps the value before") {
 
 TEST_CASE_FIXTURE(fixture, "what a training shows first differs by protocol") {
   context.initial = {0, 0, 0, 0, 0.0, "fetching data"};
-  submit("1");
-  accept("1");
+  start("1");
   CHECK(book.model
         == model_status{"training", {0, 0, 0, 0, 0.0, "fetching data"}});
-  CHECK_FALSE(remaining_of(*book.job, context.now));
+  CHECK_FALSE(remaining_of(*book.training, context.now));
 }
 
 TEST_CASE_FIXTURE(fixture, "a backend may find that a model for the watchlist "
@@ -394,30 +626,62 @@ TEST_CASE_FIXTURE(fixture, "a backend may find that a model for the watchlist "
   CHECK(say("completed") == ec::none);
   auto expected = model_status{"completed", {10, 100, 0, 1, 0.5, "train"}};
   CHECK(book.model == expected);
-  CHECK(book.job->id == "2");
+  // That the training failed is still true.
+  CHECK(book.training->state == job_state::failed);
   CHECK(report({}, "completed", "2") == ec::none);
   CHECK(book.model == expected);
-  accept("2");
+  SUBCASE("accepted") {
+    accept("2");
+  }
+  SUBCASE("refused after all") {
+    apply(job_rejection{"2", "no"});
+  }
   CHECK(book.model == expected);
 }
 
+TEST_CASE_FIXTURE(fixture, "the same list is trained again when there is no "
+                           "model for it") {
+  auto expected = training_action::train;
+  SUBCASE("failed") {
+    train_to(50);
+    say("training failed");
+  }
+  SUBCASE("given up") {
+    train_to(50);
+    apply(job_cancellation{});
+  }
+  SUBCASE("completed") {
+    complete();
+    expected = training_action::none;
+  }
+  CHECK(action_on(book, {a}, {a}) == expected);
+}
+
 TEST_CASE_FIXTURE(fixture, "an update that was given up shows no model") {
-  submit("1", training_action::update);
+  train_to(50);
+  submit("2", training_action::update, true);
   apply(job_cancellation{});
   CHECK(say("completed") == ec::conflict);
 }
 
 TEST_CASE_FIXTURE(fixture, "after a reset there is no model") {
   complete();
-  submit("2", training_action::reset);
-  accept("2");
-  CHECK(say("completed") == ec::conflict);
+  start("2", training_action::reset);
+  say("completed");
   CHECK(book.model == model_status{"idle", {}});
+}
+
+TEST_CASE_FIXTURE(fixture, "a reset ends the training that runs") {
+  train_to(50);
+  start("2", training_action::reset, true);
+  CHECK(state() == job_state::superseded);
+  CHECK(book.model == model_status{"idle", {}});
+  CHECK(report({11, 51, 90, 1, 0.5, "train"}) == ec::conflict);
 }
 
 TEST_CASE_FIXTURE(fixture, "nothing ends a job while its outcome may come") {
   submit("1");
-  CHECK(pending(*book.job));
+  CHECK(pending(book));
   pass(60s);
   auto before = book;
   apply(job_observation{"training"});
@@ -427,7 +691,7 @@ TEST_CASE_FIXTURE(fixture, "nothing ends a job while its outcome may come") {
   CHECK(book == before);
   SUBCASE("it comes") {
     accept("1");
-    CHECK_FALSE(pending(*book.job));
+    CHECK_FALSE(pending(book));
     // Not about the job's start, which may be long ago.
     CHECK(shown_status(book, "completed", context) == "training");
     apply(job_observation{"completed"});
@@ -436,18 +700,13 @@ TEST_CASE_FIXTURE(fixture, "nothing ends a job while its outcome may come") {
     apply(job_observation{"completed"});
     CHECK(state() == job_state::completed);
   }
-  SUBCASE("it does not come") {
-    pass(1s);
-    apply(job_silence{1s});
-    CHECK(state() == job_state::stalled);
-  }
 }
 
 TEST_CASE_FIXTURE(fixture, "failed stays failed") {
   train_to(50);
   CHECK(say("training failed") == ec::none);
   CHECK(state() == job_state::failed);
-  CHECK(book.job->reason != "");
+  CHECK(book.training->reason != "");
   CHECK(book.model.status == "training failed");
   auto before = book;
   CHECK(say("training failed") == ec::none);
@@ -461,21 +720,21 @@ TEST_CASE_FIXTURE(fixture, "failed stays failed") {
 TEST_CASE_FIXTURE(fixture, "silence stalls a training, and words bring it "
                            "back") {
   train_to(50);
-  auto last_word = book.job->updated_at;
+  auto last_word = book.training->updated_at;
   pass(600s);
   CHECK(apply(job_silence{10min}) == ec::none);
   CHECK(state() == job_state::training);
   pass(1s);
   apply(job_silence{10min});
   CHECK(state() == job_state::stalled);
-  CHECK(book.job->reason == "no word from the training backend for 601 s");
-  CHECK(book.job->updated_at == last_word);
+  CHECK(book.training->reason == "no word from the training backend for 601 s");
+  CHECK(book.training->updated_at == last_word);
   CHECK(book.model.status == "training failed");
   CHECK(shown_status(book, "training", context) == "training failed");
   SUBCASE("progress") {
     CHECK(report({612, 60, 90, 1, 0.5, "train"}) == ec::none);
     CHECK(state() == job_state::training);
-    CHECK(book.job->reason.empty());
+    CHECK(book.training->reason.empty());
     CHECK(book.model.status == "training");
   }
   SUBCASE("the end") {
@@ -491,9 +750,9 @@ TEST_CASE_FIXTURE(fixture, "silence stalls a training, and words bring it "
 TEST_CASE_FIXTURE(fixture, "an update that nobody settled fails") {
   complete();
   submit("2", training_action::update);
-  pass(601s);
+  pass(61s);
   apply(job_silence{10min});
-  CHECK(state() == job_state::failed);
+  CHECK(left().state == job_state::failed);
   CHECK(book.model.status == "completed");
 }
 
@@ -513,6 +772,28 @@ TEST_CASE_FIXTURE(fixture, "giving up") {
     say("training failed");
     apply(job_cancellation{});
     CHECK(book.model == model_status{"idle", {}});
+  }
+  SUBCASE("a submission that is not settled") {
+    submit("1");
+    apply(job_cancellation{});
+    CHECK(state() == job_state::cancelled);
+    CHECK_FALSE(book.submission);
+    CHECK(forgotten(book));
+    // The answer comes too late.
+    accept("1");
+    CHECK(state() == job_state::cancelled);
+    CHECK(book.watchlist.job_id.empty());
+    CHECK(report({1, 51, 90, 1, 0.5, "train"}) == ec::conflict);
+    CHECK(submit("2") == ec::none);
+  }
+  SUBCASE("a training and a submission over it") {
+    train_to(50);
+    submit("2", training_action::train, true);
+    apply(job_cancellation{});
+    CHECK(book.training->id == "2");
+    CHECK(state() == job_state::cancelled);
+    CHECK(left().state == job_state::cancelled);
+    CHECK(forgotten(book));
   }
   SUBCASE("a training") {
     train_to(50);
@@ -535,21 +816,21 @@ TEST_CASE_FIXTURE(fixture, "giving up") {
 TEST_CASE_FIXTURE(fixture, "a training that nobody submitted is taken on") {
   SUBCASE("there was none") {
     CHECK(report({40, 20, 90, 1, 0.5, "train"}) == ec::none);
-    CHECK(book.job->id == "adopted");
-    CHECK(book.job->started_at == context.now - 40s);
+    CHECK(book.training->id == "adopted");
+    CHECK(book.training->started_at == context.now - 40s);
   }
   SUBCASE("with an id") {
     CHECK(report({40, 20, 90, 1, 0.5, "train"}, {}, "7") == ec::none);
-    CHECK(book.job->id == "7");
+    CHECK(book.training->id == "7");
   }
   SUBCASE("for ages") {
     CHECK(report({INT64_MAX, 20, 90, 1, 0.5, "train"}) == ec::none);
   }
   SUBCASE("just after another that nobody submitted") {
     say("completed");
-    REQUIRE(book.job->id == "adopted");
+    REQUIRE(book.training->id == "adopted");
     CHECK(report({99, 20, 90, 1, 0.5, "train"}, "training") == ec::none);
-    CHECK(book.job->number == 2);
+    CHECK(book.training->number == 2);
   }
   SUBCASE("long after the last one") {
     complete();
@@ -557,16 +838,15 @@ TEST_CASE_FIXTURE(fixture, "a training that nobody submitted is taken on") {
     // That one would have begun before the end of ours.
     CHECK(report({131, 20, 90, 1, 0.5, "train"}) == ec::conflict);
     CHECK(report({99, 20, 90, 1, 0.5, "train"}) == ec::none);
-    CHECK(book.job->number == 2);
-    CHECK(book.job->workloads == workload_list{a});
-    CHECK(book.before->id == "1");
+    CHECK(book.training->number == 2);
+    CHECK(book.training->workloads == workload_list{a});
+    CHECK(left().id == "1");
   }
   SUBCASE("although there was nothing to train") {
     complete();
-    submit("2", training_action::none);
-    accept("2");
+    start("2", training_action::none);
     CHECK(report({1, 2, 90, 1, 0.5, "train"}) == ec::none);
-    CHECK(book.job->number == 3);
+    CHECK(book.training->number == 3);
   }
   CHECK(state() == job_state::training);
   CHECK(book.model.status == "training");
@@ -589,8 +869,7 @@ TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
     CHECK(book == training_book{});
   }
   SUBCASE("just after a submission it may be about an earlier one") {
-    submit("1");
-    accept("1");
+    start("1");
     CHECK(shown_status(book, "completed", context) == "training");
     apply(job_observation{"completed"});
     CHECK(state() == job_state::submitted);
@@ -601,13 +880,13 @@ TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
   }
   SUBCASE("after it said that it trains, it is about this one") {
     train_to(50);
-    auto last_word = book.job->updated_at;
+    auto last_word = book.training->updated_at;
     pass(1s);
     apply(job_observation{"completed"});
     CHECK(state() == job_state::training);
     apply(job_observation{"training"});
     CHECK(state() == job_state::training);
-    CHECK(book.job->updated_at == last_word);
+    CHECK(book.training->updated_at == last_word);
     apply(job_observation{"completed"});
     CHECK(state() == job_state::completed);
     CHECK(book.model.statistics.percentage_completed == 100);
@@ -625,6 +904,19 @@ TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
     pass(1s);
     apply(job_observation{"completed"});
     CHECK(state() == job_state::completed);
+  }
+  SUBCASE("a failure at once is about this one when no other was there") {
+    start("1");
+    apply(job_observation{"training failed"});
+    CHECK(state() == job_state::failed);
+  }
+  SUBCASE("but may be about the one before") {
+    complete();
+    start("2");
+    say("training failed");
+    start("3");
+    apply(job_observation{"training failed"});
+    CHECK(state() == job_state::submitted);
   }
   SUBCASE("a failure") {
     train_to(50);
@@ -648,7 +940,7 @@ TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
     CHECK(state() == job_state::completed);
     pass(31s);
     apply(job_observation{"training"});
-    CHECK(book.job->number == 2);
+    CHECK(book.training->number == 2);
     CHECK(state() == job_state::submitted);
   }
 }
@@ -666,9 +958,8 @@ TEST_CASE_FIXTURE(fixture, "an empty word says nothing") {
 }
 
 TEST_CASE_FIXTURE(fixture, "remaining time") {
-  auto remaining = [this] { return remaining_of(*book.job, context.now); };
-  submit("1");
-  accept("1");
+  auto remaining = [this] { return remaining_of(*book.training, context.now); };
+  start("1");
   CHECK(remaining()->seconds == 3600);
   CHECK(remaining()->estimated);
   SUBCASE("the backend's word") {
@@ -707,15 +998,43 @@ TEST_CASE_FIXTURE(fixture, "remaining time") {
 }
 
 TEST_CASE_FIXTURE(fixture, "elapsed time") {
-  submit("1");
+  start("1");
   pass(7s);
-  CHECK(elapsed_of(*book.job, context.now) == 7);
+  CHECK(elapsed_of(*book.training, context.now) == 7);
   report({5, 1, 0, 0, 0.0, "train"});
-  CHECK(elapsed_of(*book.job, context.now) == 5);
-  report({0, 2, 0, 0, 0.0, "train"});
+  CHECK(elapsed_of(*book.training, context.now) == 5);
+  // Those were overtaken.
+  report({4, 2, 0, 0, 0.0, "train"});
+  report({5, 0, 0, 0, 0.0, "train"});
+  CHECK(book.training->statistics.percentage_completed == 1);
+  CHECK(book.training->statistics.time_elapsed == 5);
   say("completed");
   pass(100s);
-  CHECK(elapsed_of(*book.job, context.now) == 7);
+  CHECK(elapsed_of(*book.training, context.now) == 5);
+}
+
+TEST_CASE_FIXTURE(fixture, "clocks of replicas that differ decide nothing") {
+  train_to(50);
+  // Another replica, whose clock is minutes ahead.
+  context.now += 5min;
+  apply(job_silence{1min});
+  apply(job_observation{"completed"});
+  CHECK(state() == job_state::training);
+  pass(61s);
+  apply(job_silence{1min});
+  CHECK(state() == job_state::stalled);
+}
+
+TEST_CASE_FIXTURE(fixture, "texts from outside are cut to whole characters") {
+  std::string long_text(1000, '"');
+  for (int i = 0; i < 1000; ++i)
+    long_text += "ä";
+  start("1");
+  apply(
+    job_progress{{}, long_text, training_statistics{1, 2, 3, 4, 5, long_text}});
+  CHECK(book.model.status.size() < 100);
+  CHECK(book.training->statistics.stage.size() < 100);
+  CHECK(book.training->statistics.stage.starts_with("\"\""));
 }
 
 TEST_CASE_FIXTURE(fixture, "what a program before us stored") {
@@ -724,12 +1043,40 @@ TEST_CASE_FIXTURE(fixture, "what a program before us stored") {
                         noon - 20min, context);
     CHECK(state() == job_state::submitted);
     CHECK(book.model.statistics.percentage_completed == 20);
+    clock.see(book, monotonic());
+    pass(601s);
     apply(job_silence{10min});
     CHECK(state() == job_state::stalled);
   }
   SUBCASE("anything else is shown") {
     book = import_model({"completed", {}}, noon, context);
-    CHECK_FALSE(book.job);
+    CHECK_FALSE(book.training);
     CHECK(book.model.status == "completed");
   }
+}
+
+TEST_CASE_FIXTURE(fixture, "progress that names a submission beats its "
+                           "rejection") {
+  CHECK(submit("1") == ec::none);
+  CHECK(report({3, 10, 20, 1, 0.5, "train"}, "training", "1") == ec::none);
+  apply(job_rejection{"1", "nobody there"});
+  REQUIRE(book.training);
+  CHECK(book.training->id == "1");
+  CHECK(state() == job_state::training);
+  CHECK(book.watchlist.job_id == "1");
+  CHECK(book.leaving.empty());
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "that something trains does not confirm a job without "
+                  "an answer while an older one may go on") {
+  train_to(10);
+  apply(job_cancellation{});
+  CHECK(submit("2") == ec::none);
+  apply(job_doubt{"2", "no answer"});
+  REQUIRE(book.training->id == "2");
+  pass(std::chrono::seconds{40});
+  apply(job_observation{"training"});
+  apply(job_observation{"completed"});
+  CHECK(state() == job_state::submitted);
 }
