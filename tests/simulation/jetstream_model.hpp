@@ -1,0 +1,165 @@
+#pragma once
+
+#include "actors/messages.hpp"
+#include "tests/simulation/faults.hpp"
+#include "tests/simulation/timeline.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace aiops::simulation {
+
+/// A model of JetStream behind key-value buckets: streams with sequence
+/// numbers, the API subjects that gateways use, compare-and-set, and what a
+/// replicated store does at its worst.
+///
+/// It is *one* history per stream, as Raft keeps it, plus reads of how it was a
+/// while ago. So it cannot show two histories at the same time ("split brain"),
+/// but it can lose the end of the one that it has.
+class jetstream_model {
+public:
+  /// Gets the text of an answer; may be called never or twice, and late.
+  using answer_handler = std::function<void(std::string)>;
+
+  /// What became of a key.
+  struct change {
+    std::string bucket;
+    std::string key;
+    /// Nothing when the key was removed.
+    std::optional<std::string> value;
+    uint64_t revision = 0;
+  };
+
+  jetstream_model(timeline& time, faults& what);
+
+  /// Called for every write that was applied, at that time.
+  std::function<void(const change&)> on_change;
+
+  /// Called after the store went back; changes after `since` never happened.
+  std::function<void(time_point since)> on_went_back;
+
+  /// Called after a bucket was removed, with its name.
+  std::function<void(const std::string&)> on_bucket_removed;
+
+  /// Whether messages on the subject are for us.
+  bool listens(const std::string& subject) const;
+
+  void request(const bus_request& what, answer_handler answer);
+
+  // -- for the backend, clients and the checker --------------------------------
+
+  /// The value of a key as it stands.
+  std::optional<kv_entry> find(const std::string& bucket,
+                               const std::string& key) const;
+
+  /// Number of the last message of a bucket; 0 without one.
+  uint64_t last_revision(const std::string& bucket) const;
+
+  /// Writes past all faults, as an operator would; nothing removes.
+  void overwrite(const std::string& bucket, const std::string& key,
+                 std::optional<std::string> value);
+
+  // -- faults -------------------------------------------------------------------
+
+  void go_back(caf::timespan by);
+
+  void remove_bucket(const std::string& bucket);
+
+  /// Nobody leads until then.
+  void lose_leader(caf::timespan length);
+
+  void set_full(caf::timespan length);
+
+  void set_read_only(caf::timespan length);
+
+  void set_slow(caf::timespan length);
+
+  /// Ends all of these.
+  void heal();
+
+  int64_t max_payload = 1024 * 1024;
+
+private:
+  using json = nlohmann::json;
+
+  struct version {
+    time_point applied;
+    uint64_t sequence = 0;
+    std::string value;
+    /// As they travel; empty without any.
+    std::string headers;
+    std::chrono::system_clock::time_point created;
+    /// Whether there is a message at all.
+    bool present = true;
+  };
+
+  struct stream {
+    std::string config;
+    /// Start of the subjects, with the dot.
+    std::string prefix;
+    time_point made;
+    /// By subject, the oldest first. Never empty.
+    std::map<std::string, std::vector<version>> subjects;
+    /// Number of the last message, by time.
+    std::vector<std::pair<time_point, uint64_t>> last;
+
+    uint64_t last_sequence() const {
+      return last.empty() ? 0 : last.back().second;
+    }
+  };
+
+  void api(const std::string& verb, const std::string& name,
+           const bus_request& what, const answer_handler& answer);
+
+  std::string carry_out(const std::string& verb, const std::string& name,
+                        const bus_request& what);
+
+  std::string info(const stream& x, const std::string& payload,
+                   time_point when) const;
+
+  std::string get(const stream& x, const std::string& payload,
+                  time_point when) const;
+
+  std::string purge(stream& x, const std::string& name,
+                    const std::string& payload);
+
+  std::string create(const std::string& name, const std::string& payload);
+
+  void publish(const bus_request& what, const answer_handler& answer);
+
+  /// Stores a message if it may be stored, and makes the acknowledgement.
+  std::string store(const bus_request& what);
+
+  /// An error that stands in the way of any request; nothing when there is
+  /// none.
+  std::optional<std::string> obstacle(request_kind kind);
+
+  void apply(stream& x, const std::string& name, const std::string& subject,
+             version next);
+
+  stream* stream_of_subject(const std::string& subject, std::string& name);
+
+  /// The version of a subject at that time; null when there was no message.
+  static const version* version_at(const stream& x, const std::string& subject,
+                                   time_point when);
+
+  caf::timespan work_time();
+
+  std::chrono::system_clock::time_point wall_clock() const;
+
+  timeline& time_;
+  faults& faults_;
+  random_source random_;
+  std::map<std::string, stream> streams_;
+  time_point leaderless_until_{};
+  time_point full_until_{};
+  time_point read_only_until_{};
+  time_point slow_until_{};
+};
+
+} // namespace aiops::simulation

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "tests/simulation/world.hpp"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace aiops::simulation {
+
+/// What many runs gave.
+struct totals {
+  uint64_t runs = 0;
+  uint64_t virtual_ms = 0;
+  uint64_t steps = 0;
+  double cpu_seconds = 0;
+  std::array<uint64_t, fault_count> faults{};
+  fault_pairs pairs;
+  /// Seed and invariant, in order.
+  std::vector<std::pair<uint64_t, std::string>> failures;
+  /// Seeds that a process died of.
+  std::vector<uint64_t> crashed;
+};
+
+/// Runs seeds in several processes at once, for each of them is one thread.
+/// @param jobs 0 for one per core.
+/// @param keep_going Otherwise ends soon after the first failure: then all
+///        seeds before that were run.
+totals run_in_processes(uint64_t jobs, uint64_t first, uint64_t count,
+                        bool keep_going,
+                        const std::function<run_result(uint64_t)>& run);
+
+} // namespace aiops::simulation
