@@ -1,0 +1,100 @@
+#include <httplib.h>
+#include <nats/nats.h>
+#include <nlohmann/json.hpp>
+
+#include <iostream>
+#include <limits>
+#include <optional>
+#include <string>
+
+/// @file
+/// What a submission is measured against: a gateway that hands the watchlist to
+/// the backend and its words to the caller, and keeps nothing.
+
+namespace {
+
+using nlohmann::json;
+
+/// httplib's backlog of 5 turns away most of many clients that come at once,
+/// for a second or more; that is not what we measure.
+class plain_server : public httplib::Server {
+public:
+  void raise_backlog() {
+    ::listen(svr_sock_, 512);
+  }
+};
+
+/// The watchlist as the backend takes it; nothing when it cannot be read.
+std::optional<std::string> workloads(const std::string& body) {
+  auto submitted = json::parse(body, nullptr, false);
+  if (!submitted.is_object() || !submitted["items"].is_array())
+    return std::nullopt;
+  auto result = json::object();
+  for (auto& item : submitted["items"]) {
+    auto cluster = item.value("clusterId", "");
+    auto space = item.value("namespace", "");
+    auto deployment = item.value("deployment", "");
+    if (cluster.empty() || space.empty() || deployment.empty())
+      return std::nullopt;
+    result[cluster][space].push_back(deployment);
+  }
+  return result.dump();
+}
+
+/// The backend's words; nothing when it does not answer.
+std::optional<std::string> submit(natsConnection* conn,
+                                  const std::string& watchlist) {
+  natsMsg* reply = nullptr;
+  if (natsConnection_Request(&reply, conn, "train_model", watchlist.data(),
+                             static_cast<int>(watchlist.size()), 5'000)
+      != NATS_OK)
+    return std::nullopt;
+  std::string words{natsMsg_GetData(reply),
+                    static_cast<size_t>(natsMsg_GetDataLength(reply))};
+  natsMsg_Destroy(reply);
+  return words;
+}
+
+natsConnection* connect(const char* url) {
+  natsOptions* options = nullptr;
+  natsOptions_Create(&options);
+  natsOptions_SetURL(options, url);
+  natsOptions_SetSendAsap(options, true);
+  natsConnection* result = nullptr;
+  auto status = natsConnection_Connect(&result, options);
+  natsOptions_Destroy(options);
+  return status == NATS_OK ? result : nullptr;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: bench_plain_gateway NATS_URL\n";
+    return 2;
+  }
+  auto conn = connect(argv[1]);
+  if (conn == nullptr) {
+    std::cerr << "cannot connect to " << argv[1] << '\n';
+    return 1;
+  }
+  plain_server server;
+  server.new_task_queue = [] { return new httplib::ThreadPool{80}; };
+  server.set_tcp_nodelay(true);
+  server.set_keep_alive_max_count(std::numeric_limits<size_t>::max());
+  server.set_keep_alive_timeout(60);
+  server.Post("/ModelTraining/model/train", [conn](const httplib::Request& req,
+                                                   httplib::Response& res) {
+    auto watchlist = workloads(req.body);
+    auto words = watchlist ? submit(conn, *watchlist) : std::nullopt;
+    if (words)
+      res.set_content(json{{"response", *words}}.dump(),
+                      "application/json; charset=utf-8");
+    else
+      res.status = watchlist ? 504 : 400;
+  });
+  auto port = server.bind_to_any_port("127.0.0.1");
+  server.raise_backlog();
+  std::cerr << "listening on http://127.0.0.1:" << port << std::endl;
+  return server.listen_after_bind() ? 0 : 1;
+}
