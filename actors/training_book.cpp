@@ -252,7 +252,11 @@ bool goes_on(const job_progress& x, int64_t last_elapsed, milliseconds age) {
 
 /// Whether a report was overtaken by one that is there already: it is not so
 /// much older that the training can have begun again.
-bool overtaken(const training_job& job, const job_progress& x) {
+bool overtaken(const training_job& job, const job_progress& x,
+               milliseconds quiet) {
+  // Whoever was silent for so long begins again.
+  if (quiet > settling_time)
+    return false;
   auto elapsed = elapsed_in(x);
   // An end is believed, unless another training may have come to it.
   auto end = tells_end(x) && (blank(x) || !job.contested);
@@ -378,7 +382,7 @@ void enter_progress(training_job& job, const job_progress& x, time_point now) {
 training_book report_early(training_book book, const job_progress& x,
                            const change_context& context) {
   auto& job = *book.submission;
-  if (overtaken(job, x))
+  if (overtaken(job, x, milliseconds{0}))
     return book;
   auto reason = job.reason;
   enter_progress(job, x, context.now);
@@ -418,7 +422,7 @@ training_book report(training_book book, const job_progress& x,
     job.completion_told = true;
     return book;
   }
-  if (overtaken(job, x))
+  if (overtaken(job, x, context.quiet))
     return book;
   if (job.state == job_state::submitted || job.state == job_state::stalled)
     accept_list(book, job);
@@ -457,7 +461,7 @@ bool of_submission(const training_book& book, const job_progress& x,
   // A training does not grow younger: another one has begun.
   auto elapsed = elapsed_in(x);
   return elapsed && !tells_end(x) && !older_than(x, age, jitter)
-         && last->progressed && !overtaken(*last, x)
+         && last->progressed && !overtaken(*last, x, context.quiet)
          && seconds{*elapsed} + jitter < seconds{last->statistics.time_elapsed};
 }
 

@@ -233,9 +233,13 @@ private:
 
   void report(clock_type::time_point now) {
     sent_.push_back(now);
-    reporter_.request("PUT", "/ModelTraining/model/statistics",
-                      "{\"percentageCompleted\":50,\"currentEpoch\":"
-                        + std::to_string(sent_.size()) + "}");
+    reporter_.request(
+      "PUT", "/ModelTraining/model/statistics",
+      "{\"percentageCompleted\":50,\"timeElapsed\":"
+        + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(
+                           now.time_since_epoch())
+                           .count())
+        + ",\"currentEpoch\":" + std::to_string(sent_.size()) + "}");
     waiting_ = true;
     next_report_ = std::max(now, next_report_ + how_.report_interval);
   }

@@ -1007,6 +1007,12 @@ TEST_CASE_FIXTURE(fixture, "elapsed time") {
   report({4, 2, 0, 0, 0.0, "train"});
   report({5, 0, 0, 0, 0.0, "train"});
   CHECK(book.training->statistics.percentage_completed == 1);
+  SUBCASE("not one that begins again after a while") {
+    pass(31s);
+    report({0, 0, 0, 0, 0.0, "train"});
+    CHECK(book.training->statistics.percentage_completed == 0);
+    return;
+  }
   CHECK(book.training->statistics.time_elapsed == 5);
   say("completed");
   pass(100s);
