@@ -152,7 +152,9 @@ void training_state::ask_for_base(const submission_ptr& job) {
 
 void training_state::store_list(const submission_ptr& job) {
   auto& list = job->request.workloads;
-  if (job->request.dry_run || list.empty()
+  // One that will probably be refused is stored with the entry, if at all.
+  auto in_the_way = busy(job->book.value) && !job->request.force;
+  if (job->request.dry_run || list.empty() || in_the_way
       || list == job->book.value.watchlist.workloads)
     return end_step(job, {});
   self_
@@ -232,7 +234,11 @@ void training_state::not_entered(const submission_ptr& job,
     job->book = std::move(x);
     auto again = [this, job] { begin_afresh(job); };
     if (pending(job->book.value))
-      later(job, again, err);
+      later(job, again,
+            make_error(ec::overloaded,
+                       text_of(err)
+                         + "; try again in a moment, or give it up (DELETE "
+                           "/api/v1/training)"));
     else
       compare(job);
   };
@@ -243,10 +249,7 @@ void training_state::not_entered(const submission_ptr& job,
 void training_state::later(const submission_ptr& job,
                            std::function<void()> what, const caf::error& why) {
   if (remaining(*job) <= cfg_.retry_pause)
-    return fail(job, make_error(ec::overloaded,
-                                text_of(why)
-                                  + "; try again in a moment, or give it up "
-                                    "(DELETE /api/v1/training)"));
+    return fail(job, why);
   postponed_ = std::move(what);
   self_->delayed_send(self_, cfg_.retry_pause, restart_atom_v);
 }
@@ -345,22 +348,29 @@ void training_state::settle(const submission_ptr& job, job_change outcome) {
               return answer(job);
             later(
               job, [this, job, outcome] { settle(job, outcome); },
-              make_error(code_of(err), "the backend accepted the watchlist, "
-                                       "but that could not be stored yet: "
-                                         + text_of(err)));
+              // To submit it again would be once too often.
+              make_error(ec::timeout, "the backend accepted the watchlist, "
+                                      "but that could not be stored yet: "
+                                        + text_of(err)));
           });
 }
 
 void training_state::settled(const submission_ptr& job,
                              const book_update& update) {
+  // The caller has an answer; the outcome was a doubt.
+  if (!job->promise.pending())
+    return finish();
   auto& book = update.after.value;
   auto entered = find_job(book, job->result.job_id);
   // It may have left the book for the history.
-  auto given_up = entered && entered->state == job_state::cancelled;
-  if (given_up)
+  if (entered && entered->state == job_state::cancelled)
     return fail(job, make_error(ec::conflict,
                                 "the submission was given up at the same "
                                 "time"));
+  if (entered && entered->response.empty())
+    return fail(job, make_error(ec::timeout,
+                                "the answer of the backend came when the "
+                                "submission was settled without it"));
   answer(job);
 }
 

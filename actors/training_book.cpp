@@ -234,7 +234,8 @@ std::optional<int64_t> elapsed_in(const job_progress& x) {
   return x.statistics ? x.statistics->time_elapsed : std::nullopt;
 }
 
-/// Whether the statistics tell of a training that began before that.
+/// Whether `timeElapsed` is longer than `age` allows: the report is of an older
+/// training.
 bool older_than(const job_progress& progress, milliseconds age,
                 seconds tolerance = settling_time) {
   auto elapsed = elapsed_in(progress);
@@ -254,7 +255,7 @@ bool goes_on(const job_progress& x, int64_t last_elapsed, milliseconds age) {
 /// much older that the training can have begun again.
 bool overtaken(const training_job& job, const job_progress& x,
                milliseconds quiet) {
-  // Whoever was silent for so long begins again.
+  // After such a silence the training may have begun again.
   if (quiet > settling_time)
     return false;
   auto elapsed = elapsed_in(x);

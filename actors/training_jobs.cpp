@@ -27,6 +27,24 @@ bool urgent(const job_change& what) {
          || std::holds_alternative<job_acceptance>(what);
 }
 
+/// Outcomes that are kept while they cannot be stored.
+constexpr size_t max_debts = 64;
+
+/// Of the changes that settle a submission: whether they say the same of it.
+bool same_outcome(const job_change& x, const job_change& y) {
+  auto id = [](const job_change& what) {
+    return std::visit(
+      [](auto& z) {
+        if constexpr (requires { z.id; })
+          return z.id;
+        else
+          return std::string{};
+      },
+      what);
+  };
+  return x.index() == y.index() && id(x) == id(y);
+}
+
 /// Whether a watchlist that was stored for the backend may have to go.
 bool takes_back(const job_change& what) {
   return std::holds_alternative<job_rejection>(what)
@@ -190,7 +208,7 @@ void training_jobs_state::judge(const change_ptr& job,
     else if (!job->fresh && !recurs(job->what))
       judge_afresh(job);
     else if (next)
-      succeed(job, base.value, base);
+      find_nothing_to_do(job, base);
     else
       fail(job, next.error());
     return;
@@ -201,6 +219,14 @@ void training_jobs_state::judge(const change_ptr& job,
     archive_first(job, base);
   else
     write(job, base, *next);
+}
+
+void training_jobs_state::find_nothing_to_do(const change_ptr& job,
+                                             const stored_book& base) {
+  // The book as it stands in the store lacks no outcome either.
+  if (job->fresh)
+    debts_.clear();
+  succeed(job, base.value, base);
 }
 
 void training_jobs_state::touch(const change_ptr& job,
@@ -256,7 +282,7 @@ void training_jobs_state::archive_first(const change_ptr& job,
   self_->request(store_, cfg_.request_timeout, put_atom_v, *i)
     .then(
       [this, job, base, id = i->id] {
-        archived_.push_back(id);
+        note_archived(id);
         judge(job, base);
       },
       [this, job](const caf::error& err) { fail(job, err); });
@@ -322,24 +348,38 @@ void training_jobs_state::succeed(const change_ptr& job,
 
 void training_jobs_state::fail(const change_ptr& job, const caf::error& err) {
   if (settles(job->what) && !planted(planted_bug::outcome_written_once))
-    debts_.push_back(job->what);
+    owe(job->what);
   job->promise.deliver(err);
   finish();
 }
 
-void training_jobs_state::settle_debts() {
-  if (current_)
+void training_jobs_state::owe(const job_change& what) {
+  auto same = [&](auto& x) { return same_outcome(x, what); };
+  if (std::any_of(debts_.begin(), debts_.end(), same))
     return;
-  for (auto& debt : std::exchange(debts_, {}))
-    self_
-      ->request(caf::actor_cast<training_jobs_actor>(self_),
-                cfg_.request_timeout * 3, put_atom_v, std::move(debt))
-      .then(
-        [this](const book_update&) { next_compare_ = self_->clock().now(); },
-        [](const caf::error& err) {
-          log::warning(name, "cannot store yet what became of a submission",
-                       {{"reason", text_of(err)}});
-        });
+  debts_.push_back(what);
+  if (debts_.size() <= max_debts)
+    return;
+  // Most are of submissions that could not even be entered. What such a one may
+  // have left behind is settled like that of a replica that died.
+  auto i = std::find_if(debts_.begin(), debts_.end(), [](auto& x) {
+    return std::holds_alternative<job_rejection>(x);
+  });
+  debts_.erase(i != debts_.end() ? i : debts_.begin());
+}
+
+void training_jobs_state::settle_debts() {
+  if (current_ || debts_.empty())
+    return;
+  // One brings all.
+  self_
+    ->request(caf::actor_cast<training_jobs_actor>(self_),
+              cfg_.request_timeout * 3, put_atom_v, debts_.front())
+    .then([this](const book_update&) { next_compare_ = self_->clock().now(); },
+          [](const caf::error& err) {
+            log::warning(name, "cannot store yet what became of a submission",
+                         {{"reason", text_of(err)}});
+          });
 }
 
 void training_jobs_state::finish() {
@@ -490,6 +530,12 @@ void training_jobs_state::know(stored_book book) {
 
 // -- what follows a change ----------------------------------------------------
 
+void training_jobs_state::note_archived(const std::string& id) {
+  archived_.push_back(id);
+  if (archived_.size() > listed_jobs)
+    archived_.pop_front();
+}
+
 bool training_jobs_state::archived(const std::string& id) const {
   return std::find(archived_.begin(), archived_.end(), id) != archived_.end();
 }
@@ -507,9 +553,7 @@ void training_jobs_state::archive() {
     .then(
       [this, id = i->id] {
         archiving_ = false;
-        archived_.push_back(id);
-        if (archived_.size() > listed_jobs)
-          archived_.pop_front();
+        note_archived(id);
         archive();
       },
       [this](const caf::error& err) {

@@ -117,6 +117,11 @@ private:
 
   void fail(const change_ptr& job, const caf::error& err);
 
+  /// Keeps an outcome that could not be stored.
+  void owe(const job_change& what);
+
+  void find_nothing_to_do(const change_ptr& job, const stored_book& base);
+
   /// Stores outcomes that could not be stored before.
   void settle_debts();
 
@@ -159,6 +164,8 @@ private:
   /// Puts the jobs that have left the book into the history.
   void archive();
 
+  void note_archived(const std::string& id);
+
   bool archived(const std::string& id) const;
 
   /// Removes watchlists that nothing refers to.
@@ -196,7 +203,7 @@ private:
 
   change_ptr current_;
   std::deque<change_ptr> waiting_;
-  /// What became of submissions, as far as it is not in the store.
+  /// What became of submissions, as far as it is not in the store; bounded.
   std::vector<job_change> debts_;
 
   training_mirror mirror_;

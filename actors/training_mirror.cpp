@@ -54,6 +54,7 @@ void training_mirror::write() {
   writing_ = true;
   auto done = [this, what = *target_] {
     writing_ = false;
+    wrote_ = true;
     shown_ = what;
     write();
   };
@@ -76,7 +77,7 @@ void training_mirror::write() {
 }
 
 void training_mirror::compare() {
-  if (comparing_ || writing_ || !target_ || !ours_)
+  if (comparing_ || writing_ || !target_ || !(ours_ || wrote_))
     return;
   comparing_ = true;
   auto failed = [this](const caf::error& err) {
@@ -103,7 +104,7 @@ void training_mirror::compare() {
           shown_ = equal ? target_ : std::nullopt;
           write();
         }
-        replace_watchlist(found, false, failed);
+        replace_watchlist(found, false, failed, 1);
       },
       failed);
 }
@@ -113,15 +114,17 @@ void training_mirror::forget(on_done then) {
     .then([this, then] { correct_watchlist(true, then); }, then);
 }
 
-void training_mirror::correct_watchlist(bool all, on_done then) {
+void training_mirror::correct_watchlist(bool all, on_done then, int tries) {
   env_.self->request(env_.backend, env_.request_timeout, get_atom_v)
-    .then([this, all, then](
-            const stored_model& found) { replace_watchlist(found, all, then); },
-          then);
+    .then(
+      [=, this](const stored_model& found) {
+        replace_watchlist(found, all, then, tries);
+      },
+      then);
 }
 
 void training_mirror::replace_watchlist(const stored_model& found, bool all,
-                                        on_done then) {
+                                        on_done then, int tries) {
   // A submission is in the book before its watchlist is stored, so this book
   // knows whose it is.
   env_.read([=, this](const caf::expected<stored_book>& book) {
@@ -148,9 +151,9 @@ void training_mirror::replace_watchlist(const stored_model& found, bool all,
       ->request(env_.backend, env_.request_timeout, put_atom_v,
                 std::move(right), found.watchlist_revision)
       .then([then] { then({}); },
-            [this, all, then](const caf::error& err) {
-              if (all && code_of(err) == ec::conflict)
-                correct_watchlist(all, then);
+            [=, this](const caf::error& err) {
+              if (code_of(err) == ec::conflict && tries > 1)
+                correct_watchlist(all, then, tries - 1);
               else
                 then(err);
             });

@@ -49,7 +49,7 @@ public:
   /// Puts the watchlist right in the store: one of a submission that came to
   /// nothing is replaced by the last accepted one. With `all`, whatever stands
   /// there goes if the training was given up.
-  void correct_watchlist(bool all, on_done then);
+  void correct_watchlist(bool all, on_done then, int tries = 5);
 
 private:
   /// What shall be read of the model; nothing: no value.
@@ -59,7 +59,9 @@ private:
 
   void write();
 
-  void replace_watchlist(const stored_model& found, bool all, on_done then);
+  /// Somebody else may write at the same time: it is tried so often.
+  void replace_watchlist(const stored_model& found, bool all, on_done then,
+                         int tries);
 
   environment env_;
   std::optional<status> target_;
@@ -70,6 +72,8 @@ private:
   /// Whether there is a book: without one, what stands there is another
   /// program's.
   bool ours_ = false;
+  /// Whether we have written there.
+  bool wrote_ = false;
   /// Called when what we changed last can be seen by all.
   std::vector<std::function<void()>> waiting_;
 };

@@ -23,7 +23,7 @@ struct book_write {
 /// Notices when the store lost acknowledged writes of the book: after a power
 /// failure, or when a cluster goes on from an older copy, revisions go back and
 /// are used again, so that a revision alone says little. The writes of the book
-/// are a line; one that goes on from an older write than the last tells of the
+/// are a line; a write that names an older one than the last shows the
 /// loss.
 class book_line {
 public:
@@ -43,8 +43,8 @@ public:
     return line_.empty() ? 0 : line_.back().revision;
   }
 
-  /// An older book has been all that the store shows for so long that it cannot
-  /// be an old copy: begins anew with it.
+  /// The store has shown an older book for too long to be an old copy: the line
+  /// begins again with it.
   void give_way(const book_write& x);
 
 private:

@@ -136,9 +136,7 @@ void job_store_state::understand(const kv_entry& entry, on_book then) {
     if (line_.saw({entry.revision, record->write, record->previous,
                    entry.created, record->book.last_number}))
       report_loss(entry.revision);
-    write_ids_[entry.revision] = record->write;
-    if (write_ids_.size() > max_write_ids)
-      write_ids_.erase(write_ids_.begin());
+    remember(entry.revision, record->write);
     return fill(std::move(*record), entry.revision, std::move(then));
   }
   stored_book book{{}, entry.revision, losses_at(entry.revision)};
@@ -149,6 +147,12 @@ void job_store_state::understand(const kv_entry& entry, on_book then) {
       std::max<int64_t>(integer_at(parse_json(entry.value), "lastNumber"), 0));
   }
   begin_anew(std::move(book), std::move(then));
+}
+
+void job_store_state::remember(uint64_t revision, const std::string& write) {
+  write_ids_[revision] = write;
+  if (write_ids_.size() > max_write_ids)
+    write_ids_.erase(write_ids_.begin());
 }
 
 void job_store_state::keep_aside(const kv_entry& entry) {
@@ -331,10 +335,9 @@ void job_store_state::write_book(
       kv_write{bucket, book_key, encode_book(x, id, previous), expected})
     .then(
       [=, this](uint64_t revision) mutable {
-        write_ids_[revision] = id;
-        if (line_.wrote({revision, id, previous, {}, number}, went_back)) {
+        remember(revision, id);
+        if (line_.wrote({revision, id, previous, {}, number}, went_back))
           report_loss(revision);
-        }
         promise.deliver(revision);
       },
       [promise](const caf::error& err) mutable { promise.deliver(err); });

@@ -73,6 +73,9 @@ private:
   /// Keeps the last number outside of the book, too.
   void note_number(uint64_t number);
 
+  /// Keeps the id of a write, for the next one to name.
+  void remember(uint64_t revision, const std::string& write);
+
   void keep_aside(const kv_entry& entry);
 
   /// Reads the lists that the book refers to, and puts them in.

@@ -22,9 +22,9 @@ constexpr int looks = 4;
 
 constexpr auto patience_with_outages = std::chrono::milliseconds{250};
 
-/// Each write has a value of its own, since it names the revision that it
-/// replaces: whoever looks for a write of which no answer came must not take an
-/// earlier one, which an old copy of the store may show, for it.
+/// Each write names the revision that it replaces, so that no two are equal:
+/// after a write without an answer, an earlier value that an old copy of the
+/// store shows must not be taken for it.
 std::string encode_lease(const std::string& owner, uint64_t over,
                          bool released) {
   nlohmann::json result{{"owner", owner}, {"over", over}};

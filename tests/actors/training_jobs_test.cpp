@@ -479,6 +479,21 @@ TEST_CASE_FIXTURE(fixture, "what became of a submission is stored before "
   CHECK(store->book.value.training->statistics.percentage_completed == 20);
 }
 
+TEST_CASE_FIXTURE(fixture, "of outcomes that cannot be stored the refusals are "
+                           "bounded") {
+  submit("1");
+  store->down = make_error(ec::disconnected, "down");
+  CHECK(accept("1")->code() == ec::disconnected);
+  // Of submissions that could not even be entered.
+  for (auto i = 2; i < 300; ++i)
+    change(job_rejection{std::to_string(i), "not sent"});
+  store->down = {};
+  auto reads = store->reads;
+  advance(6s);
+  CHECK(store->book.value.training->response == "training job submitted");
+  CHECK(store->reads < reads + 10);
+}
+
 TEST_CASE_FIXTURE(fixture, "a submission whose replica died is settled by "
                            "another one") {
   submit("1");

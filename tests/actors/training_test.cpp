@@ -260,6 +260,8 @@ TEST_CASE_FIXTURE(fixture, "a training that runs stands in the way, unless "
   CHECK(x->value->running->id == "id-1");
   CHECK(x->value->job_id.empty());
   CHECK(backend->train.calls() == 1);
+  // Who may not submit stores nothing.
+  CHECK(store->watchlists.size() == 1);
   CHECK(submit({b}, true)->value);
   CHECK(book().training->workloads == workload_list{b});
   complete();
@@ -302,6 +304,8 @@ TEST_CASE_FIXTURE(fixture, "a 200 means that the store has the acceptance") {
   }
   SUBCASE("not in time, but then all the same") {
     advance(15s);
+    // Not one that asks to submit again.
+    CHECK(x->code() == ec::timeout);
     CHECK(text_of(x->error).find("accepted") != std::string::npos);
     store->down = {};
     advance(6s);
@@ -373,6 +377,30 @@ TEST_CASE_FIXTURE(fixture, "a submission waits for that of another replica") {
     CHECK(text_of(y->error).find("DELETE") != std::string::npos);
     CHECK(backend->train.calls() == 0);
   }
+}
+
+TEST_CASE_FIXTURE(fixture, "an answer that comes when another replica has "
+                           "settled the submission is no 200") {
+  submit({a, b});
+  complete();
+  backend->watchlist.answer({a, b});
+  backend->train.hold();
+  auto x = submit({a});
+  REQUIRE(pending(book()));
+  ask(jobs, put_atom_v, job_change{job_doubt{"id-2", "nobody stored it"}});
+  backend->train.release("training job submitted");
+  run();
+  CHECK(x->code() == ec::timeout);
+  CHECK(book().watchlist.job_id == "id-1");
+}
+
+TEST_CASE_FIXTURE(fixture, "giving up ends when somebody else writes all the "
+                           "time") {
+  submit({a});
+  backend->stored.answer({book().model, 7, {}, "id-1", 3});
+  backend->put_watchlist.fail(ec::conflict);
+  CHECK(ask(jobs, delete_atom_v)->code() == ec::conflict);
+  CHECK(backend->put_watchlist.calls() <= 10);
 }
 
 TEST_CASE_FIXTURE(fixture, "a submission that was given up meanwhile is none") {

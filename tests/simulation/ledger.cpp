@@ -657,7 +657,7 @@ std::string ledger::mirror_difference() const {
   // The backend may come to have the list of a job that it did not answer.
   auto undecided = std::any_of(
     book->jobs.begin(), book->jobs.end(), [&](auto& x) {
-      return running(x.state) && !x.accepted && jobs_.count(x.id) > 0
+      return !ended(x.state) && !x.accepted && jobs_.count(x.id) > 0
              && jobs_.at(x.id).sent != time_point{};
     });
   if (undecided)
