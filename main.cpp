@@ -1,8 +1,8 @@
-#include "actors/log.hpp"
+#include "base/log.hpp"
 #include "host/demo.hpp"
 #include "host/sd_notify.hpp"
-#include "http/ai_settings.hpp"
-#include "http/server.hpp"
+#include "http/compat/ai_settings.hpp"
+#include "http/server/server.hpp"
 #include "nats/durability.hpp"
 #include "nats/embedded_server.hpp"
 #include "wiring.hpp"
@@ -80,7 +80,7 @@ int fail(const std::string& problem) {
 std::string check_content(const gateway_config& config) {
   if (config.http.ai_settings.empty())
     return {};
-  auto settings = load_ai_settings(config.http.ai_settings);
+  auto settings = http::load_ai_settings(config.http.ai_settings);
   if (settings)
     return {};
   return "--ai-settings: " + text_of(settings.error())
@@ -119,21 +119,21 @@ void leave_at_the_latest(int exit_code) {
 
 int run(gateway_config config) {
   termination stop;
-  embedded_server embedded;
+  nats::embedded_server embedded;
   caf::actor_system_config caf_config;
   use_sharing_scheduler(caf_config, scheduler_workers);
   caf::actor_system system{caf_config};
   directory actors;
   auto own_server = config.nats.embedded();
-  http_context context{&system, &actors, config.deadlines};
+  http::http_context context{&system, &actors, config.deadlines};
   if (own_server)
     context.storage_problem = [&] { return embedded.problem(); };
   context.durability = [&, own_server] {
-    return own_server
-             ? embedded.durability()
-             : ask_durability(system, actors.get()->bus, durability_patience);
+    return own_server ? embedded.durability()
+                      : nats::ask_durability(system, actors.get()->bus,
+                                             durability_patience);
   };
-  http_server server{config.http, context};
+  http::http_server server{config.http, context};
   if (auto port = server.bind(); !port)
     return fail(text_of(port.error()));
   auto demo_config = config;
@@ -163,16 +163,16 @@ int run(gateway_config config) {
   auto where = "listening on http://" + server.address();
   // Whatever the log level: scripts wait for it.
   log::announce("http", where);
-  notify_systemd("READY=1\nSTATUS=" + where);
-  std::vector<std::unique_ptr<child_process>> demo;
+  host::notify_systemd("READY=1\nSTATUS=" + where);
+  std::vector<std::unique_ptr<host::child_process>> demo;
   if (config.demo)
-    demo = start_demo(demo_config, server.address());
+    demo = host::start_demo(demo_config, server.address());
   stop.wait();
   auto exit_code = reason.get().empty() ? 0 : 1;
   if (exit_code != 0)
     log::error("aiops-gateway", "cannot go on", {{"reason", reason.get()}});
   log::info("aiops-gateway", "stops");
-  notify_systemd("STOPPING=1\nSTATUS=stopping");
+  host::notify_systemd("STOPPING=1\nSTATUS=stopping");
   leave_at_the_latest(exit_code);
   demo.clear();
   server.stop(drain_time);

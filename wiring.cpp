@@ -1,38 +1,38 @@
 #include "wiring.hpp"
 
+#include "actors/counts/log_aggregation.hpp"
+#include "actors/counts/log_history.hpp"
 #include "actors/events.hpp"
 #include "actors/gpu_info.hpp"
-#include "actors/log_aggregation.hpp"
-#include "actors/log_history.hpp"
 #include "actors/runtime_classes.hpp"
-#include "actors/training.hpp"
-#include "actors/training_hooks.hpp"
-#include "actors/training_jobs.hpp"
-#include "actors/training_status.hpp"
-#include "actors/watchlist.hpp"
+#include "actors/training/training.hpp"
+#include "actors/training/training_hooks.hpp"
+#include "actors/training/training_jobs.hpp"
+#include "actors/training/training_status.hpp"
+#include "actors/training/watchlist.hpp"
 #include "gpu/file.hpp"
 #include "gpu/kubernetes.hpp"
 #include "gpu/none.hpp"
 #include "gpu/nvml.hpp"
 #include "host/host_name.hpp"
-#include "http/ai_settings.hpp"
-#include "http/event_feed.hpp"
+#include "http/compat/ai_settings.hpp"
+#include "http/server/event_feed.hpp"
 #include "logs/jetstream.hpp"
 #include "logs/opensearch.hpp"
 #include "nats/buckets.hpp"
 #include "nats/bus.hpp"
-#include "nats/counts_store.hpp"
-#include "nats/finished_hook.hpp"
-#include "nats/job_json.hpp"
-#include "nats/job_store.hpp"
-#include "nats/kv_backend.hpp"
+#include "nats/counts/counts_store.hpp"
 #include "nats/kv_store.hpp"
 #include "nats/lease.hpp"
-#include "nats/progress_feed.hpp"
-#include "nats/request_reply_backend.hpp"
 #include "nats/storage_watch.hpp"
 #include "nats/subjects.hpp"
-#include "net/webhook.hpp"
+#include "nats/training/job_json.hpp"
+#include "nats/training/job_store.hpp"
+#include "nats/training/kv_backend.hpp"
+#include "nats/training/nats_hook.hpp"
+#include "nats/training/progress_feed.hpp"
+#include "nats/training/request_reply_backend.hpp"
+#include "nats/training/webhook.hpp"
 
 namespace aiops {
 
@@ -55,16 +55,17 @@ child(std::string name, Handle gateway_actors::*member,
 /// Who we are to other replicas. Nobody else can hold a lease in a broker of
 /// our own, so the one of an earlier run is ours.
 std::string owner_of(const gateway_config& config) {
-  return config.nats.token.empty() ? replica_id() : "embedded";
+  return config.nats.token.empty() ? nats::replica_id() : "embedded";
 }
 
-lease_config lease_on(std::string_view key, const gateway_config& config) {
-  return {std::string{subjects::gateway_bucket}, std::string{key},
+nats::lease_config lease_on(std::string_view key,
+                            const gateway_config& config) {
+  return {std::string{nats::subjects::gateway_bucket}, std::string{key},
           owner_of(config), config.aggregation.lease};
 }
 
-kv_store_config store_config(const gateway_config& config) {
-  kv_store_config result;
+nats::kv_store_config store_config(const gateway_config& config) {
+  nats::kv_store_config result;
   result.request_timeout = config.deadlines.request;
   result.replicas = config.nats.replicas;
   return result;
@@ -74,7 +75,7 @@ kv_store_config store_config(const gateway_config& config) {
 std::vector<child_spec> counts(const gateway_config& config) {
   auto request = config.deadlines.request;
   auto counting = config.aggregation.source != log_source::none;
-  auto held = lease_on(subjects::aggregation_lease_key, config);
+  auto held = lease_on(nats::subjects::aggregation_lease_key, config);
   auto kv = store_config(config);
   // A million counts take a while to count, read and write, so whoever does
   // that is detached.
@@ -87,14 +88,15 @@ std::vector<child_spec> counts(const gateway_config& config) {
       switch (config.aggregation.source) {
         case log_source::jetstream:
           return sys.template spawn<caf::detached>(
-            jetstream_log_source, known.bus,
-            jetstream_log_source_config{config.aggregation, request,
-                                        config.nats.replicas});
+            logs::jetstream_log_source, known.bus,
+            logs::jetstream_log_source_config{config.aggregation, request,
+                                              config.nats.replicas});
         case log_source::opensearch:
           return sys.template spawn<caf::detached>(
-            opensearch_log_source,
-            opensearch_log_source_config{config.aggregation.opensearch,
-                                         config.aggregation.interval * 7 / 10});
+            logs::opensearch_log_source,
+            logs::opensearch_log_source_config{config.aggregation.opensearch,
+                                               config.aggregation.interval * 7
+                                                 / 10});
         default:
           return {};
       }
@@ -104,21 +106,21 @@ std::vector<child_spec> counts(const gateway_config& config) {
                        [=](auto& sys, auto& known) -> lease_actor {
                          if (!counting)
                            return {};
-                         return sys.spawn(lease, known.kv_store, held);
+                         return sys.spawn(nats::lease, known.kv_store, held);
                        }));
   result.push_back(child<kv_store_actor>(
     "counts-kv-store", &gateway_actors::counts_kv_store,
     [=](auto& sys, auto& known) -> kv_store_actor {
-      return sys.template spawn<caf::detached>(kv_store, known.bus, kv);
+      return sys.template spawn<caf::detached>(nats::kv_store, known.bus, kv);
     }));
   result.push_back(child<counts_store_actor>(
     "counts-store", &gateway_actors::counts_store,
     [=](auto& sys, auto& known) -> counts_store_actor {
-      counts_store_config cfg;
+      nats::counts_store_config cfg;
       cfg.owner = held.owner;
       cfg.request_timeout = request;
       return sys.template spawn<caf::detached>(
-        counts_store, known.bus, known.counts_kv_store, known.lease, cfg);
+        nats::counts_store, known.bus, known.counts_kv_store, known.lease, cfg);
     }));
   return result;
 }
@@ -140,73 +142,77 @@ milliseconds longest_look(const gateway_config& config) {
 }
 
 /// Sees to it that the embedded server stores.
-child_spec storage(const gateway_config& config, embedded_server* embedded) {
-  storage_watch_config cfg;
+child_spec storage(const gateway_config& config,
+                   nats::embedded_server* embedded) {
+  nats::storage_watch_config cfg;
   cfg.request_timeout = config.deadlines.request + margin;
   cfg.report = [embedded](const std::string& failure) {
     embedded->probed(failure);
   };
-  return {"storage-watch",
-          [cfg](caf::actor_system& sys, gateway_actors& known) {
-            return caf::actor_cast<caf::actor>(
-              sys.spawn<caf::detached>(storage_watch, known.kv_store, cfg));
-          }};
+  return {
+    "storage-watch", [cfg](caf::actor_system& sys, gateway_actors& known) {
+      return caf::actor_cast<caf::actor>(
+        sys.spawn<caf::detached>(nats::storage_watch, known.kv_store, cfg));
+    }};
 }
 
 /// The buckets that we and other programs of this protocol use.
 std::vector<std::string> bucket_names(backend_protocol protocol) {
-  std::vector<std::string> result{std::string{subjects::gateway_bucket},
-                                  std::string{subjects::aggregation_bucket}};
+  std::vector<std::string> result{
+    std::string{nats::subjects::gateway_bucket},
+    std::string{nats::subjects::aggregation_bucket}};
   if (protocol == backend_protocol::kv) {
-    result.emplace_back(subjects::statistics_bucket);
-    result.emplace_back(subjects::parameters_bucket);
+    result.emplace_back(nats::subjects::statistics_bucket);
+    result.emplace_back(nats::subjects::parameters_bucket);
   }
   return result;
 }
 
 std::vector<child_spec> edges(const gateway_config& config,
-                              embedded_server* embedded,
+                              nats::embedded_server* embedded,
                               std::function<void(std::string)> give_up) {
   auto request = config.deadlines.request;
   std::vector<child_spec> result;
   result.push_back(child<bus_actor>(
     "bus", &gateway_actors::bus, [=](auto& sys, auto&) -> bus_actor {
-      bus_config cfg;
+      nats::bus_config cfg;
       cfg.nats = config.nats;
       cfg.give_up = give_up;
       if (embedded)
         cfg.locate = [=] { return embedded->connection(); };
-      return sys.spawn(bus, std::move(cfg));
+      return sys.spawn(nats::bus, std::move(cfg));
     }));
   result.push_back(child<kv_store_actor>(
     "kv-store", &gateway_actors::kv_store,
     [=](auto& sys, auto& known) -> kv_store_actor {
-      return sys.spawn(kv_store, known.bus, store_config(config));
+      return sys.spawn(nats::kv_store, known.bus, store_config(config));
     }));
   if (embedded)
     result.push_back(storage(config, embedded));
   result.push_back(child<bus_listener_actor>(
     "buckets", &gateway_actors::buckets,
     [=](auto& sys, auto& known) -> bus_listener_actor {
-      return sys.spawn(buckets, known.bus, known.kv_store,
-                       buckets_config{bucket_names(config.protocol), request});
+      return sys.spawn(
+        nats::buckets, known.bus, known.kv_store,
+        nats::buckets_config{bucket_names(config.protocol), request});
     }));
   for (auto& spec : counts(config))
     result.push_back(std::move(spec));
-  result.push_back(child<job_store_actor>(
-    "job-store", &gateway_actors::job_store,
-    [=](auto& sys, auto& known) -> job_store_actor {
-      return sys.spawn(job_store, known.kv_store, job_store_config{request});
-    }));
+  result.push_back(
+    child<job_store_actor>("job-store", &gateway_actors::job_store,
+                           [=](auto& sys, auto& known) -> job_store_actor {
+                             return sys.spawn(nats::job_store, known.kv_store,
+                                              nats::job_store_config{request});
+                           }));
   result.push_back(child<backend_actor>(
     "backend", &gateway_actors::backend, [=](auto& sys, auto& known) {
       auto spawn = [&](auto protocol) -> backend_actor {
         return sys.spawn(protocol, known.bus, known.kv_store,
-                         backend_config{request});
+                         nats::backend_config{request});
       };
       return config.protocol == backend_protocol::kv
-               ? spawn(kv_backend)
-               : spawn(request_reply_backend);
+               ? spawn(nats::kv_backend)
+               : spawn(nats::request_reply_backend);
     }));
   result.push_back(child<gpu_probe_actor>(
     "gpu-probe", &gateway_actors::gpu_probe, [=](auto& sys, auto&) {
@@ -220,7 +226,7 @@ std::vector<child_spec> edges(const gateway_config& config,
                                config.gpu.kubernetes, longest_look(config)});
         case gpu_config::kind::nvml: {
           gpu::nvml_config cfg;
-          cfg.node = host_name();
+          cfg.node = host::host_name();
           return sys.template spawn<caf::detached>(gpu::nvml, std::move(cfg));
         }
         default:
@@ -237,7 +243,8 @@ std::vector<child_spec> lifecycle(const gateway_config& config) {
   // After its own deadline a submission may be read back and stored.
   auto outcome_time = config.deadlines.train + 3 * request;
   auto kv = config.protocol == backend_protocol::kv;
-  auto idle_text = std::string{kv ? kv_idle_text : request_reply_idle_text};
+  auto idle_text = std::string{kv ? nats::kv_idle_text
+                                  : nats::request_reply_idle_text};
   std::vector<child_spec> result;
   result.push_back(child<training_jobs_actor>(
     "training-jobs", &gateway_actors::training_jobs,
@@ -248,7 +255,7 @@ std::vector<child_spec> lifecycle(const gateway_config& config) {
       cfg.idle_text = idle_text;
       cfg.outcome_time = outcome_time;
       if (kv)
-        cfg.initial = kv_initial_statistics();
+        cfg.initial = nats::kv_initial_statistics();
       return sys.spawn(training_jobs, known.job_store, known.backend, cfg);
     }));
   result.push_back(child<training_status_actor>(
@@ -275,13 +282,14 @@ std::vector<child_spec> lifecycle(const gateway_config& config) {
       return sys.spawn(watchlist, known.backend, known.training_jobs,
                        watchlist_config{request});
     }));
-  result.push_back(child<bus_sink_actor>(
-    "progress-feed", &gateway_actors::progress_feed,
-    [=](auto& sys, auto& known) {
-      progress_feed_config cfg;
-      cfg.request_timeout = request * 3;
-      return sys.spawn(progress_feed, known.bus, known.training_status, cfg);
-    }));
+  result.push_back(
+    child<bus_sink_actor>("progress-feed", &gateway_actors::progress_feed,
+                          [=](auto& sys, auto& known) {
+                            nats::progress_feed_config cfg;
+                            cfg.request_timeout = request * 3;
+                            return sys.spawn(nats::progress_feed, known.bus,
+                                             known.training_status, cfg);
+                          }));
   return result;
 }
 
@@ -289,29 +297,30 @@ std::vector<child_spec> lifecycle(const gateway_config& config) {
 std::vector<child_spec> hooks(const gateway_config& config) {
   auto& settings = config.lifecycle;
   std::vector<child_spec> result;
-  result.push_back(child<job_hook_actor>(
-    "finished-hook", &gateway_actors::finished_hook,
-    [](auto& sys, auto& known) {
-      return sys.spawn(finished_hook, known.bus, finished_hook_config{});
-    }));
-  webhook_config web;
+  result.push_back(
+    child<job_hook_actor>("finished-hook", &gateway_actors::finished_hook,
+                          [](auto& sys, auto& known) {
+                            return sys.spawn(nats::finished_hook, known.bus,
+                                             nats::finished_hook_config{});
+                          }));
+  nats::webhook_config web;
   web.url = settings.webhook_url;
   web.secret_file = settings.webhook_secret_file;
   web.ca_file = settings.webhook_ca_file;
-  web.encode = encode_job;
+  web.encode = nats::encode_job;
   result.push_back(child<job_hook_actor>(
     "webhook", &gateway_actors::webhook,
     [=](auto& sys, auto&) -> job_hook_actor {
       if (web.url.empty())
         return {};
-      return sys.template spawn<caf::detached>(webhook, web);
+      return sys.template spawn<caf::detached>(nats::webhook, web);
     }));
-  result.push_back(
-    child<lease_actor>("hooks-lease", &gateway_actors::hooks_lease,
-                       [held = lease_on(subjects::hooks_lease_key, config)](
-                         auto& sys, auto& known) {
-                         return sys.spawn(lease, known.kv_store, held);
-                       }));
+  result.push_back(child<lease_actor>(
+    "hooks-lease", &gateway_actors::hooks_lease,
+    [held = lease_on(nats::subjects::hooks_lease_key, config)](auto& sys,
+                                                               auto& known) {
+      return sys.spawn(nats::lease, known.kv_store, held);
+    }));
   training_hooks_config cfg;
   // A try of the webhook comes first to its own end.
   cfg.request_timeout = std::max(config.deadlines.request * 2,
@@ -370,7 +379,7 @@ std::vector<child_spec> inventories(const gateway_config& config) {
     }));
   result.push_back(child<ai_settings_actor>(
     "ai-settings", &gateway_actors::ai_settings, [=](auto& sys, auto&) {
-      return sys.template spawn<caf::detached>(ai_settings,
+      return sys.template spawn<caf::detached>(http::ai_settings,
                                                config.http.ai_settings);
     }));
   result.push_back(child<log_aggregation_actor>(
@@ -397,8 +406,8 @@ std::vector<child_spec> inventories(const gateway_config& config) {
 } // namespace
 
 std::vector<child_spec>
-gateway_children(const gateway_config& config, embedded_server* embedded,
-                 event_streams* streams,
+gateway_children(const gateway_config& config, nats::embedded_server* embedded,
+                 http::event_streams* streams,
                  std::function<void(std::string)> give_up) {
   auto resolved = config;
   // Once: asking for a driver may take a while.
@@ -410,7 +419,7 @@ gateway_children(const gateway_config& config, embedded_server* embedded,
     [](auto& sys, auto&) { return sys.spawn(events, events_config{}); }));
   result.push_back(child<event_listener_actor>(
     "event-feed", &gateway_actors::event_feed, [=](auto& sys, auto& known) {
-      return sys.spawn(event_feed, known.events, streams);
+      return sys.spawn(http::event_feed, known.events, streams);
     }));
   for (auto& part :
        {edges(resolved, embedded, std::move(give_up)), lifecycle(resolved),

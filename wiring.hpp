@@ -1,8 +1,8 @@
 #pragma once
 
-#include "actors/config.hpp"
 #include "actors/supervisor.hpp"
-#include "http/event_streams.hpp"
+#include "config/config.hpp"
+#include "http/server/event_streams.hpp"
 #include "nats/embedded_server.hpp"
 
 #include <functional>
@@ -17,8 +17,8 @@ namespace aiops {
 /// `streams` get all events and outlive the actors. `give_up` is called with a
 /// reason when only a new process can help.
 std::vector<child_spec>
-gateway_children(const gateway_config& config, embedded_server* embedded,
-                 event_streams* streams,
+gateway_children(const gateway_config& config, nats::embedded_server* embedded,
+                 http::event_streams* streams,
                  std::function<void(std::string)> give_up);
 
 } // namespace aiops

@@ -5,7 +5,7 @@
 /// @file
 /// Every actor's interface: the protocol of the system at a glance.
 ///
-/// Any request may fail with an error of `actors/error.hpp`; each answers
+/// Any request may fail with an error of `base/error.hpp`; each answers
 /// within its deadline.
 
 namespace aiops {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/caf_compat.hpp"
+#include "base/caf_compat.hpp"
 
 /// @file
 /// The verbs of our messages. CAF's own are used where they fit: `get`, `put`,

@@ -1,6 +1,6 @@
 #include "actors/events.hpp"
 
-#include "actors/error.hpp"
+#include "base/error.hpp"
 
 #include <algorithm>
 #include <type_traits>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
-#include "actors/config.hpp"
+#include "base/time.hpp"
 
 #include <chrono>
 #include <deque>

@@ -1,10 +1,10 @@
 #pragma once
 
 #include "actors/atoms.hpp"
-#include "actors/breakdown.hpp"
-#include "actors/snapshot.hpp"
-#include "actors/training_book.hpp"
+#include "actors/counts/breakdown.hpp"
+#include "actors/training/training_book.hpp"
 #include "actors/workload.hpp"
+#include "base/snapshot.hpp"
 
 #include <chrono>
 #include <cstdint>

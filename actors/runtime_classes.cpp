@@ -1,7 +1,7 @@
 #include "actors/runtime_classes.hpp"
 
-#include "actors/error.hpp"
-#include "actors/log.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
 
 #include <algorithm>
 #include <utility>

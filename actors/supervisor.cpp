@@ -1,6 +1,6 @@
 #include "actors/supervisor.hpp"
 
-#include "actors/log.hpp"
+#include "base/log.hpp"
 
 #include <algorithm>
 #include <exception>

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "actors/actors.hpp"
-#include "actors/config.hpp"
 #include "actors/directory.hpp"
+#include "base/time.hpp"
 
 #include <deque>
 #include <functional>

@@ -1,6 +1,6 @@
 #include "actors/workload.hpp"
 
-#include "actors/utf8.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <iterator>

@@ -10,37 +10,46 @@ target_compile_definitions(
                         AIOPS_GATEWAY_VERSION="${PROJECT_VERSION}")
 target_link_libraries(aiops_flags INTERFACE CAF::core Threads::Threads)
 
-# gateway_library(NAME SOURCES file... LINK other-folder-or-target...)
-function(gateway_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
-  add_library(aiops_${name} STATIC ${ARG_SOURCES})
-  target_link_libraries(aiops_${name} PUBLIC aiops_flags)
-  foreach(lib ${ARG_LINK})
-    if(lib MATCHES "^(actors|json|host|net|http|nats|logs|gpu|wiring|support)$")
-      target_link_libraries(aiops_${name} PUBLIC aiops_${lib})
+# Sets OUT to the files that LIST names, one per line, relative to its folder. Meson
+# reads the same lists.
+function(gateway_sources out list)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${list})
+  file(STRINGS ${list} sources)
+  set(${out} ${sources} PARENT_SCOPE)
+endfunction()
+
+# Links folders by their name, anything else as it is.
+function(gateway_link target scope)
+  foreach(lib ${ARGN})
+    if(TARGET aiops_${lib})
+      target_link_libraries(${target} ${scope} aiops_${lib})
     else()
-      target_link_libraries(aiops_${name} PRIVATE ${lib})
+      target_link_libraries(${target} PRIVATE ${lib})
     endif()
   endforeach()
 endfunction()
 
-# gateway_test(NAME RUNG unit|actor|http|integration SOURCES file...
-#              LINK folder...)
-# One program; each doctest case becomes a test of its own, labelled with the
-# rung.
+# gateway_library(NAME LINK folder-or-target...)
+# The library of a folder, of the files in its sources.txt.
+function(gateway_library name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  gateway_sources(sources sources.txt)
+  add_library(aiops_${name} STATIC ${sources})
+  target_link_libraries(aiops_${name} PUBLIC aiops_flags)
+  gateway_link(aiops_${name} PUBLIC ${ARG_LINK})
+endfunction()
+
+# gateway_test(NAME RUNG unit|actor|http|integration LINK folder-or-target...)
+# One program, of the files in NAME.txt; each doctest case becomes a test of its own,
+# labelled with the rung.
 function(gateway_test name)
-  cmake_parse_arguments(ARG "" "RUNG" "SOURCES;LINK" ${ARGN})
-  add_executable(${name} ${ARG_SOURCES})
+  cmake_parse_arguments(ARG "" "RUNG" "LINK" ${ARGN})
+  gateway_sources(sources ${name}.txt)
+  add_executable(${name} ${sources})
   target_compile_definitions(${name} PRIVATE DOCTEST_CONFIG_SUPER_FAST_ASSERTS)
   target_link_libraries(${name} PRIVATE aiops_flags doctest::doctest
-                                        aiops_support)
-  foreach(lib ${ARG_LINK})
-    if(TARGET aiops_${lib})
-      target_link_libraries(${name} PRIVATE aiops_${lib})
-    else()
-      target_link_libraries(${name} PRIVATE ${lib})
-    endif()
-  endforeach()
+                                        aiops_test_main)
+  gateway_link(${name} PRIVATE support ${ARG_LINK})
   doctest_discover_tests(${name} TEST_PREFIX "${ARG_RUNG}/" PROPERTIES LABELS
                          ${ARG_RUNG} TIMEOUT 120)
 endfunction()

@@ -1,7 +1,7 @@
 #include "gpu/file.hpp"
 
-#include "actors/error.hpp"
 #include "actors/workload.hpp"
+#include "base/error.hpp"
 
 #include <nlohmann/json.hpp>
 

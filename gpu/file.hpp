@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
-#include "actors/small_file.hpp"
+#include "base/small_file.hpp"
 
 #include <filesystem>
 #include <optional>

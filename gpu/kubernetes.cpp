@@ -1,6 +1,6 @@
 #include "gpu/kubernetes.hpp"
 
-#include "actors/log.hpp"
+#include "base/log.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -135,9 +135,9 @@ caf::error kubernetes_state::prepare() {
     stamps_ = stamps();
     token_ = access_->token;
     token_stamp_ = {};
-    client_ = std::make_unique<http_client>(
-      http_client_config{access_->url, access_->ca_file, access_->ca_option,
-                         access_->cert_file, access_->key_file});
+    client_ = std::make_unique<net::http_client>(net::http_client_config{
+      access_->url, access_->ca_file, access_->ca_option, access_->cert_file,
+      access_->key_file});
   }
   return read_token(false);
 }
@@ -249,7 +249,7 @@ caf::error kubernetes_state::list(what kind) {
                                        "expire before they are read");
 }
 
-caf::expected<outbound_answer>
+caf::expected<net::outbound_answer>
 kubernetes_state::ask(const std::string& target) {
   auto answer = send(target);
   if (!answer || answer->status != unauthorized || access_->token_file.empty())
@@ -260,13 +260,13 @@ kubernetes_state::ask(const std::string& target) {
   return token_ == refused ? answer : send(target);
 }
 
-caf::expected<outbound_answer>
+caf::expected<net::outbound_answer>
 kubernetes_state::send(const std::string& target) {
-  outbound_request request{.target = target,
-                           .bearer_token = token_,
-                           .max_body = config_.max_page,
-                           .padding = kubernetes_inventory::padding,
-                           .deadline = deadline_};
+  net::outbound_request request{.target = target,
+                                .bearer_token = token_,
+                                .max_body = config_.max_page,
+                                .padding = kubernetes_inventory::padding,
+                                .deadline = deadline_};
   auto answer = client_->send(request);
   // The server may have ended a connection that idled just as we used it.
   if (!answer && code_of(answer.error()) == ec::bad_reply)
@@ -275,7 +275,7 @@ kubernetes_state::send(const std::string& target) {
 }
 
 caf::error kubernetes_state::refusal(what kind,
-                                     const outbound_answer& answer) const {
+                                     const net::outbound_answer& answer) const {
   auto text = access_->url + " refused to list " + std::string{name_of(kind)}
               + " (" + std::to_string(answer.status) + ")";
   if (auto message = message_of(answer.body); !message.empty())

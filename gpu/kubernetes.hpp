@@ -1,8 +1,8 @@
 #pragma once
 
 #include "actors/actors.hpp"
-#include "actors/config.hpp"
-#include "actors/small_file.hpp"
+#include "base/small_file.hpp"
+#include "config/config.hpp"
 #include "gpu/kubernetes_access.hpp"
 #include "gpu/kubernetes_objects.hpp"
 #include "net/http_client.hpp"
@@ -74,12 +74,12 @@ private:
   caf::error list(what kind);
 
   /// Asks for one page. A refusal is an answer.
-  caf::expected<outbound_answer> ask(const std::string& target);
+  caf::expected<net::outbound_answer> ask(const std::string& target);
 
   /// Asks again when the connection was not what it seemed.
-  caf::expected<outbound_answer> send(const std::string& target);
+  caf::expected<net::outbound_answer> send(const std::string& target);
 
-  caf::error refusal(what kind, const outbound_answer& answer) const;
+  caf::error refusal(what kind, const net::outbound_answer& answer) const;
 
   void report_pods(bool listed);
 
@@ -88,7 +88,7 @@ private:
   kubernetes_probe_config config_;
   std::optional<kubernetes_access> access_;
   std::vector<file_stamp> stamps_;
-  std::unique_ptr<http_client> client_;
+  std::unique_ptr<net::http_client> client_;
   std::string token_;
   file_stamp token_stamp_;
   kubernetes_inventory inventory_;

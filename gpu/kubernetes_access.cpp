@@ -178,7 +178,7 @@ caf::expected<kubernetes_access> read_context(const YAML::Node& document,
 caf::expected<kubernetes_access> checked(kubernetes_access access) {
   auto known = access.url.starts_with("https://")
                || access.url.starts_with("http://");
-  if (!known || split_http_url(access.url).host.empty())
+  if (!known || net::split_http_url(access.url).host.empty())
     return wrong("'" + access.url
                  + "' is no URL of a Kubernetes API server; give "
                    "https://HOST:PORT");

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "actors/config.hpp"
-#include "actors/error.hpp"
+#include "base/error.hpp"
+#include "config/config.hpp"
 
 #include <filesystem>
 #include <memory>

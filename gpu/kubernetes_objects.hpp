@@ -1,7 +1,7 @@
 #pragma once
 
-#include "actors/error.hpp"
 #include "actors/messages.hpp"
+#include "base/error.hpp"
 
 #include <cstdint>
 #include <map>

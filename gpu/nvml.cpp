@@ -1,8 +1,8 @@
 #include "gpu/nvml.hpp"
 
-#include "actors/error.hpp"
-#include "actors/log.hpp"
 #include "actors/workload.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
 #include "gpu/nvml_library.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "host/child_process.hpp"
 
-#include "actors/log.hpp"
+#include "base/log.hpp"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 #include <chrono>
 #include <cstring>
 
-namespace aiops {
+namespace aiops::host {
 
 namespace {
 
@@ -162,4 +162,4 @@ std::string child_process::wait() {
   return "exit status " + std::to_string(WEXITSTATUS(status));
 }
 
-} // namespace aiops
+} // namespace aiops::host

@@ -11,7 +11,7 @@
 
 #include <sys/types.h>
 
-namespace aiops {
+namespace aiops::host {
 
 /// A program that runs as long as we do: started again with back-off when it
 /// ends, stopped with this object, and killed by the kernel should we die.
@@ -72,4 +72,4 @@ private:
   std::thread thread_;
 };
 
-} // namespace aiops
+} // namespace aiops::host

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-namespace aiops {
+namespace aiops::host {
 
 std::vector<std::unique_ptr<child_process>>
 start_demo(const gateway_config& config, const std::string& address) {
@@ -33,4 +33,4 @@ start_demo(const gateway_config& config, const std::string& address) {
   return result;
 }
 
-} // namespace aiops
+} // namespace aiops::host

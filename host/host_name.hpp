@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace aiops {
+namespace aiops::host {
 
 /// The name of this machine; empty when it cannot be told.
 inline std::string host_name() {
@@ -14,4 +14,4 @@ inline std::string host_name() {
   return buffer;
 }
 
-} // namespace aiops
+} // namespace aiops::host

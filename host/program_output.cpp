@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <thread>
 
-namespace aiops {
+namespace aiops::host {
 
 namespace {
 
@@ -104,4 +104,4 @@ std::optional<std::string> program_output(std::vector<std::string> command,
   return result;
 }
 
-} // namespace aiops
+} // namespace aiops::host

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace aiops {
+namespace aiops::host {
 
 /// Runs a program that ends by itself and answers what it writes to standard
 /// output, at most 64 KiB. Nothing when it cannot be run, when it fails, and
@@ -13,4 +13,4 @@ namespace aiops {
 std::optional<std::string> program_output(std::vector<std::string> command,
                                           std::chrono::milliseconds patience);
 
-} // namespace aiops
+} // namespace aiops::host

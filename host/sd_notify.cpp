@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdlib>
 
-namespace aiops {
+namespace aiops::host {
 
 void notify_systemd(std::string_view state) {
   auto variable = std::getenv("NOTIFY_SOCKET");
@@ -32,4 +32,4 @@ void notify_systemd(std::string_view state) {
   close(fd);
 }
 
-} // namespace aiops
+} // namespace aiops::host

@@ -2,7 +2,7 @@
 
 #include <caf/actor_companion.hpp>
 
-namespace aiops {
+namespace aiops::http {
 
 namespace {
 
@@ -73,4 +73,4 @@ void asker::take(caf::mailbox_element_ptr element) {
   arrived_.notify_one();
 }
 
-} // namespace aiops
+} // namespace aiops::http

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/error.hpp"
+#include "base/error.hpp"
 
 #include <chrono>
 #include <condition_variable>
@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace aiops {
+namespace aiops::http {
 
 namespace detail {
 
@@ -100,4 +100,4 @@ private:
   caf::mailbox_element_ptr answer_;
 };
 
-} // namespace aiops
+} // namespace aiops::http

@@ -1,13 +1,13 @@
 #pragma once
 
-#include "actors/config.hpp"
 #include "actors/directory.hpp"
 #include "actors/durability.hpp"
+#include "config/config.hpp"
 
 #include <functional>
 #include <string>
 
-namespace aiops {
+namespace aiops::http {
 
 class event_streams;
 
@@ -29,4 +29,4 @@ struct http_context {
   std::function<durability_report()> durability = {};
 };
 
-} // namespace aiops
+} // namespace aiops::http

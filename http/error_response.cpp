@@ -1,11 +1,11 @@
 #include "http/error_response.hpp"
 
-#include "http/json.hpp"
-#include "http/v1_json.hpp"
+#include "http/compat/json.hpp"
+#include "http/v1/v1_json.hpp"
 
 #include <array>
 
-namespace aiops {
+namespace aiops::http {
 
 namespace {
 
@@ -111,4 +111,4 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-} // namespace aiops
+} // namespace aiops::http

@@ -1,9 +1,9 @@
 #pragma once
 
-#include "actors/error.hpp"
-#include "http/message.hpp"
+#include "base/error.hpp"
+#include "http/server/message.hpp"
 
-namespace aiops {
+namespace aiops::http {
 
 /// How an error looks on the wire.
 enum class dialect {
@@ -45,4 +45,4 @@ constexpr bool may_pass_later(int status) {
 /// The words that stand beside a status.
 std::string_view reason_phrase(int status);
 
-} // namespace aiops
+} // namespace aiops::http

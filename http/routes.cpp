@@ -1,11 +1,11 @@
 #include "http/routes.hpp"
 
 #include "actors/workload.hpp"
-#include "http/negotiation.hpp"
+#include "http/server/negotiation.hpp"
 
 #include <algorithm>
 
-namespace aiops {
+namespace aiops::http {
 
 namespace {
 
@@ -224,4 +224,4 @@ http_response dispatch(http_request req, route_env& env, admission& gate) {
   return not_allowed(req, allow + ", OPTIONS");
 }
 
-} // namespace aiops
+} // namespace aiops::http

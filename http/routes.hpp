@@ -3,13 +3,13 @@
 #include "http/ask.hpp"
 #include "http/context.hpp"
 #include "http/error_response.hpp"
-#include "http/message.hpp"
+#include "http/server/message.hpp"
 
 #include <array>
 #include <atomic>
 #include <span>
 
-namespace aiops {
+namespace aiops::http {
 
 /// Admits a bounded number of requests that wait for somebody else, so that
 /// the others always find a worker. @thread-safe
@@ -126,4 +126,4 @@ http_response get_readyz(const http_request&, route_env&);
 http_response get_version(const http_request&, route_env&);
 http_response get_metrics(const http_request&, route_env&);
 
-} // namespace aiops
+} // namespace aiops::http

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "actors/error.hpp"
-#include "actors/training_book.hpp"
+#include "actors/training/training_book.hpp"
+#include "base/error.hpp"
 
 #include <string_view>
 

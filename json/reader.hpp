@@ -1,7 +1,7 @@
 #pragma once
 
-#include "actors/error.hpp"
-#include "actors/progress.hpp"
+#include "actors/training/progress.hpp"
+#include "base/error.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 

@@ -1,14 +1,14 @@
 #include "logs/jetstream.hpp"
 
-#include "actors/error.hpp"
-#include "actors/log.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
 #include "nats/jetstream_answer.hpp"
 #include "nats/json.hpp"
 #include "nats/subjects.hpp"
 
 #include <nlohmann/json.hpp>
 
-namespace aiops {
+namespace aiops::logs {
 
 namespace {
 
@@ -24,7 +24,7 @@ std::optional<workload> workload_of(std::string_view subject,
   while (!subject.empty()) {
     subject.remove_prefix(1); // the dot
     auto token = subject.substr(0, subject.find('.'));
-    auto name = subjects::decode_token(token);
+    auto name = nats::subjects::decode_token(token);
     if (!name || !valid_name(*name))
       return std::nullopt;
     names.push_back(std::move(*name));
@@ -74,11 +74,12 @@ caf::result<breakdown_ptr> jetstream_log_source_state::count() {
 template <class OnReply>
 void jetstream_log_source_state::ask(cycle_ptr current, std::string_view verb,
                                      std::string payload, OnReply on_reply) {
-  bus_request request{subjects::jetstream_api(verb, config_.aggregation.stream),
-                      std::move(payload),
-                      {},
-                      config_.request_timeout,
-                      verb == "STREAM.INFO"};
+  bus_request request{
+    nats::subjects::jetstream_api(verb, config_.aggregation.stream),
+    std::move(payload),
+    {},
+    config_.request_timeout,
+    verb == "STREAM.INFO"};
   self_
     ->request(bus_, config_.request_timeout * 2, request_atom_v,
               std::move(request))
@@ -107,16 +108,16 @@ void jetstream_log_source_state::read_page(cycle_ptr current) {
 
 void jetstream_log_source_state::handle_page(cycle_ptr current,
                                              const std::string& payload) {
-  auto answer = parse_json(payload);
-  auto verdict = judge(answer);
-  if (verdict.outcome == jetstream_outcome::no_stream) {
+  auto answer = nats::parse_json(payload);
+  auto verdict = nats::judge(answer);
+  if (verdict.outcome == nats::jetstream_outcome::no_stream) {
     make_stream(std::move(current));
     return;
   }
   auto state = answer.find("state");
   auto deed = "counting the stream '" + config_.aggregation.stream + '\'';
-  if (verdict.outcome != jetstream_outcome::done) {
-    current->promise.deliver(to_error(verdict, deed));
+  if (verdict.outcome != nats::jetstream_outcome::done) {
+    current->promise.deliver(nats::to_error(verdict, deed));
     return;
   }
   if (state == answer.end() || !state->is_object()) {
@@ -125,7 +126,7 @@ void jetstream_log_source_state::handle_page(cycle_ptr current,
     return;
   }
   std::string created;
-  read_text(answer, "created", created);
+  nats::read_text(answer, "created", created);
   if (++current->pages > max_pages) {
     current->promise.deliver(make_error(
       ec::bad_reply, "the subjects of the stream '" + config_.aggregation.stream
@@ -163,8 +164,8 @@ void jetstream_log_source_state::handle_page(cycle_ptr current,
     else
       ++current->foreign;
   }
-  auto end = current->offset + integer_at(answer, "limit");
-  if (subjects.empty() || end >= integer_at(answer, "total"))
+  auto end = current->offset + nats::integer_at(answer, "limit");
+  if (subjects.empty() || end >= nats::integer_at(answer, "total"))
     return finish(*current);
   last = std::max(last, std::prev(subjects.end()).key());
   current->offset = end - 1;
@@ -197,19 +198,19 @@ void jetstream_log_source_state::make_stream(cycle_ptr current) {
                    .dump();
   ask(std::move(current), "STREAM.CREATE", std::move(payload),
       [this](cycle_ptr next, const std::string& reply) {
-        auto verdict = judge(parse_json(reply));
-        if (verdict.outcome == jetstream_outcome::done) {
+        auto verdict = nats::judge(nats::parse_json(reply));
+        if (verdict.outcome == nats::jetstream_outcome::done) {
           log::info("jetstream-log-source", "made the stream of log messages",
                     {{"stream", config_.aggregation.stream}});
           // Empty, even if one that is gone was partly counted.
           next->promise.deliver(breakdown_builder{}.finish());
-        } else if (verdict.outcome == jetstream_outcome::stream_exists) {
+        } else if (verdict.outcome == nats::jetstream_outcome::stream_exists) {
           // A replica was faster.
           read_page(std::move(next));
         } else {
-          next->promise.deliver(to_error(verdict, "making the stream '"
-                                                    + config_.aggregation.stream
-                                                    + '\''));
+          next->promise.deliver(
+            nats::to_error(verdict, "making the stream '"
+                                      + config_.aggregation.stream + '\''));
         }
       });
 }
@@ -221,4 +222,4 @@ log_source_actor::behavior_type jetstream_log_source(
   return self->state.make_behavior();
 }
 
-} // namespace aiops
+} // namespace aiops::logs

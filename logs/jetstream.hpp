@@ -1,9 +1,9 @@
 #pragma once
 
 #include "actors/actors.hpp"
-#include "actors/config.hpp"
+#include "config/config.hpp"
 
-namespace aiops {
+namespace aiops::logs {
 
 struct jetstream_log_source_config {
   aggregation_config aggregation;
@@ -81,4 +81,4 @@ log_source_actor::behavior_type jetstream_log_source(
   log_source_actor::stateful_pointer<jetstream_log_source_state> self,
   bus_actor bus, jetstream_log_source_config config);
 
-} // namespace aiops
+} // namespace aiops::logs

@@ -1,7 +1,7 @@
 #include "logs/opensearch.hpp"
 
-#include "actors/config_values.hpp"
-#include "actors/log.hpp"
+#include "base/log.hpp"
+#include "config/config_values.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -12,7 +12,7 @@
 #include <unordered_set>
 #include <utility>
 
-namespace aiops {
+namespace aiops::logs {
 
 namespace {
 
@@ -303,4 +303,4 @@ log_source_actor::behavior_type opensearch_log_source(
   return self->state.make_behavior();
 }
 
-} // namespace aiops
+} // namespace aiops::logs

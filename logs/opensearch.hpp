@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
-#include "actors/config.hpp"
+#include "config/config.hpp"
 #include "logs/opensearch_client.hpp"
 #include "logs/opensearch_page.hpp"
 
@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace aiops {
+namespace aiops::logs {
 
 struct opensearch_log_source_config {
   opensearch_config opensearch;
@@ -101,4 +101,4 @@ log_source_actor::behavior_type opensearch_log_source(
   log_source_actor::stateful_pointer<opensearch_log_source_state> self,
   opensearch_log_source_config config);
 
-} // namespace aiops
+} // namespace aiops::logs

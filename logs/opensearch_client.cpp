@@ -2,7 +2,7 @@
 
 #include "logs/opensearch_page.hpp"
 
-namespace aiops {
+namespace aiops::logs {
 
 opensearch_client::opensearch_client(const std::string& url,
                                      std::filesystem::path ca_file)
@@ -22,4 +22,4 @@ opensearch_client::post(const opensearch_request& request) {
                        .deadline = request.deadline});
 }
 
-} // namespace aiops
+} // namespace aiops::logs

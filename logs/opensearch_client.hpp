@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace aiops {
+namespace aiops::logs {
 
 struct opensearch_request {
   std::string target;
@@ -20,7 +20,7 @@ struct opensearch_request {
   std::chrono::steady_clock::time_point deadline;
 };
 
-using opensearch_answer = outbound_answer;
+using opensearch_answer = net::outbound_answer;
 
 /// A connection to one node.
 class opensearch_client {
@@ -42,7 +42,7 @@ public:
   }
 
 private:
-  http_client client_;
+  net::http_client client_;
 };
 
-} // namespace aiops
+} // namespace aiops::logs

@@ -1,14 +1,14 @@
 #include "logs/opensearch_page.hpp"
 
-#include "actors/utf8.hpp"
 #include "actors/workload.hpp"
+#include "base/utf8.hpp"
 
 #include <nlohmann/json.hpp>
 #include <simdjson.h>
 
 #include <cctype>
 
-namespace aiops {
+namespace aiops::logs {
 
 namespace {
 
@@ -259,4 +259,4 @@ opensearch_failure read_opensearch_failure(std::string_view body) {
   return result;
 }
 
-} // namespace aiops
+} // namespace aiops::logs

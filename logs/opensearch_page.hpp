@@ -1,8 +1,8 @@
 #pragma once
 
-#include "actors/breakdown.hpp"
-#include "actors/config.hpp"
-#include "actors/error.hpp"
+#include "actors/counts/breakdown.hpp"
+#include "base/error.hpp"
+#include "config/config.hpp"
 
 #include <chrono>
 #include <memory>
@@ -19,7 +19,7 @@ class parser;
 
 } // namespace simdjson::dom
 
-namespace aiops {
+namespace aiops::logs {
 
 /// Path and parameters of a request that the server has to end within
 /// `budget`: its parts a little earlier, so that it is the server who says what
@@ -73,4 +73,4 @@ struct opensearch_failure {
 
 opensearch_failure read_opensearch_failure(std::string_view body);
 
-} // namespace aiops
+} // namespace aiops::logs

@@ -1,12 +1,12 @@
 #include "nats/buckets.hpp"
 
-#include "actors/error.hpp"
-#include "actors/log.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace aiops {
+namespace aiops::nats {
 
 buckets_actor::behavior_type
 buckets_state::make_behavior(bus_actor bus, kv_store_actor kv_store,
@@ -75,4 +75,4 @@ buckets(buckets_actor::stateful_pointer<buckets_state> self, bus_actor bus,
                                    std::move(cfg));
 }
 
-} // namespace aiops
+} // namespace aiops::nats

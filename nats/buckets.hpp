@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace aiops {
+namespace aiops::nats {
 
 struct buckets_config {
   std::vector<std::string> names;
@@ -60,4 +60,4 @@ buckets_actor::behavior_type
 buckets(buckets_actor::stateful_pointer<buckets_state> self, bus_actor bus,
         kv_store_actor kv_store, buckets_config cfg);
 
-} // namespace aiops
+} // namespace aiops::nats

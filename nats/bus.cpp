@@ -1,6 +1,6 @@
 #include "nats/bus.hpp"
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -386,4 +386,4 @@ bus(internal_bus_actor::stateful_pointer<bus_state> self, bus_config config) {
   return self->state.make_behavior();
 }
 
-} // namespace aiops
+} // namespace aiops::nats

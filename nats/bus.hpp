@@ -9,7 +9,7 @@
 #include <set>
 #include <unordered_map>
 
-namespace aiops {
+namespace aiops::nats {
 
 struct bus_config {
   nats_config nats;
@@ -42,11 +42,11 @@ struct bus_config {
     open = nats_connection::open;
 };
 
-} // namespace aiops
+} // namespace aiops::nats
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<aiops::nats_connection>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<aiops::nats::nats_connection>)
 
-namespace aiops {
+namespace aiops::nats {
 
 /// INTERNAL: what the library's threads and our timers tell the bus.
 using internal_bus_actor = bus_actor::extend<
@@ -211,4 +211,4 @@ private:
 internal_bus_actor::behavior_type
 bus(internal_bus_actor::stateful_pointer<bus_state> self, bus_config config);
 
-} // namespace aiops
+} // namespace aiops::nats

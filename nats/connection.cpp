@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -298,4 +298,4 @@ bus_status library_connection::status() const {
   return result;
 }
 
-} // namespace aiops
+} // namespace aiops::nats

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace aiops {
+namespace aiops::nats {
 
 class nats_connection;
 
@@ -115,4 +115,4 @@ public:
   virtual bus_status status() const = 0;
 };
 
-} // namespace aiops
+} // namespace aiops::nats

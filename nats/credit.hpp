@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-namespace aiops {
+namespace aiops::nats {
 
 /// Bounds what of one subscription may be under way in this process, from the
 /// library's thread to the actor that handles it. Each message holds a token;
@@ -60,4 +60,4 @@ private:
   std::atomic<uint64_t> dropped_{0};
 };
 
-} // namespace aiops
+} // namespace aiops::nats

@@ -7,7 +7,7 @@
 
 #include <charconv>
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -95,4 +95,4 @@ durability_report ask_durability(caf::actor_system& system,
   return result;
 }
 
-} // namespace aiops
+} // namespace aiops::nats

@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-namespace aiops {
+namespace aiops::nats {
 
 /// A version of nats-server; 0.0 when it is not known.
 struct server_version {
@@ -33,4 +33,4 @@ durability_report bucket_durability(std::string_view stream_info);
 durability_report ask_durability(caf::actor_system& system,
                                  const bus_actor& bus, caf::timespan timeout);
 
-} // namespace aiops
+} // namespace aiops::nats

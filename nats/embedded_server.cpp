@@ -1,6 +1,6 @@
 #include "nats/embedded_server.hpp"
 
-#include "actors/log.hpp"
+#include "base/log.hpp"
 #include "host/program_output.hpp"
 #include "nats/options.hpp"
 
@@ -21,7 +21,7 @@
 #include <fstream>
 #include <thread>
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -232,13 +232,13 @@ std::string embedded_server::start(const std::filesystem::path& state_dir,
   if (!problem.empty() && !disk_full_)
     return problem;
   prepared_ = problem.empty();
-  child_process::config cfg;
+  host::child_process::config cfg;
   cfg.name = "nats-server";
   cfg.command = {program_, "--config", (dir_ / config_file).string()};
   cfg.prepare = [this] { return prepare(); };
   // It may hang, and then takes no notice of SIGTERM.
   cfg.death_signal = SIGKILL;
-  process_ = std::make_unique<child_process>(std::move(cfg));
+  process_ = std::make_unique<host::child_process>(std::move(cfg));
   return {};
 }
 
@@ -247,7 +247,7 @@ std::string embedded_server::prepare() {
     return {};
   // Before the lock, which callers on other threads must not wait for. At each
   // start, since the program may have been upgraded.
-  auto said = program_output({program_, "--version"}, version_patience);
+  auto said = host::program_output({program_, "--version"}, version_patience);
   std::lock_guard guard{mutex_};
   version_ = parse_server_version(said.value_or(""));
   failing_since_.reset();
@@ -322,4 +322,4 @@ bool embedded_server::judge(const std::string& failure) {
   return true;
 }
 
-} // namespace aiops
+} // namespace aiops::nats

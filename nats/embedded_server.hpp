@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/config.hpp"
+#include "config/config.hpp"
 #include "host/child_process.hpp"
 #include "nats/durability.hpp"
 
@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-namespace aiops {
+namespace aiops::nats {
 
 /// Our own NATS server for a single machine: JetStream, loopback only,
 /// protected by a token, data under `<state dir>/nats`. It lives and dies with
@@ -76,7 +76,7 @@ private:
   std::string program_;
   /// Held by us and by the server, so that two never share a directory.
   int lock_ = -1;
-  std::unique_ptr<child_process> process_;
+  std::unique_ptr<host::child_process> process_;
   /// Whether `prepare` was called for the first start. Used by one thread at a
   /// time: ours, then that of the process.
   bool prepared_ = false;
@@ -95,4 +95,4 @@ private:
   clock::duration patience_;
 };
 
-} // namespace aiops
+} // namespace aiops::nats

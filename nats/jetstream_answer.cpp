@@ -1,11 +1,11 @@
 #include "nats/jetstream_answer.hpp"
 
-#include "actors/planted_bug.hpp"
+#include "actors/training/planted_bug.hpp"
 #include "nats/json.hpp"
 
 #include <nlohmann/json.hpp>
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -130,4 +130,4 @@ caf::error to_error(const jetstream_verdict& verdict, std::string_view what) {
   }
 }
 
-} // namespace aiops
+} // namespace aiops::nats

@@ -1,13 +1,13 @@
 #pragma once
 
-#include "actors/error.hpp"
+#include "base/error.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
 #include <string>
 #include <string_view>
 
-namespace aiops {
+namespace aiops::nats {
 
 /// What an answer of JetStream means for the request. The codes are those of
 /// `server/errors.json` in nats-server 2.9 to 2.12.
@@ -54,4 +54,4 @@ jetstream_verdict judge(const nlohmann::json& answer);
 /// Makes an error of a verdict that is not `done`; `what` failed.
 caf::error to_error(const jetstream_verdict& verdict, std::string_view what);
 
-} // namespace aiops
+} // namespace aiops::nats

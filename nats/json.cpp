@@ -1,6 +1,6 @@
 #include "nats/json.hpp"
 
-#include "actors/utf8.hpp"
+#include "base/utf8.hpp"
 #include "nats/subjects.hpp"
 
 #include <nlohmann/json.hpp>
@@ -12,7 +12,7 @@
 #include <ctime>
 #include <utility>
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -318,4 +318,4 @@ std::string encode_bucket(std::string_view bucket, int replicas) {
                     {"allow_direct", true}});
 }
 
-} // namespace aiops
+} // namespace aiops::nats

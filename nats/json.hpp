@@ -12,7 +12,7 @@
 /// The JSON that travels over NATS, and the JSON kept in JetStream. Readers
 /// never throw: they answer nothing for what they cannot read.
 
-namespace aiops {
+namespace aiops::nats {
 
 /// Parses without throwing; a discarded value when `text` is not JSON.
 nlohmann::json parse_json(std::string_view text);
@@ -67,7 +67,8 @@ bool readable(std::string_view text);
 /// `ModelTrainingStatistics` in the proto3 JSON mapping (int64 as strings).
 std::string encode_statistics(const training_statistics& x);
 
-/// `ModelStatus` in the same mapping. `nats/progress_json.hpp` reads both.
+/// `ModelStatus` in the same mapping. `nats/training/progress_json.hpp` reads
+/// both.
 std::string encode_model(const model_status& x);
 
 // With real integers, as we write them for ourselves; either is read.
@@ -104,4 +105,4 @@ std::string encode_list(std::string_view bucket, std::string_view pattern);
 /// Request to make a bucket: one value per key, on disk, on as many nodes.
 std::string encode_bucket(std::string_view bucket, int replicas);
 
-} // namespace aiops
+} // namespace aiops::nats

@@ -1,14 +1,14 @@
 #include "nats/kv_store.hpp"
 
-#include "actors/error.hpp"
-#include "actors/log.hpp"
-#include "actors/planted_bug.hpp"
+#include "actors/training/planted_bug.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
 #include "nats/jetstream_answer.hpp"
 #include "nats/subjects.hpp"
 
 #include <nlohmann/json.hpp>
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -538,4 +538,4 @@ kv_store(internal_kv_store_actor::stateful_pointer<kv_store_state> self,
   return self->state.make_behavior();
 }
 
-} // namespace aiops
+} // namespace aiops::nats

@@ -8,7 +8,7 @@
 #include <memory>
 #include <set>
 
-namespace aiops {
+namespace aiops::nats {
 
 struct kv_store_config {
   /// Deadline of each request to JetStream.
@@ -186,4 +186,4 @@ internal_kv_store_actor::behavior_type
 kv_store(internal_kv_store_actor::stateful_pointer<kv_store_state> self,
          bus_actor bus, kv_store_config config);
 
-} // namespace aiops
+} // namespace aiops::nats

@@ -1,8 +1,8 @@
 #include "nats/lease.hpp"
 
-#include "actors/error.hpp"
-#include "actors/log.hpp"
-#include "actors/planted_bug.hpp"
+#include "actors/training/planted_bug.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
 #include "host/host_name.hpp"
 #include "nats/json.hpp"
 
@@ -13,7 +13,7 @@
 
 #include <unistd.h>
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -37,7 +37,7 @@ std::string encode_lease(const std::string& owner, uint64_t over,
 
 std::string replica_id() {
   std::random_device random;
-  return host_name() + '-' + std::to_string(getpid()) + '-'
+  return host::host_name() + '-' + std::to_string(getpid()) + '-'
          + std::to_string(random());
 }
 
@@ -205,4 +205,4 @@ lease(lease_actor::stateful_pointer<lease_state> self, kv_store_actor kv_store,
   return self->state.make_behavior(std::move(kv_store), cfg);
 }
 
-} // namespace aiops
+} // namespace aiops::nats

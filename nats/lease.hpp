@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-namespace aiops {
+namespace aiops::nats {
 
 struct lease_config {
   std::string bucket;
@@ -90,4 +90,4 @@ lease_actor::behavior_type
 lease(lease_actor::stateful_pointer<lease_state> self, kv_store_actor kv_store,
       const lease_config& cfg);
 
-} // namespace aiops
+} // namespace aiops::nats

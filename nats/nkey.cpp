@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -112,4 +112,4 @@ std::optional<std::string> nkey_public_key(std::string_view seed) {
   return base32_encode(result);
 }
 
-} // namespace aiops
+} // namespace aiops::nats

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace aiops {
+namespace aiops::nats {
 
 /// Finds the seed (a line that starts with `S`) in the text of an NKey seed
 /// file, decorated or bare; empty when there is none.
@@ -14,4 +14,4 @@ std::string find_nkey_seed(std::string_view text);
 /// configuration names it (`U...` for a user). Nothing for a malformed seed.
 std::optional<std::string> nkey_public_key(std::string_view seed);
 
-} // namespace aiops
+} // namespace aiops::nats

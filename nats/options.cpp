@@ -12,7 +12,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -215,4 +215,4 @@ std::string write_connection_file(const std::filesystem::path& state_dir,
   return {};
 }
 
-} // namespace aiops
+} // namespace aiops::nats

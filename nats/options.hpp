@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/config.hpp"
+#include "config/config.hpp"
 
 #include <nats/nats.h>
 
@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-namespace aiops {
+namespace aiops::nats {
 
 struct nats_options_deleter {
   void operator()(natsOptions* ptr) const noexcept {
@@ -43,4 +43,4 @@ read_connection_file(const std::filesystem::path& state_dir);
 std::string write_connection_file(const std::filesystem::path& state_dir,
                                   const nats_config& config);
 
-} // namespace aiops
+} // namespace aiops::nats

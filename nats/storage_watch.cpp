@@ -1,9 +1,9 @@
 #include "nats/storage_watch.hpp"
 
-#include "actors/error.hpp"
+#include "base/error.hpp"
 #include "nats/subjects.hpp"
 
-namespace aiops {
+namespace aiops::nats {
 
 namespace {
 
@@ -42,4 +42,4 @@ storage_watch(storage_watch_actor::stateful_pointer<storage_watch_state> self,
   return self->state.make_behavior(std::move(kv_store), std::move(cfg));
 }
 
-} // namespace aiops
+} // namespace aiops::nats

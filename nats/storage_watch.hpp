@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-namespace aiops {
+namespace aiops::nats {
 
 struct storage_watch_config {
   /// Deadline of a write; the key-value store keeps its own.
@@ -51,4 +51,4 @@ storage_watch_actor::behavior_type
 storage_watch(storage_watch_actor::stateful_pointer<storage_watch_state> self,
               kv_store_actor kv_store, storage_watch_config cfg);
 
-} // namespace aiops
+} // namespace aiops::nats

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-namespace aiops::subjects {
+namespace aiops::nats::subjects {
 
 namespace {
 
@@ -97,4 +97,4 @@ std::string log_subject(std::string_view stream, std::string_view cluster,
          + encode_token(namespace_name) + '.' + encode_token(deployment);
 }
 
-} // namespace aiops::subjects
+} // namespace aiops::nats::subjects

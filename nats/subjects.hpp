@@ -10,7 +10,7 @@
 /// Every subject, bucket and key that we use, and how names become subject
 /// tokens. `docs/nats.md` says what travels on each.
 
-namespace aiops::subjects {
+namespace aiops::nats::subjects {
 
 // -- the training backend -----------------------------------------------------
 
@@ -130,4 +130,4 @@ std::string log_subject(std::string_view stream, std::string_view cluster,
                         std::string_view namespace_name,
                         std::string_view deployment);
 
-} // namespace aiops::subjects
+} // namespace aiops::nats::subjects

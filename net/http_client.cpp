@@ -1,6 +1,6 @@
 #include "net/http_client.hpp"
 
-#include "actors/config_values.hpp"
+#include "config/config_values.hpp"
 
 #include <httplib.h>
 
@@ -17,7 +17,7 @@
 #include <mutex>
 #include <thread>
 
-namespace aiops {
+namespace aiops::net {
 
 namespace {
 
@@ -335,4 +335,4 @@ caf::error http_client::failure(int library_error,
   }
 }
 
-} // namespace aiops
+} // namespace aiops::net

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/error.hpp"
+#include "base/error.hpp"
 
 #include <chrono>
 #include <filesystem>
@@ -16,7 +16,7 @@ class ClientImpl;
 
 } // namespace httplib
 
-namespace aiops {
+namespace aiops::net {
 
 /// The URL of a server in its parts.
 struct http_url {
@@ -116,4 +116,4 @@ private:
   std::string body_;
 };
 
-} // namespace aiops
+} // namespace aiops::net

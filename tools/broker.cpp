@@ -1,6 +1,6 @@
 #include "tools/broker.hpp"
 
-#include "actors/log.hpp"
+#include "base/log.hpp"
 #include "nats/options.hpp"
 
 #include <csignal>
@@ -33,7 +33,7 @@ nats_config locate(const broker_options& options) {
   nats_config result;
   if (options.urls.empty()) {
     const auto& dir = options.state_dir;
-    return read_connection_file(dir.empty() ? default_state_dir() : dir)
+    return nats::read_connection_file(dir.empty() ? default_state_dir() : dir)
       .value_or(result);
   }
   result.urls = options.urls;
@@ -100,16 +100,16 @@ bool broker_link::connect() {
   if (config.urls.empty())
     return fail("no server is known: no gateway with an embedded server is "
                 "running here, and no --nats-url is given");
-  auto options = make_options(config);
+  auto options = nats::make_options(config);
   if (!options)
     return fail(text_of(options.error()));
   natsOptions_SetName(options->get(), name_.c_str());
   if (auto status = natsConnection_Connect(&connection_, options->get());
       status != NATS_OK)
-    return fail(nats_error_text(status));
+    return fail(nats::nats_error_text(status));
   last_failure_.clear();
   log::info(name_, "connected to NATS",
-            {{"server", without_credentials(config.urls.front())}});
+            {{"server", nats::without_credentials(config.urls.front())}});
   return true;
 }
 

@@ -1,4 +1,4 @@
-#include "actors/log.hpp"
+#include "base/log.hpp"
 #include "nats/subjects.hpp"
 #include "tools/broker.hpp"
 #include "tools/log_line.hpp"
@@ -85,8 +85,8 @@ private:
 };
 
 void feed::publish(const workload& owner, std::string line) {
-  auto subject = subjects::log_subject(options_.stream, owner.cluster_id,
-                                       owner.namespace_name, owner.deployment);
+  auto subject = nats::subjects::log_subject(
+    options_.stream, owner.cluster_id, owner.namespace_name, owner.deployment);
   if (subject.size() > max_subject)
     ++nameless_;
   else if (!publisher_.publish(std::move(subject), std::move(line)))

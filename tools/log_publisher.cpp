@@ -1,6 +1,6 @@
 #include "tools/log_publisher.hpp"
 
-#include "actors/log.hpp"
+#include "base/log.hpp"
 #include "nats/jetstream_answer.hpp"
 #include "nats/json.hpp"
 
@@ -43,15 +43,15 @@ verdict read_verdict(natsMsg* msg) {
   if (natsMsg_IsNoResponders(msg))
     return {true, "the stream, which the gateway makes, does not exist yet"};
   auto data = natsMsg_GetData(msg);
-  auto said = judge(
-    parse_json({data, static_cast<size_t>(natsMsg_GetDataLength(msg))}));
+  auto said = nats::judge(
+    nats::parse_json({data, static_cast<size_t>(natsMsg_GetDataLength(msg))}));
   switch (said.outcome) {
-    case jetstream_outcome::done:
+    case nats::jetstream_outcome::done:
     // Another copy of the message is in the broker's hands.
-    case jetstream_outcome::duplicate:
+    case nats::jetstream_outcome::duplicate:
       return {};
-    case jetstream_outcome::try_again:
-    case jetstream_outcome::unreadable:
+    case nats::jetstream_outcome::try_again:
+    case nats::jetstream_outcome::unreadable:
       return {true, std::move(said.description)};
     default:
       return {false, std::move(said.description)};

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "actors/config.hpp"
 #include "actors/workload.hpp"
+#include "config/config.hpp"
 
 #include <chrono>
 #include <optional>

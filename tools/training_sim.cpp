@@ -1,4 +1,4 @@
-#include "actors/log.hpp"
+#include "base/log.hpp"
 #include "tools/broker.hpp"
 #include "tools/misbehaviour.hpp"
 #include "tools/progress_channel.hpp"

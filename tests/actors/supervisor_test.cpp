@@ -4,7 +4,7 @@
 #include "tests/support/fakes.hpp"
 
 #include "actors/gpu_info.hpp"
-#include "actors/watchlist.hpp"
+#include "actors/training/watchlist.hpp"
 
 #include <doctest/doctest.h>
 

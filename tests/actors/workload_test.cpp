@@ -1,5 +1,4 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include "actors/training_book.hpp"
+#include "actors/training/training_book.hpp"
 #include "actors/workload.hpp"
 
 #include <doctest/doctest.h>

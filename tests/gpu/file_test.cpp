@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "gpu/file.hpp"
 
 #include "tests/support/deterministic.hpp"

@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "gpu/kubernetes.hpp"
 
 #include "tests/gpu/api_server.hpp"

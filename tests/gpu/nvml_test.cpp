@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "gpu/nvml.hpp"
 
 #include "tests/gpu/fake_nvml.hpp"

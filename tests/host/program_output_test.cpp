@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "host/program_output.hpp"
 
 #include <doctest/doctest.h>
@@ -6,6 +5,7 @@
 #include <string>
 
 using namespace aiops;
+using namespace aiops::host;
 using namespace std::chrono_literals;
 
 TEST_CASE("a program's output is read to its end") {

@@ -1,13 +1,14 @@
 #include "http/ask.hpp"
 
 #include "actors/actors.hpp"
-#include "fixture.hpp"
+#include "tests/http/fixture.hpp"
 
 #include <doctest/doctest.h>
 
 #include <thread>
 
 using namespace aiops;
+using namespace aiops::http;
 using namespace aiops::test;
 using namespace std::literals;
 

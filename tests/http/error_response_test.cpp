@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 using namespace aiops;
+using namespace aiops::http;
 
 TEST_CASE("every error code has its HTTP status and gRPC code") {
   struct row {

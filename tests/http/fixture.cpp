@@ -1,6 +1,6 @@
-#include "fixture.hpp"
+#include "tests/http/fixture.hpp"
 
-#include "actors/error.hpp"
+#include "base/error.hpp"
 
 #include <thread>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "http/server.hpp"
-#include "raw_client.hpp"
+#include "http/server/server.hpp"
+#include "tests/http/raw_client.hpp"
 
 #include <functional>
 #include <map>
@@ -10,6 +10,8 @@
 #include <vector>
 
 namespace aiops::test {
+
+using namespace http;
 
 /// What the actors behind the front end answer, and what they were asked.
 /// Change it by `gateway::script`.

@@ -1,12 +1,13 @@
 #include "http/routes.hpp"
 
-#include "actors/error.hpp"
+#include "base/error.hpp"
 
 #include <doctest/doctest.h>
 
 #include <set>
 
 using namespace aiops;
+using namespace aiops::http;
 using namespace std::literals;
 
 namespace {

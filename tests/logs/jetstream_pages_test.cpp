@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "logs/jetstream.hpp"
 #include "tests/support/deterministic.hpp"
 
@@ -10,6 +9,7 @@
 #include <random>
 
 using namespace aiops;
+using namespace aiops::logs;
 using namespace aiops::test;
 using nlohmann::json;
 

@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "logs/jetstream.hpp"
 #include "nats/bus.hpp"
 #include "nats/subjects.hpp"
@@ -9,6 +8,8 @@
 #include <doctest/doctest.h>
 
 using namespace aiops;
+using namespace aiops::logs;
+using namespace aiops::nats;
 using namespace aiops::test;
 
 namespace {

@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "logs/opensearch.hpp"
 #include "tests/logs/scripted_node.hpp"
 #include "tests/support/eventually.hpp"
@@ -15,6 +14,7 @@
 // Against the node that OPENSEARCH_URL names.
 
 using namespace aiops;
+using namespace aiops::logs;
 using namespace aiops::test;
 using namespace std::chrono_literals;
 using nlohmann::json;

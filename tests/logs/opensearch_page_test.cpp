@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "logs/opensearch_client.hpp"
 #include "logs/opensearch_page.hpp"
 
@@ -6,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 using namespace aiops;
+using namespace aiops::logs;
 using namespace std::chrono_literals;
 using nlohmann::json;
 
@@ -107,18 +107,18 @@ TEST_CASE("a target names the index and the server's deadlines") {
 }
 
 TEST_CASE("URLs of nodes are split") {
-  auto url = split_http_url("https://os.example.org");
+  auto url = net::split_http_url("https://os.example.org");
   CHECK(url.tls);
   CHECK(url.host == "os.example.org");
   CHECK(url.port == 443);
   CHECK(url.prefix == "");
-  url = split_http_url("http://[::1]:9200/a/b/");
+  url = net::split_http_url("http://[::1]:9200/a/b/");
   CHECK(!url.tls);
   CHECK(url.host == "::1");
   CHECK(url.port == 9200);
   CHECK(url.prefix == "/a/b");
-  CHECK(split_http_url("http://h").port == 80);
-  CHECK(split_http_url("https://[::1]/").port == 443);
+  CHECK(net::split_http_url("http://h").port == 80);
+  CHECK(net::split_http_url("https://[::1]/").port == 443);
 }
 
 TEST_CASE("a page adds its counts and says where the next one begins") {

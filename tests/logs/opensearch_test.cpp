@@ -13,6 +13,7 @@
 #include <set>
 
 using namespace aiops;
+using namespace aiops::logs;
 using namespace aiops::test;
 using namespace std::chrono_literals;
 

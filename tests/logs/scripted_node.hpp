@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/breakdown.hpp"
+#include "actors/counts/breakdown.hpp"
 
 #include <cstdint>
 #include <functional>

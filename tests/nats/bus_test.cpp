@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "nats/bus.hpp"
 #include "tests/support/deterministic.hpp"
 
@@ -7,6 +6,7 @@
 #include <map>
 
 using namespace aiops;
+using namespace aiops::nats;
 using namespace aiops::test;
 
 namespace {

@@ -5,6 +5,7 @@
 #include <vector>
 
 using namespace aiops;
+using namespace aiops::nats;
 
 TEST_CASE("credit bounds messages and comes back with their tokens") {
   auto limit = std::make_shared<credit>(2, 1000);

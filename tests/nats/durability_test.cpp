@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 using namespace aiops;
+using namespace aiops::nats;
 
 namespace {
 

@@ -19,6 +19,7 @@
 #include <fstream>
 
 using namespace aiops;
+using namespace aiops::nats;
 using namespace aiops::test;
 
 namespace {

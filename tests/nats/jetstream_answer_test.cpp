@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 using namespace aiops;
+using namespace aiops::nats;
 using outcome = jetstream_outcome;
 
 namespace {

@@ -1,10 +1,11 @@
 #include "nats/json.hpp"
-#include "nats/progress_json.hpp"
+#include "nats/training/progress_json.hpp"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
 using namespace aiops;
+using namespace aiops::nats;
 
 TEST_CASE("workloads travel as a map of maps of lists") {
   CHECK(encode_workloads({}) == "{}");

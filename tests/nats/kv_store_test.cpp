@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 using namespace aiops;
+using namespace aiops::nats;
 using namespace aiops::test;
 
 namespace {

@@ -10,6 +10,8 @@
 
 namespace aiops::test {
 
+using namespace nats;
+
 using namespace std::chrono_literals;
 
 inline bus_config quick(nats_config nats) {

@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "nats/buckets.hpp"
 #include "tests/nats/live_stack.hpp"
 
@@ -15,6 +14,7 @@
 #include <thread>
 
 using namespace aiops;
+using namespace aiops::nats;
 using namespace aiops::test;
 using namespace std::chrono_literals;
 

@@ -1,9 +1,8 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "nats/subjects.hpp"
 
 #include <doctest/doctest.h>
 
-using namespace aiops::subjects;
+using namespace aiops::nats::subjects;
 
 TEST_CASE("any name survives as one subject token") {
   for (auto name : {"plain-Name_1", "my.cluster", "a b", "100%", "*", ">", "ä",

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 using namespace aiops;
+using namespace aiops::nats;
 using namespace aiops::test;
 
 namespace {

@@ -9,6 +9,8 @@
 
 namespace aiops::simulation {
 
+using namespace nats;
+
 namespace {
 
 using nlohmann::json;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/error.hpp"
+#include "base/error.hpp"
 #include "tests/simulation/network.hpp"
 
 #include <functional>

@@ -1,12 +1,14 @@
 #include "tests/simulation/book_view.hpp"
 
-#include "nats/job_json.hpp"
 #include "nats/json.hpp"
 #include "nats/subjects.hpp"
+#include "nats/training/job_json.hpp"
 
 #include <algorithm>
 
 namespace aiops::simulation {
+
+using namespace nats;
 
 namespace {
 

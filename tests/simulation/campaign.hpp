@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/planted_bug.hpp"
+#include "actors/training/planted_bug.hpp"
 
 #include <cstdint>
 

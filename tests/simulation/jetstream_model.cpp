@@ -8,6 +8,8 @@
 
 namespace aiops::simulation {
 
+using namespace nats;
+
 namespace {
 
 using nlohmann::json;

@@ -9,6 +9,8 @@
 
 namespace aiops::simulation {
 
+using namespace nats;
+
 std::vector<std::string> ignored_invariants;
 
 namespace {

@@ -1,5 +1,5 @@
-#include "actors/log.hpp"
-#include "actors/planted_bug.hpp"
+#include "actors/training/planted_bug.hpp"
+#include "base/log.hpp"
 #include "tests/simulation/campaign.hpp"
 #include "tests/simulation/ledger.hpp"
 

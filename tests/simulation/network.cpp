@@ -1,11 +1,13 @@
 #include "tests/simulation/network.hpp"
 
-#include "actors/error.hpp"
+#include "base/error.hpp"
 #include "nats/connection.hpp"
 
 #include <algorithm>
 
 namespace aiops::simulation {
+
+using namespace nats;
 
 namespace {
 

@@ -1,24 +1,26 @@
 #include "tests/simulation/replica.hpp"
 
 #include "actors/events.hpp"
-#include "actors/training.hpp"
-#include "actors/training_hooks.hpp"
-#include "actors/training_jobs.hpp"
-#include "actors/training_status.hpp"
-#include "actors/watchlist.hpp"
+#include "actors/training/training.hpp"
+#include "actors/training/training_hooks.hpp"
+#include "actors/training/training_jobs.hpp"
+#include "actors/training/training_status.hpp"
+#include "actors/training/watchlist.hpp"
 #include "nats/buckets.hpp"
-#include "nats/job_store.hpp"
-#include "nats/kv_backend.hpp"
 #include "nats/kv_store.hpp"
 #include "nats/lease.hpp"
-#include "nats/progress_feed.hpp"
-#include "nats/request_reply_backend.hpp"
 #include "nats/subjects.hpp"
+#include "nats/training/job_store.hpp"
+#include "nats/training/kv_backend.hpp"
+#include "nats/training/progress_feed.hpp"
+#include "nats/training/request_reply_backend.hpp"
 
 #include <algorithm>
 #include <cstdio>
 
 namespace aiops::simulation {
+
+using namespace nats;
 
 namespace {
 

@@ -6,6 +6,8 @@
 
 namespace aiops::simulation {
 
+using namespace nats;
+
 namespace {
 
 using kind = request_kind;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/config.hpp"
+#include "config/config.hpp"
 #include "tests/simulation/random.hpp"
 
 #include <array>

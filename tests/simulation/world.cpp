@@ -1,13 +1,15 @@
 #include "tests/simulation/world.hpp"
 
-#include "actors/planted_bug.hpp"
-#include "nats/progress_json.hpp"
+#include "actors/training/planted_bug.hpp"
 #include "nats/subjects.hpp"
+#include "nats/training/progress_json.hpp"
 
 #include <algorithm>
 #include <memory>
 
 namespace aiops::simulation {
+
+using namespace nats;
 
 namespace {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
-#include "actors/error.hpp"
+#include "base/error.hpp"
 
 #include <caf/scheduler/test_coordinator.hpp>
 

@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "tools/log_line.hpp"
 
 #include <doctest/doctest.h>

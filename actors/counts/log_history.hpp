@@ -1,0 +1,168 @@
+#pragma once
+
+#include "actors/actors.hpp"
+#include "base/time.hpp"
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace aiops {
+
+struct log_history_config {
+  /// How long the store may take, and how long a caller waits for the history
+  /// to be loaded for the first time.
+  milliseconds request_timeout{5'000};
+  /// How often the store's history is read again: other replicas may have
+  /// written points that we did not see.
+  milliseconds reread_interval = history_interval;
+  /// Callers that may wait for the history to be loaded for the first time.
+  size_t max_waiting = 1024;
+  /// Memory for the points in bytes. With more clusters than a day has room
+  /// for, the oldest points go. 1,000 clusters need 2.3 MB for a day.
+  size_t max_bytes = 64 * 1024 * 1024;
+  /// The wall clock.
+  std::function<std::chrono::system_clock::time_point()> wall_clock
+    = std::chrono::system_clock::now;
+};
+
+/// The log messages of all clusters by interval, for a day at most.
+class log_history_points {
+public:
+  using time_point = std::chrono::system_clock::time_point;
+
+  /// Number of the interval that a time lies in.
+  static int64_t interval_of(time_point when);
+
+  /// Sets a point.
+  /// @returns whether that changed anything.
+  bool set(int64_t interval, const history_point& x);
+
+  bool set(int64_t interval, const breakdown& counts);
+
+  /// Removes the points outside of the day that ends `now`, and the oldest
+  /// ones above the limit. Another clock may be ahead by one interval.
+  /// @returns whether that changed anything.
+  bool trim(time_point now, size_t max_bytes);
+
+  cluster_history of(const std::string& cluster_id) const;
+
+  bool empty() const noexcept {
+    return columns_.empty();
+  }
+
+  size_t size() const noexcept {
+    return columns_.size();
+  }
+
+  /// Memory in use, in bytes.
+  size_t bytes() const;
+
+private:
+  using id_list = std::shared_ptr<const std::vector<std::string>>;
+
+  /// One interval.
+  struct column {
+    /// Sorted. Columns with the same clusters share one list, as most do.
+    id_list ids;
+    /// In the order of `ids`.
+    std::vector<int64_t> counts;
+  };
+
+  bool set(int64_t interval, std::vector<std::string> ids,
+           std::vector<int64_t> counts);
+
+  /// A list that a neighbour of the interval has already, or a new one.
+  id_list share(int64_t interval, std::vector<std::string> ids) const;
+
+  std::map<int64_t, column> columns_;
+};
+
+/// Follows the counts in the store and serves their history from memory. It
+/// only reads: the store adds a point whenever counts are put.
+class log_history_state {
+public:
+  static inline const char* name = "log-history";
+
+  explicit log_history_state(log_history_actor::pointer self) : self_(self) {
+    // nop
+  }
+
+  log_history_actor::behavior_type make_behavior(counts_store_actor store,
+                                                 const log_history_config& cfg);
+
+private:
+  using clock = caf::actor_clock;
+  using history_answer = snapshot_ptr<cluster_history>;
+
+  /// A caller that came before the history was loaded.
+  struct waiter {
+    clock::time_point deadline;
+    std::string cluster_id;
+    caf::typed_response_promise<history_answer> promise;
+  };
+
+  /// When to try something again that may fail, and how patiently.
+  struct attempt {
+    /// Nothing while a request is in flight.
+    std::optional<clock::time_point> next;
+    milliseconds backoff{0};
+  };
+
+  // -- serving -----------------------------------------------------------------
+
+  caf::result<history_answer> get(const std::string& cluster_id);
+
+  history_answer history_of(const std::string& cluster_id);
+
+  void serve_waiting();
+
+  void expire_waiting();
+
+  // -- following the store -----------------------------------------------------
+
+  void tick();
+
+  void subscribe();
+
+  void read();
+
+  void merge(const std::vector<history_point>& points);
+
+  void update(const stored_breakdown& counts);
+
+  /// Forgets what became too old and, if there was a change, what was made of
+  /// the points before.
+  void settle(bool changed);
+
+  void retry(attempt& what);
+
+  /// Sees to it that `tick` looks at the clock again then.
+  void wake_at(clock::time_point when);
+
+  log_history_actor::pointer self_;
+  counts_store_actor store_;
+  log_history_config cfg_;
+  log_history_points points_;
+  /// The last interval whose counts came as an update; what the store's
+  /// history says of it may be older.
+  int64_t updated_ = INT64_MIN;
+  /// Made of `points_`.
+  std::map<std::string, history_answer> answers_;
+  /// Whether the store's history was read.
+  bool loaded_ = false;
+  std::deque<waiter> waiting_;
+  attempt subscription_;
+  attempt reading_;
+};
+
+log_history_actor::behavior_type
+log_history(log_history_actor::stateful_pointer<log_history_state> self,
+            counts_store_actor store, const log_history_config& cfg);
+
+} // namespace aiops

@@ -1,0 +1,9 @@
+#pragma once
+
+#include <chrono>
+
+namespace aiops {
+
+using std::chrono::milliseconds;
+
+} // namespace aiops

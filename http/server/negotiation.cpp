@@ -1,0 +1,137 @@
+#include "http/server/negotiation.hpp"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstdint>
+
+namespace aiops::http {
+
+namespace {
+
+std::string_view trim(std::string_view text) {
+  auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos)
+    return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+/// Cuts the part before the next separator off.
+std::string_view cut(std::string_view& text, char separator) {
+  auto end = std::min(text.find(separator), text.size());
+  auto part = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return trim(part);
+}
+
+bool same(std::string_view x, std::string_view lower_case) {
+  auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+  };
+  return std::equal(x.begin(), x.end(), lower_case.begin(), lower_case.end(),
+                    [&](char a, char b) { return lower(a) == b; });
+}
+
+/// Whether a weight such as `q=0.5` is more than zero.
+bool is_positive(std::string_view weight) {
+  auto key = cut(weight, '=');
+  weight = trim(weight);
+  auto digit_or_dot = [](char c) { return c == '.' || (c >= '0' && c <= '9'); };
+  return same(key, "q") && (weight.starts_with('0') || weight.starts_with('1'))
+         && std::all_of(weight.begin(), weight.end(), digit_or_dot)
+         && weight.find_first_of("123456789") != std::string_view::npos;
+}
+
+} // namespace
+
+bool accepts_gzip(std::string_view accept_encoding) {
+  auto any = false;
+  while (!accept_encoding.empty()) {
+    auto weight = cut(accept_encoding, ',');
+    auto coding = cut(weight, ';');
+    auto wanted = trim(weight).empty() || is_positive(weight);
+    // What is named counts more than the asterisk, in whatever order.
+    if (same(coding, "gzip") || same(coding, "x-gzip"))
+      return wanted;
+    if (coding == "*")
+      any = wanted;
+  }
+  return any;
+}
+
+std::string etag_of(std::string_view body) {
+  // FNV-1a. Whoever could forge a body with the same hash would have to write
+  // our counts, and so needs no collision.
+  uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char c : body)
+    hash = (hash ^ c) * 0x100000001b3;
+  std::string result = "W/\"";
+  for (auto shift = 60; shift >= 0; shift -= 4)
+    result += "0123456789abcdef"[(hash >> shift) & 15];
+  return result + '"';
+}
+
+bool etag_matches(std::string_view if_none_match, std::string_view etag) {
+  auto opaque = [](std::string_view tag) {
+    return tag.starts_with("W/") ? tag.substr(2) : tag;
+  };
+  auto rest = trim(if_none_match);
+  if (rest == "*")
+    return true;
+  for (;;) {
+    rest.remove_prefix(std::min(rest.find_first_not_of(" \t,"), rest.size()));
+    rest = opaque(rest);
+    // A comma may stand within the quotes.
+    auto end = rest.starts_with('"') ? rest.find('"', 1)
+                                     : std::string_view::npos;
+    if (end == std::string_view::npos)
+      return false;
+    if (rest.substr(0, end + 1) == opaque(etag))
+      return true;
+    rest.remove_prefix(end + 1);
+  }
+}
+
+std::optional<std::string> gzip(std::string_view bytes) {
+  z_stream stream{};
+  // 16 more window bits make a gzip file. The workers are for everybody, and
+  // lists of counts shrink to a tenth at any level: the fastest one.
+  if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, MAX_WBITS + 16,
+                   MAX_MEM_LEVEL, Z_DEFAULT_STRATEGY)
+      != Z_OK)
+    return std::nullopt;
+  std::string result;
+  result.resize(deflateBound(&stream, bytes.size()));
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  stream.next_out = reinterpret_cast<Bytef*>(result.data());
+  stream.avail_out = static_cast<uInt>(result.size());
+  auto done = bytes.size() <= UINT32_MAX && result.size() <= UINT32_MAX
+              && deflate(&stream, Z_FINISH) == Z_STREAM_END;
+  result.resize(stream.total_out);
+  deflateEnd(&stream);
+  if (!done)
+    return std::nullopt;
+  return result;
+}
+
+void negotiate(const http_request& req, http_response& res) {
+  if (!res.recurring || res.status != 200)
+    return;
+  auto etag = etag_of(res.body);
+  auto known = etag_matches(req.if_none_match, etag);
+  res.headers.emplace_back("ETag", std::move(etag));
+  res.headers.emplace_back("Cache-Control", "no-cache");
+  res.headers.emplace_back("Vary", "Accept-Encoding");
+  if (known) {
+    res.status = 304;
+    res.body.clear();
+  } else if (req.accepts_gzip && res.body.size() >= min_compressed) {
+    if (auto compressed = gzip(res.body)) {
+      res.body = std::move(*compressed);
+      res.headers.emplace_back("Content-Encoding", "gzip");
+    }
+  }
+}
+
+} // namespace aiops::http

@@ -1,0 +1,55 @@
+#include "http/routes.hpp"
+#include "http/server/event_streams.hpp"
+
+/// @file
+/// The stream of events.
+
+namespace aiops::http {
+
+namespace {
+
+/// The parameter `topics`: a list with commas; all when it is absent.
+caf::expected<topic_set> topics_of(const http_request& req) {
+  auto text = req.parameter("topics");
+  if (text.empty())
+    return topic_set{}.set();
+  topic_set result;
+  for (;;) {
+    auto comma = text.find(',');
+    auto word = text.substr(0, comma);
+    auto topic = event_topic_of(word);
+    if (!topic)
+      return make_error(ec::invalid_argument,
+                        "there is no topic '" + std::string{word}
+                          + "', only training, watchlist, aggregation, gpu "
+                            "and backend");
+    result.set(static_cast<size_t>(*topic));
+    if (comma == std::string_view::npos)
+      return result;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+} // namespace
+
+http_response get_events(const http_request& req, route_env& env) {
+  auto topics = topics_of(req);
+  if (!topics)
+    return error_response(dialect::problem, topics.error());
+  http_response result;
+  if (env.context.events)
+    result.seat = env.context.events->admit(*topics,
+                                            std::string{req.last_event_id});
+  if (!result.seat)
+    return error_response(dialect::problem,
+                          make_error(ec::overloaded,
+                                     "too many clients follow the events, try "
+                                     "again in a moment"));
+  result.content_type = event_stream_type;
+  result.headers.emplace_back("Cache-Control", "no-cache");
+  // Else nginx would collect them.
+  result.headers.emplace_back("X-Accel-Buffering", "no");
+  return result;
+}
+
+} // namespace aiops::http

@@ -1,0 +1,160 @@
+#pragma once
+
+#include "actors/actors.hpp"
+#include "base/error.hpp"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace aiops::nats {
+
+struct backend_config {
+  /// How long the backend may take to answer a question, and the store to read
+  /// or write a value. A submission brings its own deadline.
+  caf::timespan request_timeout = std::chrono::seconds{5};
+};
+
+/// What both protocols share: how the backend is asked and its answer judged,
+/// how a value of the store is read and written. A subclass says what is asked
+/// and where it is kept.
+class backend_state {
+public:
+  explicit backend_state(backend_actor::pointer self);
+
+  virtual ~backend_state() = default;
+
+  backend_actor::behavior_type make_behavior(bus_actor bus,
+                                             kv_store_actor kv_store,
+                                             const backend_config& config);
+
+protected:
+  using time_point = caf::actor_clock::time_point;
+
+  /// Where a value is kept.
+  struct place {
+    std::string_view bucket;
+    std::string_view key;
+  };
+
+  // -- what differs -----------------------------------------------------------
+
+  virtual caf::result<std::string>
+  train(const backend_submission& what, caf::timespan timeout) = 0;
+
+  virtual caf::result<backend_report> status() = 0;
+
+  virtual caf::result<workload_list> watchlist() = 0;
+
+  virtual caf::result<void> check() = 0;
+
+  virtual caf::result<stored_model> get() = 0;
+
+  virtual caf::result<void> put(const model_status& x) = 0;
+
+  virtual caf::result<void> forget() = 0;
+
+  virtual caf::result<void>
+  put_watchlist(const backend_submission& what, uint64_t expected) = 0;
+
+  // -- the backend ------------------------------------------------------------
+
+  /// What becomes of a submission: the backend's words or an error, of which
+  /// `timeout` and `bad_reply` leave open whether the backend got it.
+  using submission_handler
+    = std::function<void(caf::expected<std::string> outcome)>;
+
+  /// Sends a watchlist, as the backend reads it.
+  void submit(std::string payload, caf::timespan timeout,
+              submission_handler handler);
+
+  /// Asks and answers what `decode` makes of the reply: an optional, empty
+  /// when the reply is unreadable.
+  template <class T, class Decode>
+  caf::result<T> ask(std::string_view subject, std::string_view payload,
+                     Decode decode);
+
+  /// Asks for the sake of the reply.
+  caf::result<void> ask_anything(std::string_view subject,
+                                 std::string_view payload);
+
+  // -- the store --------------------------------------------------------------
+
+  using model_handler = std::function<void(const stored_model&)>;
+  using error_handler = std::function<void(const caf::error&)>;
+
+  /// Reads a model or, without a status, statistics; what cannot be read is as
+  /// good as zeros, for the next write replaces it and an error would lock
+  /// everybody out.
+  void read_model(const place& from, model_handler on_model,
+                  error_handler on_error);
+
+  caf::result<void> write(kv_write what);
+
+  /// Removes a value.
+  caf::result<void> remove(const place& from);
+
+  /// Does something after a while.
+  void later(caf::timespan delay, std::function<void()> what);
+
+  // -- member variables -------------------------------------------------------
+
+  backend_actor::pointer self_;
+  bus_actor bus_;
+  kv_store_actor kv_store_;
+  backend_config config_;
+
+private:
+  void do_what_is_due();
+
+  /// By time.
+  std::multimap<time_point, std::function<void()>> postponed_;
+  correction_log corrections_;
+};
+
+/// The text of a reply; nothing when it cannot be shown.
+std::optional<std::string> decode_text(std::string_view text);
+
+/// Whether a backend that says this did not take the watchlist: begins like
+/// `error`, `failed`, `not …`. Those in the field say `training job submitted`
+/// and `model reset`; anything else that is no refusal passes.
+bool says_no(std::string_view text);
+
+/// Says in the backend's terms what the bus found.
+caf::error explain_backend_error(const caf::error& err,
+                                 std::string_view subject);
+
+/// Likewise of something that must not be done twice: makes `timeout` of every
+/// error that leaves open whether it was done.
+caf::error explain_doubt(const caf::error& err, std::string_view what);
+
+// -- implementation -----------------------------------------------------------
+
+caf::error unreadable_reply(std::string_view subject);
+
+template <class T, class Decode>
+caf::result<T> backend_state::ask(std::string_view subject,
+                                  std::string_view payload, Decode decode) {
+  auto promise = self_->make_response_promise<T>();
+  bus_request request{
+    std::string{subject}, std::string{payload}, {}, config_.request_timeout};
+  // The bus answers by the deadline; ours only guards against its death.
+  self_
+    ->request(bus_, config_.request_timeout * 2, request_atom_v,
+              std::move(request))
+    .then(
+      [promise, subject, decode](const bus_reply& reply) mutable {
+        if (auto result = decode(reply.payload))
+          promise.deliver(T{std::move(*result)});
+        else
+          promise.deliver(unreadable_reply(subject));
+      },
+      [promise, subject](const caf::error& err) mutable {
+        promise.deliver(explain_backend_error(err, subject));
+      });
+  return promise;
+}
+
+} // namespace aiops::nats

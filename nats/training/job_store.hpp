@@ -1,0 +1,185 @@
+#pragma once
+
+#include "actors/actors.hpp"
+#include "base/uuid.hpp"
+#include "nats/training/book_line.hpp"
+#include "nats/training/watchlist_values.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace aiops::nats {
+
+struct book_record;
+
+struct job_store_config {
+  /// Deadline of each request to the key-value store, which keeps its own.
+  caf::timespan request_timeout = std::chrono::seconds{5};
+  /// How long the store may show an older book than before until it is taken
+  /// to have lost the newer one.
+  caf::timespan stale_read_time = std::chrono::seconds{10};
+  /// Of each write.
+  std::function<std::string()> make_id = make_uuid;
+};
+
+/// INTERNAL: what the key-value store tells its listeners, and time to look at
+/// a book that seems to have gone back.
+using internal_job_store_actor = job_store_actor::extend_with<
+  kv_listener_actor>::extend<caf::replies_to<tick_atom>::with<void>>;
+
+/// Knows under which keys the training book, the watchlists and the history
+/// live, and as what JSON. A book that cannot be read is kept aside and counts
+/// as empty, with the revision that it has: the next write replaces it, and
+/// nobody is locked out.
+class job_store_state {
+public:
+  static inline const char* name = "job-store";
+
+  explicit job_store_state(internal_job_store_actor::pointer self);
+
+  internal_job_store_actor::behavior_type
+  make_behavior(kv_store_actor kv_store, const job_store_config& cfg);
+
+private:
+  using on_book = std::function<void(const caf::expected<stored_book>&)>;
+  using on_number = std::function<void(const caf::expected<uint64_t>&)>;
+  using on_done = std::function<void(const caf::error&)>;
+
+  /// A job on its way into the history.
+  struct archival;
+
+  using archival_ptr = std::shared_ptr<archival>;
+
+  /// A list that is being read.
+  struct listing;
+
+  using listing_ptr = std::shared_ptr<listing>;
+
+  // -- the book ---------------------------------------------------------------
+
+  caf::result<stored_book> get_book();
+
+  /// Makes a book of what stands under its key.
+  void understand(const kv_entry& entry, on_book then);
+
+  /// There is no book that could be read: the numbers that were given stand in
+  /// the history.
+  void begin_anew(stored_book book, on_book then);
+
+  void find_last_number(on_number then);
+
+  /// Keeps the last number outside of the book, too.
+  void note_number(uint64_t number);
+
+  /// Keeps the id of a write, for the next one to name.
+  void remember(uint64_t revision, const std::string& write);
+
+  void keep_aside(const kv_entry& entry);
+
+  /// Reads the lists that the book refers to, and puts them in.
+  void fill(book_record record, uint64_t revision, on_book then);
+
+  caf::result<uint64_t> put_book(const training_book& x, uint64_t expected);
+
+  /// The lists of a book that are not known to stand in the store.
+  std::vector<backend_submission>
+  missing_lists(const training_book& book) const;
+
+  void store_lists(std::vector<backend_submission> lists, on_done then);
+
+  void write_book(const training_book& x, uint64_t expected,
+                  caf::typed_response_promise<uint64_t> promise);
+
+  void follow(const kv_entry& entry);
+
+  /// Tells the listeners, unless the book is older than what they know.
+  void publish(const stored_book& book);
+
+  /// The losses to tell with a book: none with one that may be an old copy.
+  uint64_t losses_at(uint64_t revision) const;
+
+  /// The store shows an older book than before: it may be an old copy.
+  void suspect();
+
+  void look_again();
+
+  /// A list that the book refers to was not there: it may be an old copy that
+  /// answered, so it is looked for again.
+  void look_for_lists();
+
+  void report_loss(uint64_t revision);
+
+  void add_listener(const book_listener_actor& listener);
+
+  // -- watchlists -------------------------------------------------------------
+
+  caf::result<void> put_list(const backend_submission& x);
+
+  caf::result<std::vector<std::string>> list_ids();
+
+  caf::result<void> remove_list(const std::string& id);
+
+  // -- the history ------------------------------------------------------------
+
+  caf::result<void> archive(const training_job& x);
+
+  void look_at_slot(const archival_ptr& x);
+
+  void fill_slot(const archival_ptr& x, const kv_entry& slot);
+
+  caf::result<job_summaries> list();
+
+  /// Reads jobs until enough reads are in flight, or answers.
+  void read_jobs(const listing_ptr& x);
+
+  caf::result<training_job> get_job(uint64_t number);
+
+  void fill_job(training_job job,
+                caf::typed_response_promise<training_job> promise);
+
+  // -- hooks ------------------------------------------------------------------
+
+  caf::result<uint64_t> get_told();
+
+  caf::result<void> put_told(uint64_t number);
+
+  // -- member variables -------------------------------------------------------
+
+  internal_job_store_actor::pointer self_;
+  kv_store_actor kv_store_;
+  job_store_config cfg_;
+  /// Only guards against the death of the key-value store.
+  caf::timespan patience_{0};
+  std::vector<book_listener_actor> listeners_;
+  /// What they know.
+  std::optional<stored_book> book_;
+  watchlist_values lists_;
+  book_line line_;
+  /// Writes of ours and others, by revision, for the next one to name.
+  std::map<uint64_t, std::string> write_ids_;
+  /// How often the store was seen to have lost writes.
+  uint64_t losses_ = 0;
+  /// The last number, as found when there was no book; logged once.
+  uint64_t recovered_ = 0;
+  /// The last number that was noted outside of the book.
+  uint64_t noted_ = 0;
+  /// Revision of the unreadable book that was kept aside.
+  uint64_t kept_aside_ = 0;
+  /// An older book than this revision was shown, the first time at `since`.
+  struct suspicion {
+    uint64_t newest = 0;
+    caf::actor_clock::time_point since;
+  };
+
+  std::optional<suspicion> gone_back_;
+  /// Whether time was asked for to look for lists that seem to be lost.
+  bool lists_missing_ = false;
+};
+
+internal_job_store_actor::behavior_type
+job_store(internal_job_store_actor::stateful_pointer<job_store_state> self,
+          kv_store_actor kv_store, const job_store_config& cfg);
+
+} // namespace aiops::nats

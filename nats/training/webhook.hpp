@@ -1,0 +1,67 @@
+#pragma once
+
+#include "actors/actors.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace aiops::net {
+
+class http_client;
+
+} // namespace aiops::net
+
+namespace aiops::nats {
+
+struct webhook_config {
+  /// `http[s]://HOST[:PORT][/PATH][?QUERY]`.
+  std::string url;
+  /// File with the key of the signature, read for each report; empty: unsigned.
+  std::filesystem::path secret_file;
+  /// Certificates (PEM) of authorities; empty: the system's.
+  std::filesystem::path ca_file;
+  /// How long one try may take.
+  std::chrono::milliseconds timeout{5'000};
+  /// Makes the body, which is JSON.
+  std::function<std::string(const training_job&)> encode;
+};
+
+/// Reports jobs that have ended by `POST`, one try each. A report is taken when
+/// the answer is 2xx; of anything else the error names the status, and never
+/// path and query of the URL, which may hold a secret.
+///
+/// Blocks, so it has to be detached.
+class webhook_state {
+public:
+  static inline const char* name = "webhook";
+
+  explicit webhook_state(job_hook_actor::pointer self);
+
+  ~webhook_state();
+
+  job_hook_actor::behavior_type make_behavior(webhook_config config);
+
+private:
+  caf::result<void> report(const training_job& x);
+
+  caf::error post(const training_job& x);
+
+  job_hook_actor::pointer self_;
+  webhook_config config_;
+  /// Path and query of the URL.
+  std::string target_;
+  std::unique_ptr<net::http_client> client_;
+};
+
+/// The value of `X-Hub-Signature-256` for a body: `sha256=` and the HMAC in
+/// hexadecimal digits; empty when it cannot be made.
+std::string hub_signature(const std::string& secret, const std::string& body);
+
+job_hook_actor::behavior_type
+webhook(job_hook_actor::stateful_pointer<webhook_state> self,
+        webhook_config config);
+
+} // namespace aiops::nats

@@ -1,0 +1,690 @@
+#include "actors/training/training_jobs.hpp"
+
+#include "base/error.hpp"
+
+#include "tests/support/deterministic.hpp"
+#include "tests/support/fakes.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace aiops;
+using namespace aiops::test;
+
+namespace {
+
+const workload a{"c", "n", "a"};
+
+/// What a replica's followers get to know.
+struct follower {
+  std::vector<stored_book> seen;
+};
+
+book_listener_actor::behavior_type follow(book_listener_actor::pointer,
+                                          std::shared_ptr<follower> known) {
+  return {
+    [=](update_atom, const stored_book& x) { known->seen.push_back(x); },
+  };
+}
+
+struct fixture : deterministic {
+  job_store_script_ptr store = std::make_shared<job_store_script>();
+  backend_script_ptr backend = std::make_shared<backend_script>();
+  int ids = 0;
+  training_jobs_actor aut = replica(backend);
+
+  training_jobs_actor replica(backend_script_ptr edge) {
+    training_jobs_config cfg;
+    cfg.idle_text = "idle";
+    cfg.wall_clock = [this] { return wall_now(); };
+    cfg.make_id = [this] { return "adopted-" + std::to_string(++ids); };
+    auto result = spawn(training_jobs, spawn(fake_job_store, store),
+                        spawn(fake_backend, edge), cfg);
+    run();
+    return result;
+  }
+
+  auto change(const training_jobs_actor& to, job_change what) {
+    return ask(to, put_atom_v, std::move(what));
+  }
+
+  auto change(job_change what) {
+    return change(aut, std::move(what));
+  }
+
+  job_change submission(std::string id, bool force = false) const {
+    return job_submission{
+      std::move(id), training_action::train,      {a}, {{a}, {}},
+      force,         basis_of(store->book.value), {}};
+  }
+
+  auto submit(std::string id, bool force = false) {
+    return change(submission(std::move(id), force));
+  }
+
+  auto accept(std::string id) {
+    return change(job_acceptance{std::move(id), "training job submitted"});
+  }
+
+  static job_progress at(int64_t percentage) {
+    return {{}, {}, training_statistics{1, percentage, 9, 0, 0.0, "train"}};
+  }
+
+  void start(std::string id, bool force = false) {
+    submit(id, force);
+    accept(id);
+  }
+
+  void complete(std::string id) {
+    start(std::move(id));
+    change(job_progress{{}, "completed", {}});
+  }
+
+  const training_job& job() const {
+    return *current_job(store->book.value);
+  }
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(fixture, "a change is stored and shown before it is "
+                           "answered") {
+  start("1");
+  CHECK(job().state == job_state::submitted);
+  backend->put.hold();
+  auto x = change(at(20));
+  CHECK_FALSE(x->done());
+  CHECK(job().state == job_state::training);
+  CHECK(std::get<0>(backend->put.last()).statistics.percentage_completed == 20);
+  backend->put.release(caf::unit);
+  run();
+  REQUIRE(x->value);
+  CHECK(x->value->after.revision == store->book.revision);
+  CHECK(x->value->before.training->state == job_state::submitted);
+}
+
+TEST_CASE_FIXTURE(fixture, "times are stored as they are remembered") {
+  advance(caf::timespan{1'234'567});
+  submit("1");
+  auto since = job().started_at.time_since_epoch();
+  CHECK(since == std::chrono::floor<milliseconds>(since));
+}
+
+TEST_CASE_FIXTURE(fixture, "what other programs read is put again when that "
+                           "failed") {
+  start("1");
+  backend->put.fail(ec::timeout);
+  auto x = change(at(20));
+  CHECK(x->value);
+  backend->put.answer(caf::unit);
+  auto calls = backend->put.calls();
+  advance(10s);
+  CHECK(backend->put.calls() == calls + 1);
+  backend->stored.answer({store->book.value.model, 1, {}});
+  advance(60s);
+  CHECK(backend->put.calls() == calls + 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "what other programs read is put right after a "
+                           "restart") {
+  start("1");
+  change(at(20));
+  backend->stored.answer({{"training", {1, 10, 9, 0, 0.0, "train"}}, 1, {}});
+  kill(aut);
+  replica(backend);
+  advance(10s);
+  CHECK(std::get<0>(backend->put.last()).statistics.percentage_completed == 20);
+}
+
+TEST_CASE_FIXTURE(fixture, "what another program wrote before there is a book "
+                           "stays") {
+  backend->stored.answer({{"completed", {}}, 1, {}, "theirs", 1});
+  advance(60s);
+  CHECK(backend->forget.calls() == 0);
+  CHECK(backend->put.calls() == 0);
+  CHECK(backend->put_watchlist.calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "the watchlist of a submission that came to nothing "
+                           "is taken back") {
+  complete("1");
+  submit("2");
+  backend->stored.answer({store->book.value.model, 7, {}, "2", 3});
+  SUBCASE("refused") {
+    CHECK(change(job_rejection{"2", "nobody there"})->value);
+    REQUIRE(backend->put_watchlist.calls() == 1);
+    CHECK(std::get<0>(backend->put_watchlist.last()).id == "1");
+    CHECK(std::get<1>(backend->put_watchlist.last()) == 3);
+  }
+  SUBCASE("given up") {
+    CHECK(ask(aut, delete_atom_v)->value);
+    REQUIRE(backend->put_watchlist.calls() >= 1);
+    CHECK(std::get<0>(backend->put_watchlist.last()).id == "1");
+  }
+  SUBCASE("the process died in between") {
+    change(job_rejection{"2", "nobody there"});
+    auto calls = backend->put_watchlist.calls();
+    kill(aut);
+    replica(backend);
+    advance(10s);
+    CHECK(backend->put_watchlist.calls() == calls + 1);
+  }
+  SUBCASE("but not while the outcome is open") {
+    advance(20s);
+    CHECK(backend->put_watchlist.calls() == 0);
+  }
+  SUBCASE("nor that of somebody else") {
+    backend->stored.answer({store->book.value.model, 7, {}, "theirs", 3});
+    CHECK(change(job_rejection{"2", "nobody there"})->value);
+    advance(60s);
+    CHECK(backend->put_watchlist.calls() == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "giving up spares the watchlist of a submission "
+                           "that came at the same time") {
+  start("1");
+  auto other = replica(std::make_shared<backend_script>());
+  backend->stored.hold();
+  auto x = ask(aut, delete_atom_v);
+  CHECK_FALSE(x->done());
+  // Cancelled, and the next one is there already.
+  CHECK(change(other, submission("2"))->value);
+  while (backend->stored.held() > 0) {
+    backend->stored.release({{}, 1, {}, "2", 9});
+    run();
+  }
+  CHECK(x->value);
+  CHECK(backend->put_watchlist.calls() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "of many changes the last one is shown at the end") {
+  start("1");
+  backend->put.hold();
+  std::vector<answer_ptr<book_update>> answers;
+  for (auto i = 1; i <= 20; ++i)
+    answers.push_back(change(at(i)));
+  CHECK(job().statistics.percentage_completed == 20);
+  backend->put.answer(caf::unit);
+  backend->put.release(caf::unit);
+  run();
+  for (auto& x : answers)
+    CHECK(x->value);
+  CHECK(std::get<0>(backend->put.last()).statistics.percentage_completed == 20);
+}
+
+TEST_CASE_FIXTURE(fixture, "two replicas change the same book") {
+  auto other = replica(std::make_shared<backend_script>());
+  start("1");
+  SUBCASE("one after another") {
+    CHECK(change(other, at(10))->value);
+    CHECK(change(at(20))->value);
+    CHECK(job().statistics.percentage_completed == 20);
+  }
+  SUBCASE("one missed what happened") {
+    store->quiet = true;
+    CHECK(change(other, at(10))->value);
+    CHECK(change(at(20))->value);
+    CHECK(job().statistics.percentage_completed == 20);
+  }
+  SUBCASE("one missed a submission") {
+    change(job_progress{{}, "completed", {}});
+    store->quiet = true;
+    CHECK(submit("2")->value);
+    CHECK(change(other, submission("3"))->code() == ec::conflict);
+    CHECK(job().id == "2");
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "what other programs read is what was changed last, "
+                           "by whichever replica") {
+  auto edge = std::make_shared<backend_script>();
+  auto other = replica(edge);
+  start("1");
+  change(at(10));
+  change(other, at(20));
+  CHECK(std::get<0>(edge->put.last()) == store->book.value.model);
+  // A put of ours may have come after the other one's: this shows.
+  backend->stored.answer({{"training", {1, 10, 9, 0, 0.0, "train"}}, 1, {}});
+  advance(40s);
+  CHECK(std::get<0>(backend->put.last()) == store->book.value.model);
+}
+
+TEST_CASE_FIXTURE(fixture, "nothing is refused on what may be old news") {
+  start("1");
+  store->quiet = true;
+  auto book = store->book.value;
+  book.training->state = job_state::completed;
+  book.training->statistics.percentage_completed = 100;
+  book.training->ended_at = wall_now();
+  store->store(book);
+  CHECK(submit("2")->value);
+}
+
+TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is read back") {
+  start("1");
+  SUBCASE("it was done") {
+    store->lose_answer = make_error(ec::timeout, "lost");
+    CHECK(change(at(20))->value);
+    CHECK(job().statistics.percentage_completed == 20);
+  }
+  SUBCASE("it was not") {
+    store->refuse = make_error(ec::timeout, "lost");
+    CHECK(change(at(20))->value);
+    CHECK(job().statistics.percentage_completed == 20);
+  }
+  SUBCASE("nobody knows") {
+    store->down = make_error(ec::disconnected, "down");
+    CHECK(change(at(20))->code() == ec::disconnected);
+    store->down = {};
+  }
+  CHECK(change(at(30))->value);
+}
+
+TEST_CASE_FIXTURE(fixture, "what does not fit is said to be too large") {
+  store->refuse = make_error(ec::too_large, "too large");
+  CHECK(submit("1")->code() == ec::too_large);
+  CHECK(submit("1")->value);
+}
+
+TEST_CASE_FIXTURE(fixture, "jobs that have ended are in the history") {
+  complete("1");
+  submit("2");
+  // It is still the training that ran last.
+  CHECK(store->history.empty());
+  accept("2");
+  CHECK(store->history.at(1).state == job_state::completed);
+  SUBCASE("and no longer in the book") {
+    change(at(10));
+    CHECK(store->book.value.leaving.empty());
+  }
+  start("3", true);
+  CHECK(store->history.at(2).state == job_state::superseded);
+  auto list = ask(aut, list_atom_v);
+  REQUIRE(list->value);
+  auto& jobs = (*list->value)->value();
+  REQUIRE(jobs.size() >= 2);
+  CHECK(jobs[0].job.id == "3");
+  CHECK(jobs[1].job.id == "2");
+  // The same bytes as long as nothing changes.
+  CHECK(ask(aut, list_atom_v)->value == list->value);
+}
+
+TEST_CASE_FIXTURE(fixture, "a job leaves the book only for the history") {
+  complete("1");
+  store->history_down = make_error(ec::timeout, "no history today");
+  start("2");
+  start("3", true);
+  CHECK(store->book.value.leaving.size() == 2);
+  // There is no more room.
+  submit("4", true);
+  CHECK(accept("4")->code() == ec::timeout);
+  CHECK(pending(store->book.value));
+  store->history_down = {};
+  // What became of it is not forgotten.
+  advance(6s);
+  CHECK(store->book.value.training->id == "4");
+  CHECK(store->history.count(1) == 1);
+  advance(6s);
+  CHECK(store->history.count(3) == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a hundred jobs are listed, the newest first") {
+  for (auto i = 1; i <= 105; ++i) {
+    start(std::to_string(i));
+    change(job_progress{{}, "completed", {}});
+  }
+  auto list = ask(aut, list_atom_v);
+  REQUIRE(list->value);
+  auto& jobs = (*list->value)->value();
+  REQUIRE(jobs.size() == 100);
+  for (size_t i = 0; i < jobs.size(); ++i)
+    CHECK(jobs[i].job.number == 105 - i);
+}
+
+TEST_CASE_FIXTURE(fixture, "many who list the jobs share one read") {
+  for (auto i = 1; i <= 9; ++i)
+    complete(std::to_string(i));
+  auto fresh = replica(std::make_shared<backend_script>());
+  auto reads = store->reads;
+  std::vector<snapshot_ptr<job_summaries>> answers;
+  auto asker = [&](caf::event_based_actor* self, int) {
+    for (auto i = 0; i < 20; ++i)
+      self->request(fresh, 5s, list_atom_v)
+        .then(
+          [&](const snapshot_ptr<job_summaries>& x) { answers.push_back(x); });
+  };
+  spawn(asker, 0);
+  run();
+  REQUIRE(answers.size() == 20);
+  CHECK(answers.front()->value().size() == 9);
+  CHECK(answers.back() == answers.front());
+  CHECK(store->reads == reads + 1);
+  CHECK(store->lists == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "the history is read once, whichever replica adds "
+                           "to it") {
+  auto other = replica(std::make_shared<backend_script>());
+  auto listed = [&] {
+    std::vector<std::string> result;
+    auto list = ask(other, list_atom_v);
+    REQUIRE(list->value);
+    for (auto& x : (*list->value)->value())
+      result.push_back(x.job.id);
+    return result;
+  };
+  using strings = std::vector<std::string>;
+  for (size_t i = 1; i <= 5; ++i) {
+    complete(std::to_string(i));
+    CHECK(listed().size() == i);
+  }
+  // It saw every job in the book.
+  CHECK(store->lists == 0);
+  // Then it misses two of them.
+  store->quiet = true;
+  for (auto i = 6; i <= 9; ++i)
+    complete(std::to_string(i));
+  store->quiet = false;
+  CHECK(listed() == strings{"9", "8", "7", "6", "5", "4", "3", "2", "1"});
+  CHECK(listed().size() == 9);
+  CHECK(store->lists == 1);
+  // A store that was made anew has none of them.
+  store->book = {{}, 0, 1};
+  store->history.clear();
+  store->publish();
+  run();
+  CHECK(listed().empty());
+  submit("a");
+  CHECK(listed() == strings{"a"});
+  // Their numbers are not given again.
+  CHECK(store->book.value.last_number == 10);
+}
+
+TEST_CASE_FIXTURE(fixture, "a job that comes back is shown as it is") {
+  start("1");
+  change(at(20));
+  submit("2", true);
+  REQUIRE(ask(aut, list_atom_v)->value);
+  change(job_rejection{"2", "nobody there"});
+  change(job_progress{{}, "completed", {}});
+  complete("3");
+  start("4");
+  auto list = ask(aut, list_atom_v);
+  REQUIRE(list->value);
+  std::vector<std::pair<std::string, job_state>> seen;
+  for (auto& y : (*list->value)->value())
+    seen.emplace_back(y.job.id, y.job.state);
+  REQUIRE(seen.size() == 4);
+  CHECK(seen[2] == std::pair{std::string{"2"}, job_state::failed});
+  CHECK(seen[3] == std::pair{std::string{"1"}, job_state::completed});
+}
+
+TEST_CASE_FIXTURE(fixture, "one job is found with its lists by one read") {
+  auto find = [&](std::string id) {
+    return ask(aut, get_atom_v, std::move(id));
+  };
+  CHECK(find("1")->code() == ec::not_found);
+  complete("1");
+  complete("2");
+  start("3");
+  store->lists = store->finds = 0;
+  // The book has these.
+  for (auto id : {"3", "2"}) {
+    auto x = find(id);
+    REQUIRE(x->value);
+    CHECK(x->value->id == id);
+    CHECK(x->value->workloads == workload_list{a});
+    CHECK(x->value->changes.added == workload_list{a});
+  }
+  CHECK(store->finds == 0);
+  auto x = find("1");
+  REQUIRE(x->value);
+  CHECK(*x->value == store->history.at(1));
+  CHECK(store->finds == 1);
+  CHECK(store->lists == 0);
+  CHECK(find("4")->code() == ec::not_found);
+  // Its slot has a later job now.
+  store->history.at(1).id = "101";
+  CHECK(find("1")->code() == ec::not_found);
+  store->down = make_error(ec::disconnected, "down");
+  CHECK(find("1")->code() == ec::disconnected);
+  CHECK(find("3")->code() == ec::disconnected);
+}
+
+TEST_CASE_FIXTURE(fixture, "the training goes on when a submission fails") {
+  start("1");
+  change(at(20));
+  submit("2", true);
+  advance(30s);
+  change(job_rejection{"2", "nobody there"});
+  CHECK(job().id == "1");
+  CHECK(job().state == job_state::training);
+  CHECK(store->history.at(2).state == job_state::failed);
+  CHECK(store->history.count(1) == 0);
+  change(job_progress{{}, "completed", {}});
+  start("3");
+  CHECK(store->history.at(1).state == job_state::completed);
+}
+
+TEST_CASE_FIXTURE(fixture, "what became of a submission is stored before "
+                           "anything else") {
+  submit("1");
+  store->down = make_error(ec::disconnected, "down");
+  CHECK(accept("1")->code() == ec::disconnected);
+  store->down = {};
+  // With the next change, whatever that is.
+  CHECK(change(at(20))->value);
+  CHECK(store->book.value.training->id == "1");
+  CHECK(store->book.value.training->response == "training job submitted");
+  CHECK(store->book.value.training->statistics.percentage_completed == 20);
+}
+
+TEST_CASE_FIXTURE(fixture, "of outcomes that cannot be stored the refusals are "
+                           "bounded") {
+  submit("1");
+  store->down = make_error(ec::disconnected, "down");
+  CHECK(accept("1")->code() == ec::disconnected);
+  // Of submissions that could not even be entered.
+  for (auto i = 2; i < 300; ++i)
+    change(job_rejection{std::to_string(i), "not sent"});
+  store->down = {};
+  auto reads = store->reads;
+  advance(6s);
+  CHECK(store->book.value.training->response == "training job submitted");
+  CHECK(store->reads < reads + 10);
+}
+
+TEST_CASE_FIXTURE(fixture, "a submission whose replica died is settled by "
+                           "another one") {
+  submit("1");
+  kill(aut);
+  auto other = replica(std::make_shared<backend_script>());
+  advance(59s);
+  CHECK(pending(store->book.value));
+  advance(7s);
+  CHECK_FALSE(pending(store->book.value));
+  CHECK(job().state == job_state::submitted);
+  CHECK(job().reason != "");
+}
+
+TEST_CASE_FIXTURE(fixture, "an old copy of the store decides nothing") {
+  start("1");
+  change(at(20));
+  auto other = replica(std::make_shared<backend_script>());
+  store->quiet = true;
+  CHECK(change(other, at(25))->value);
+  auto newest = store->book.revision;
+  // A leader that is none any more answers with what was before.
+  store->stale = {store->books[store->books.size() - 2], newest - 1, 0};
+  CHECK(ask(other, get_atom_v)->value->revision == newest);
+  auto x = change(at(30));
+  auto y = change(other, job_acceptance{"unknown", "x"});
+  CHECK_FALSE(x->done());
+  CHECK_FALSE(y->done());
+  store->stale.reset();
+  advance(1s);
+  CHECK(x->value);
+  CHECK(y->value);
+  CHECK(job().statistics.percentage_completed == 30);
+}
+
+TEST_CASE_FIXTURE(fixture, "watchlists that nothing refers to are removed") {
+  complete("1");
+  store->watchlists["orphan"] = workload_list{a};
+  advance(6min);
+  // It may be that of a submission which is not entered yet.
+  CHECK(store->watchlists.contains("orphan"));
+  advance(6min);
+  CHECK_FALSE(store->watchlists.contains("orphan"));
+  CHECK(store->watchlists.contains("1"));
+}
+
+TEST_CASE_FIXTURE(fixture, "silence stalls a training in one replica's name") {
+  auto other = replica(std::make_shared<backend_script>());
+  start("1");
+  change(at(20));
+  auto stored = store->books.size();
+  advance(10min);
+  CHECK(job().state == job_state::training);
+  advance(10s);
+  CHECK(job().state == job_state::stalled);
+  CHECK(store->books.size() == stored + 1);
+  CHECK(change(other, at(30))->value);
+  CHECK(job().state == job_state::training);
+}
+
+TEST_CASE_FIXTURE(fixture, "after an outage of ours the backend gets a chance "
+                           "to speak") {
+  start("1");
+  change(at(20));
+  kill(aut);
+  advance(1h);
+  auto fresh = replica(backend);
+  advance(10min);
+  CHECK(job().state == job_state::training);
+  SUBCASE("it does") {
+    CHECK(change(fresh, at(30))->value);
+    advance(60s);
+    CHECK(job().state == job_state::training);
+  }
+  SUBCASE("it does not") {
+    advance(6s);
+    CHECK(job().state == job_state::stalled);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "giving up forgets what is stored") {
+  start("1");
+  backend->train.fail(ec::no_responders);
+  auto x = ask(aut, delete_atom_v);
+  REQUIRE(x->value);
+  CHECK(job().state == job_state::cancelled);
+  CHECK(backend->forget.calls() > 0);
+  SUBCASE("and may be repeated") {
+    auto calls = backend->forget.calls();
+    auto stored = store->books.size();
+    CHECK(ask(aut, delete_atom_v)->value);
+    CHECK(backend->forget.calls() == calls + 1);
+    CHECK(store->books.size() == stored);
+  }
+  SUBCASE("and is not done when that fails") {
+    backend->forget.fail(ec::timeout);
+    CHECK(ask(aut, delete_atom_v)->code() == ec::timeout);
+  }
+  SUBCASE("but not a model that was trained") {
+    start("2");
+    change(job_progress{{}, "completed", {}});
+    auto calls = backend->forget.calls();
+    CHECK(ask(aut, delete_atom_v)->value);
+    CHECK(backend->forget.calls() == calls);
+    CHECK(job().state == job_state::completed);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a new gateway goes on with what a program before "
+                           "it stored") {
+  job_store_script_ptr empty = std::make_shared<job_store_script>();
+  store = empty;
+  auto edge = std::make_shared<backend_script>();
+  edge->stored.answer(
+    {{"training", {30, 40, 50, 1, 0.5, "train"}}, 3, wall_now()});
+  auto fresh = replica(edge);
+  auto x = ask(fresh, get_atom_v);
+  REQUIRE(x->value);
+  CHECK(x->value->revision == 0);
+  CHECK(x->value->value.model.statistics.percentage_completed == 40);
+  advance(11min);
+  CHECK(job().state == job_state::stalled);
+}
+
+TEST_CASE_FIXTURE(fixture, "a store that lost everything is believed") {
+  start("1");
+  change(at(20));
+  store->book = {{}, 0, 1};
+  store->publish();
+  run();
+  auto x = ask(aut, get_atom_v);
+  REQUIRE(x->value);
+  CHECK(x->value->revision == 0);
+  CHECK(x->value->losses == 1);
+  CHECK_FALSE(x->value->value.training);
+  CHECK(submit("2")->value);
+  CHECK(job().number == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "readers share a read") {
+  auto reads = store->reads;
+  auto asker = [&](caf::event_based_actor* self, int) {
+    for (auto i = 0; i < 10; ++i)
+      self->request(aut, 5s, get_atom_v)
+        .then([](const stored_book&) { /* nop */ },
+              [](const caf::error&) { FAIL("no book"); });
+  };
+  spawn(asker, 0);
+  run();
+  CHECK(store->reads == reads + 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "without a store there are errors, and no damage") {
+  store->down = make_error(ec::disconnected, "down");
+  CHECK(ask(aut, get_atom_v)->code() == ec::disconnected);
+  CHECK(ask(aut, list_atom_v)->code() == ec::disconnected);
+  CHECK(ask(aut, delete_atom_v)->code() == ec::disconnected);
+  CHECK(submit("1")->code() == ec::disconnected);
+  auto fresh = replica(std::make_shared<backend_script>());
+  CHECK(change(fresh, at(1))->code() == ec::disconnected);
+  store->down = {};
+  CHECK(change(fresh, at(1))->value);
+  CHECK(job().id.starts_with("adopted-"));
+}
+
+TEST_CASE_FIXTURE(fixture, "a queue that is full says so") {
+  start("1");
+  backend->put.hold();
+  store->quiet = true;
+  auto asker = [&](caf::event_based_actor* self, int) {
+    for (auto i = 0; i < 300; ++i)
+      self->request(aut, 5s, put_atom_v, job_change{at(1 + i % 90)})
+        .then(
+          [](const book_update&) { /* nop */ },
+          [](const caf::error& err) { CHECK(code_of(err) == ec::overloaded); });
+  };
+  spawn(asker, 0);
+  run();
+}
+
+TEST_CASE_FIXTURE(fixture, "followers are told at once and of every change") {
+  auto early = std::make_shared<follower>();
+  start("1");
+  ask(aut, subscribe_atom_v, book_listener_actor{spawn(follow, early)});
+  REQUIRE(early->seen.size() == 1);
+  CHECK(early->seen[0].revision == store->book.revision);
+  change(at(20));
+  CHECK(early->seen.back().value == store->book.value);
+  // Another replica's change too.
+  auto book = store->book.value;
+  book.training->statistics.percentage_completed = 77;
+  store->store(book);
+  run();
+  CHECK(early->seen.back().value == book);
+}

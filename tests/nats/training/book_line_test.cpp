@@ -1,0 +1,133 @@
+#include "nats/training/book_line.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace aiops;
+using namespace aiops::nats;
+
+namespace {
+
+book_write write(uint64_t revision, std::string id, std::string previous = "") {
+  return {revision, std::move(id), std::move(previous)};
+}
+
+/// A line of three writes.
+book_line three() {
+  book_line result;
+  CHECK_FALSE(result.saw(write(1, "a")));
+  CHECK_FALSE(result.saw(write(4, "b", "a")));
+  CHECK_FALSE(result.saw(write(7, "c", "b")));
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("a line that goes on shows no loss") {
+  auto line = three();
+  // Once more, an old copy, and one after some that were never seen.
+  CHECK_FALSE(line.saw(write(7, "c", "b")));
+  CHECK_FALSE(line.saw(write(4, "b", "a")));
+  CHECK_FALSE(line.saw(write(12, "e", "d")));
+  CHECK_FALSE(line.wrote(write(13, "f", "e"), false));
+}
+
+TEST_CASE("writes of older versions have no ids and show no loss") {
+  book_line line;
+  CHECK_FALSE(line.saw(write(1, "")));
+  CHECK_FALSE(line.saw(write(2, "")));
+  CHECK_FALSE(line.saw(write(3, "")));
+  CHECK_FALSE(line.wrote(write(4, "a"), false));
+  CHECK_FALSE(line.saw(write(5, "b", "a")));
+}
+
+TEST_CASE("a revision that comes with another write shows a loss, once") {
+  auto line = three();
+  CHECK(line.saw(write(7, "x", "b")));
+  CHECK_FALSE(line.saw(write(7, "x", "b")));
+  CHECK_FALSE(line.saw(write(8, "y", "x")));
+}
+
+TEST_CASE("a write that goes on from an older one than the last shows a loss") {
+  auto line = three();
+  CHECK(line.saw(write(9, "x", "b")));
+  CHECK_FALSE(line.saw(write(10, "y", "x")));
+}
+
+TEST_CASE("our write over an older revision shows a loss") {
+  auto line = three();
+  CHECK(line.wrote(write(8, "x", "b"), true));
+  CHECK_FALSE(line.wrote(write(9, "y", "x"), false));
+}
+
+TEST_CASE("our write over an older revision shows a loss under a revision that "
+          "was used before, too") {
+  auto line = three();
+  CHECK(line.wrote(write(5, "x", "b"), true));
+  CHECK_FALSE(line.older(write(5, "", "")));
+  CHECK_FALSE(line.saw(write(6, "y", "x")));
+}
+
+TEST_CASE("word of our write may come before its answer") {
+  auto line = three();
+  CHECK_FALSE(line.saw(write(8, "d", "c")));
+  CHECK_FALSE(line.wrote(write(8, "d", "c"), false));
+}
+
+TEST_CASE("somebody may have written over ours before its answer comes") {
+  auto line = three();
+  CHECK_FALSE(line.saw(write(8, "d", "c")));
+  CHECK_FALSE(line.saw(write(9, "e", "d")));
+  CHECK_FALSE(line.wrote(write(8, "d", "c"), false));
+}
+
+TEST_CASE("an older book is no loss until it gives way") {
+  auto line = three();
+  CHECK(line.older(write(4, "b", "a")));
+  CHECK_FALSE(line.older(write(7, "c", "b")));
+  CHECK_FALSE(line.older(write(8, "d", "c")));
+  CHECK(line.older({}));
+  line.give_way(write(4, "b", "a"));
+  CHECK_FALSE(line.older(write(4, "b", "a")));
+  CHECK_FALSE(line.saw(write(5, "x", "b")));
+}
+
+TEST_CASE("what is older but was stored later shows a loss") {
+  auto line = three();
+  auto at = [](uint64_t revision, std::string id, int second) {
+    auto x = write(revision, std::move(id));
+    x.created = std::chrono::system_clock::time_point{
+      std::chrono::seconds{1'000 + second}};
+    return x;
+  };
+  // The newest, and when it was stored.
+  CHECK_FALSE(line.saw(at(7, "c", 0)));
+  // An old copy, or servers whose clocks differ.
+  CHECK_FALSE(line.saw(at(5, "y", -1)));
+  CHECK_FALSE(line.saw(at(5, "y", 2)));
+  CHECK(line.saw(at(5, "y", 3)));
+  CHECK_FALSE(line.older(at(6, "z", 4)));
+}
+
+TEST_CASE("a book that is gone gives way to any other") {
+  auto line = three();
+  line.give_way({});
+  CHECK_FALSE(line.older({}));
+  CHECK_FALSE(line.wrote(write(1, "x"), false));
+}
+
+TEST_CASE("a long line is remembered in part") {
+  book_line line;
+  for (uint64_t n = 1; n <= 1000; ++n)
+    CHECK_FALSE(line.saw(write(n, std::to_string(n), std::to_string(n - 1))));
+  CHECK(line.saw(write(1001, "x", "990")));
+}
+
+TEST_CASE("a book with a lower number than before shows a loss") {
+  book_line line;
+  CHECK_FALSE(line.saw({1, "a", "", {}, 2}));
+  CHECK_FALSE(line.saw({2, "b", "a", {}, 2}));
+  CHECK(line.saw({7, "x", "w", {}, 1}));
+  CHECK_FALSE(line.saw({8, "y", "x", {}, 2}));
+}
