@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
@@ -144,11 +143,11 @@ class Process:
         self.state = "down"
 
     def stop(self):
-        self.program.process.send_signal(signal.SIGSTOP)
+        self.program.suspend()
         self.state = "stopped"
 
     def proceed(self):
-        self.program.process.send_signal(signal.SIGCONT)
+        self.program.resume()
         self.state = "up"
 
     def up(self):

@@ -34,15 +34,20 @@ WORKLOADS = [
 
 
 def eventually(check, what, patience=PATIENCE):
-    """Waits until check() is true and answers its value."""
+    """Waits until check() is true and answers its value. An assertion that fails
+    in check() means not yet: a gateway that has just started answers 503."""
     end = time.monotonic() + patience
     pause = threading.Event()
     while True:
-        value = check()
-        if value:
-            return value
+        reason = None
+        try:
+            value = check()
+            if value:
+                return value
+        except AssertionError as failure:
+            reason = failure
         if time.monotonic() > end:
-            raise AssertionError(f"waited {patience:g} s in vain: {what}")
+            raise AssertionError(f"waited {patience:g} s in vain: {what}") from reason
         pause.wait(0.05)
 
 
@@ -126,7 +131,7 @@ class Program:
         def look():
             found = re.search(pattern, self.log())
             if not found and self.process.poll() is not None:
-                raise AssertionError(
+                raise RuntimeError(
                     f"{self.name} ended with {self.process.returncode}")
             return found
         return eventually(look, f"{self.name} writes {pattern!r}", patience)
@@ -138,6 +143,18 @@ class Program:
         """Ends it as a user would and answers its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait(patience)
+
+    def suspend(self):
+        """Returns when each of its threads stands still, which takes a while on a
+        busy machine."""
+        self.process.send_signal(signal.SIGSTOP)
+        eventually(lambda: all(
+            stat.read_text().rpartition(")")[2].split()[0] == "T"
+            for stat in Path(f"/proc/{self.pid}/task").glob("*/stat")),
+            f"{self.name} stands still")
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         if self.process.poll() is None:

@@ -78,12 +78,12 @@ class BrokerStandsStill(E2eTest):
         more_counts()
         pid = gateway.pid
 
-        self.nats.process.send_signal(signal.SIGSTOP)
+        self.nats.suspend()
         for _ in range(2):
             # Each takes the request timeout, and counts fall due meanwhile.
             answer = gateway.put_statistics(percentageCompleted=42)
             self.assertIn(answer.status, (503, 504), answer)
-        self.nats.process.send_signal(signal.SIGCONT)
+        self.nats.resume()
 
         eventually(gateway.is_ready, "the gateway becomes ready again")
         more_counts()

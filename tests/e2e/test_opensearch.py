@@ -1,6 +1,5 @@
 """Counts from OpenSearch, as the replicas of a gateway show them."""
 
-import signal
 import unittest
 
 from support import E2eTest, eventually
@@ -18,7 +17,7 @@ class OpenSearchHangs(E2eTest):
             for number in range(2)]
         self.wait_for_all(lambda x: x["clusters"] and not x["stale"],
                           "counts in all replicas")
-        opensearch.process.send_signal(signal.SIGSTOP)
+        opensearch.suspend()
         self.wait_for_all(lambda x: x["stale"], "stale counts")
         before = self.overviews()
         for overview in before:
@@ -28,7 +27,7 @@ class OpenSearchHangs(E2eTest):
         cluster = before[0]["clusters"][0]["id"]
         for replica in self.replicas:
             self.assertEqual(len(replica.counts(cluster)), 10)
-        opensearch.process.send_signal(signal.SIGCONT)
+        opensearch.resume()
         latest = max(x["clusters"][0]["logCount"] for x in before)
         self.wait_for_all(
             lambda x: not x["stale"] and not x["reason"]

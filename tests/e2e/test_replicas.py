@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
 import threading
 import time
@@ -115,11 +114,11 @@ class Replica:
         self.state = "down"
 
     def stop(self):
-        self.gateway.process.send_signal(signal.SIGSTOP)
+        self.gateway.suspend()
         self.state = "stopped"
 
     def proceed(self):
-        self.gateway.process.send_signal(signal.SIGCONT)
+        self.gateway.resume()
         self.state = "up"
 
     def up(self):
