@@ -1,4 +1,4 @@
-"""What the measurements share: starting programs, loading them, the table."""
+"""Shared by the benchmarks: starting programs, loading them, the table."""
 
 import http.client
 import itertools
@@ -69,7 +69,7 @@ def wait_until(check, what, patience=30):
         if value:
             return value
         time.sleep(0.01)
-    raise RuntimeError(f"waited in vain: {what}")
+    raise RuntimeError(f"timeout: {what}")
 
 
 def wait_for_line(process, pattern):
@@ -85,18 +85,18 @@ def listening(process):
     return wait_for_line(process, r"listening on (http://[0-9.]+:\d+)")[1]
 
 
-def start_broker(directory, *settings):
-    """Starts a broker and answers its URL. Settings are lines of its
+def start_nats(directory, *settings):
+    """Starts a NATS server and returns its URL. Settings are lines of its
     configuration."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    file = Path(directory) / f"broker-{port}.conf"
+    file = Path(directory) / f"nats-{port}.conf"
     file.write_text("\n".join(settings))
-    broker = start(directory, shutil.which("nats-server", path=SEARCH), "-a",
+    server = start(directory, shutil.which("nats-server", path=SEARCH), "-a",
                    "127.0.0.1", "-p", port, "-js", "-sd",
                    Path(directory) / f"jetstream-{port}", "-c", file)
-    wait_for_line(broker, "Server is ready")
+    wait_for_line(server, "Server is ready")
     return f"nats://127.0.0.1:{port}"
 
 
@@ -114,7 +114,7 @@ def ask(url, path, method="GET", body=None):
 
 
 def nats_request(url, subject, payload=""):
-    """One request over NATS, answered with text."""
+    """Sends one request over NATS and returns the text of the reply."""
     host, port = url.split("//")[1].split(":")
     with socket.create_connection((host, int(port)), timeout=5) as link:
         stream = link.makefile("rwb")
@@ -162,7 +162,7 @@ def milliseconds(text):
 
 
 def load(url, path, seconds, *how):
-    """Requests a second, p50 and p99 in ms, and the number of requests."""
+    """Requests per second, p50 and p99 in ms, and the number of requests."""
     how = how or ("-t2", f"-c{CONNECTIONS}")
     done = subprocess.run(
         ["wrk", *how, f"-d{seconds}s", "--latency", url + path],
@@ -199,8 +199,8 @@ def cpu():
 
 
 def measure(parser, targets, parts):
-    """Reads the command line, then runs what parts(options) answers: functions
-    of a directory and the options. Answers whether all of them could run."""
+    """Reads the command line, then runs the functions that parts(options)
+    returns, with a directory and the options. Returns whether all could run."""
     global build_folder
     parser.add_argument("--programs", type=Path, metavar="DIR",
                         help="measure the programs of this build folder; "

@@ -42,7 +42,7 @@ void append_time(std::string& out, const std::optional<json_time>& when) {
 
 void append_age(std::string& out, const std::optional<json_time>& since,
                 json_time now) {
-  // Another clock may have told it, and be ahead of ours.
+  // It may come from another clock, which is ahead of ours.
   if (since)
     append_number(
       out, std::max(int64_t{0}, (now - *since) / std::chrono::seconds{1}));

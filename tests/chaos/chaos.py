@@ -1,5 +1,5 @@
-"""Three gateways on a cluster of NATS servers, real faults for a while, then
-the question whether anything that was acknowledged is lost."""
+"""Runs three gateways on a cluster of NATS servers, causes real faults, and
+checks whether anything that was acknowledged is lost."""
 
 import argparse
 import itertools
@@ -42,18 +42,18 @@ def parse(arguments):
         epilog=f"Versions of nats-server are built by 'go install' into the "
                f"cache folder. With --version all: {', '.join(VERSIONS)}.")
     parser.add_argument("--version", default=DEFAULT_VERSION,
-                        help="of nats-server: a number, 'newest', 'installed' "
+                        help="nats-server version: a number, 'newest', 'installed' "
                              "or 'all' (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=60,
-                        help="how long faults happen (default: %(default)s)")
+                        help="duration of the faults (default: %(default)s)")
     parser.add_argument("--seed", type=int,
-                        help="decides on faults and requests (default: random)")
+                        help="determines faults and requests (default: random)")
     parser.add_argument("--protocol", choices=("kv", "request-reply"),
-                        help="of the backend (default: the seed decides)")
-    parser.add_argument("--faults", help="only these kinds, with commas")
+                        help="backend protocol (default: depends on the seed)")
+    parser.add_argument("--faults", help="only these kinds, comma-separated")
     parser.add_argument("--keep", type=Path,
-                        help="folder for logs and the history of operations; "
-                             "otherwise they are kept only after a failure")
+                        help="folder for logs and the history of operations "
+                             "(default: kept only after a failure)")
     return parser.parse_args(arguments)
 
 
