@@ -57,7 +57,11 @@ std::string broken_invariant(const training_book& before,
       if (last->number != job->number)
         return "a job keeps its number";
       if (last->workloads != job->workloads)
-        return "a job keeps its watchlist";
+        return "a job keeps its watchlist: " + job->id + " had "
+               + std::to_string(last->workloads.size()) + " workloads (list "
+               + last->list_id + ") and has "
+               + std::to_string(job->workloads.size()) + " (list "
+               + job->list_id + ")";
       if (ended(last->state) && last->state != job->state)
         return "the end of a job is final";
       if (last->response.empty() < job->response.empty())
