@@ -73,6 +73,8 @@ book_view view_of(const training_book& book) {
                                           || job->id != book.submission->id));
   result.watchlist = book.watchlist.workloads;
   result.watchlist_job = book.watchlist.job_id;
+  if (book.training)
+    result.training = book.training->id;
   std::sort(result.jobs.begin(), result.jobs.end(),
             [](auto& x, auto& y) { return x.number > y.number; });
   result.last_number = book.last_number;

@@ -47,6 +47,9 @@ struct book_view {
   /// The latest submission that is not settled; null when all are.
   const job_view* unsettled() const;
 
+  /// Of the training that runs or ran last; empty without one.
+  std::string training;
+
   /// A job that runs; null when none does.
   const job_view* running_job() const;
 };

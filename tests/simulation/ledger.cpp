@@ -355,7 +355,14 @@ bool ledger::seems_trained(const true_job& x) const {
                                                      && !report.has_id
                                                      && !report.has_statistics;
                                             });
-    return later && (training.job.empty() || ends_without_name);
+    // Of two jobs without an answer nobody knows which one is trained.
+    auto other = jobs_.find(training.job);
+    auto nameless = !refused && other != jobs_.end() && &other->second != &x
+                    && !other->second.accepted_in_book
+                    && std::any_of(training.reports.begin(),
+                                   training.reports.end(),
+                                   [](auto& report) { return !report.has_id; });
+    return later && (training.job.empty() || ends_without_name || nameless);
   });
 }
 
@@ -434,8 +441,10 @@ bool ledger::trained_well(const book_view& book) const {
     return running(x) || x == job_state::completed;
   };
   auto i = jobs_.find(book.watchlist_job);
-  auto last = std::find_if(book.jobs.begin(), book.jobs.end(), [](auto& x) {
-    return x.action == training_action::train && x.accepted;
+  // The last one may have been given up before the backend's answer.
+  auto last = std::find_if(book.jobs.begin(), book.jobs.end(), [&](auto& x) {
+    return x.action == training_action::train
+           && (x.accepted || x.id == book.training);
   });
   return good(last != book.jobs.end() ? last->state
               : i != jobs_.end() ? i->second.state.value_or(job_state::failed)

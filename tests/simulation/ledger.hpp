@@ -174,9 +174,10 @@ private:
   /// Whether the last training of the watchlist runs or has completed.
   bool trained_well(const book_view& book) const;
 
-  /// Whether the backend trained unasked, or ended another training without
-  /// naming it, while a job waited whose submission was not refused: that may
-  /// be about this job as far as anybody can tell.
+  /// Whether the backend trained unasked, ended another training without naming
+  /// it, or trains one that got no answer either without naming it, while a job
+  /// waited whose submission was not refused: that may be about this job as far
+  /// as anybody can tell.
   bool seems_trained(const true_job& x) const;
 
   /// Whether what the backend says can mean that the training of a job that it

@@ -261,8 +261,11 @@ void world::send_report(const std::string& body,
   ask<caf::unit_t>(
     target, "PUT progress", query_deadline(), to,
     [=](caf::unit_t&) { answered(ec::none); },
-    [=](const caf::error& err) { answered(code_of(err)); }, put_atom_v,
-    std::move(*progress));
+    [=, this](const caf::error& err) {
+      note("progress is refused: " + text_of(err));
+      answered(code_of(err));
+    },
+    put_atom_v, std::move(*progress));
 }
 
 // -- steps --------------------------------------------------------------------
@@ -538,7 +541,10 @@ void world::submit_last(size_t target, time_point until,
     replicas_[target]->training,
     [=, this](training_result& x) {
       outcome->id = x.job_id;
-      outcome->unasked = x.running && !ledger_.submitted(x.running->id);
+      // Nor does a gateway know of one that the store lost.
+      outcome->unasked = x.running
+                         && (!ledger_.submitted(x.running->id)
+                             || ledger_.lost());
       outcome->problem = x.running && !outcome->unasked ? "409" : "";
     },
     [=, this](caf::error& err) {
