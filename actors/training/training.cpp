@@ -138,7 +138,9 @@ void training_state::ask_for_base(const submission_ptr& job) {
     job->base = basis_list(job->book.value);
     end_step(job, {});
   };
-  auto known = !book.watchlist.job_id.empty() || book.training;
+  // What stands in the store may be that of a submission without outcome.
+  auto known = !book.watchlist.job_id.empty() || book.training
+               || book.submission;
   if (cfg_.compare_by_book && known)
     return by_book({});
   self_->request(backend_, patience(*job), watchlist_atom_v)

@@ -536,3 +536,19 @@ TEST_CASE_FIXTURE(fixture, "a backend that crashes fails the submission") {
   CHECK(submit({a})->code() == ec::internal);
   CHECK(submit({a})->done());
 }
+
+TEST_CASE_FIXTURE(fixture, "the list of a submission without an outcome is no "
+                           "basis") {
+  backend->train.hold();
+  submit({a});
+  REQUIRE(pending(book()));
+  // In this protocol the store has it before the backend is asked.
+  backend->watchlist.answer({a});
+  training_config cfg;
+  cfg.compare_by_book = true;
+  auto other = spawn(training, edge, jobs, spawn(fake_job_store, store), cfg);
+  run();
+  auto x = ask(other, train_atom_v, training_request{{a}, false, true});
+  REQUIRE(x->value);
+  CHECK(x->value->action == training_action::train);
+}
