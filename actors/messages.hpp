@@ -78,6 +78,9 @@ struct stored_book {
   uint64_t revision = 0;
   /// How often this replica saw that the store had lost acknowledged changes.
   uint64_t losses = 0;
+  /// When the store took this revision, by the store's clock; nothing when it
+  /// did not say.
+  std::optional<std::chrono::system_clock::time_point> stored_at = {};
 };
 
 /// What a change made of the training book.

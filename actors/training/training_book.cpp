@@ -70,6 +70,14 @@ bool runs(const std::optional<training_job>& job) {
   return job && running(job->state);
 }
 
+/// Whether the last training did not end well.
+bool has_no_model(const std::optional<training_job>& last) {
+  return last
+         && (last->state == job_state::failed
+             || last->state == job_state::stalled
+             || last->state == job_state::cancelled);
+}
+
 /// Enters a state; false when the table does not allow it.
 bool enter(training_job& job, job_state next, std::string reason,
            time_point now) {
@@ -228,6 +236,12 @@ bool says_training(const job_progress& x) {
 /// not seen it, and wall clocks differ.
 milliseconds longest(milliseconds seen, time_point since, time_point now) {
   return std::max(seen, duration_cast<milliseconds>(now - since));
+}
+
+/// The age of a job. Wall clocks tell only what this replica has not seen.
+milliseconds age_of(const training_job& job, milliseconds seen, bool came,
+                    time_point now) {
+  return came ? seen : longest(seen, job.started_at, now);
 }
 
 std::optional<int64_t> elapsed_in(const job_progress& x) {
@@ -407,11 +421,8 @@ training_book report_early(training_book book, const job_progress& x,
 /// backend was given a list that needs no training: it may be about that list.
 bool may_answer_update(const training_book& book, const job_progress& x,
                        const change_context& context) {
-  auto& list = book.watchlist;
   return x.status == model_text::completed && blank(x) && keeps_model(book)
-         && (book.submission
-             || duration_cast<milliseconds>(context.now - list.submitted_at)
-                  <= settling_time)
+         && (book.submission || context.list_age <= settling_time)
          && book.training->statistics.percentage_completed < 100;
 }
 
@@ -447,17 +458,18 @@ bool of_submission(const training_book& book, const job_progress& x,
     return false;
   auto& next = *book.submission;
   auto& last = book.training;
-  auto age = longest(context.submission_age, next.started_at, context.now);
+  auto age = age_of(next, context.submission_age, context.submission_came,
+                    context.now);
   if (!says_training(x) && !next.progressed)
     return false;
   if (!runs(last)) {
     auto linger = last && may_linger(*last);
-    auto before = linger && last->progressed ? last->statistics.time_elapsed
-                  : linger                   ? last->contested_elapsed
-                                             : 0;
-    return !linger
-           || !(older_than(x, age)
-                || (context.submission_came && goes_on(x, before, age)));
+    auto before = last && last->progressed ? last->statistics.time_elapsed
+                  : linger                 ? last->contested_elapsed
+                                           : 0;
+    auto late = (linger || before > 0) && context.submission_came
+                && goes_on(x, before, age);
+    return !late && !(linger && older_than(x, age));
   }
   // A training does not grow younger: another one has begun.
   auto elapsed = elapsed_in(x);
@@ -469,11 +481,37 @@ bool of_submission(const training_book& book, const job_progress& x,
 /// Whether progress without an id is that of a training before this one.
 bool of_older(const training_job& job, const job_progress& x,
               const change_context& context) {
-  auto age = longest(context.training_age, job.started_at, context.now);
-  return job.contested
-         && (older_than(x, age)
-             || (context.training_came
-                 && goes_on(x, job.contested_elapsed, age)));
+  auto age = age_of(job, context.training_age, context.training_came,
+                    context.now);
+  // One that has ended does not go on, but its last report may come late.
+  auto late = (job.contested || job.contested_elapsed > 0)
+              && context.training_came
+              && goes_on(x, job.contested_elapsed, age);
+  return late || (job.contested && older_than(x, age));
+}
+
+/// Whether progress that names a job unknown to the book is of a training that
+/// began later than the one in the book. That one was adopted, so the book is
+/// not complete: it may be the one before.
+bool began_later(const training_book& book, const job_progress& x,
+                 const change_context& context) {
+  auto& last = *book.training;
+  auto elapsed = elapsed_in(x);
+  if (!last.adopted || !last.progressed || !says_training(x) || !elapsed
+      || clip(x.id, max_job_id) != x.id)
+    return false;
+  auto age = seconds{last.statistics.time_elapsed}
+             + duration_cast<seconds>(context.quiet);
+  return seconds{*elapsed} + jitter < age;
+}
+
+/// Whether a word that names no job says that there is a model, while it is not
+/// known that the backend ever had the list: what may never have been sent does
+/// not complete.
+bool says_too_little(const training_book& book, const job_progress& x) {
+  auto& job = *book.training;
+  return x.status == model_text::completed && blank(x) && job.response.empty()
+         && !job.progressed && !job.confirmed && !job.adopted;
 }
 
 // -- one function a change ----------------------------------------------------
@@ -633,7 +671,7 @@ caf::expected<training_book> change(training_book book, const job_progress& x,
     if (last && ended(last->state) && !(training && training->id == x.id))
       return conflict("this progress is of an older training: "
                       + describe(*last));
-    if (training && training->id != x.id)
+    if (training && training->id != x.id && !began_later(book, x, context))
       return conflict("this progress is of job " + x.id + ", but the latest is "
                       + describe(*training));
   } else if (of_submission(book, x, context)) {
@@ -648,11 +686,14 @@ caf::expected<training_book> change(training_book book, const job_progress& x,
     if (clip(x.id, max_job_id) != x.id)
       return conflict("this progress is of a job with an id that is too long");
     adopt(book, x.id, elapsed, context);
+  } else if (!x.id.empty() && training->id != x.id) {
+    adopt(book, x.id, elapsed, context);
   } else if (ended(training->state)) {
     if (!x.id.empty() || !starts_anew(book, x, context))
       return refine(std::move(book), x);
     adopt(book, {}, elapsed, context);
-  } else if (x.id.empty() && of_older(*training, x, context)) {
+  } else if (x.id.empty()
+             && (of_older(*training, x, context) || says_too_little(book, x))) {
     return conflict("this progress is of a training that began before "
                     + describe(*training));
   }
@@ -820,19 +861,16 @@ shared_workloads basis_list(const training_book& book) {
 }
 
 book_basis basis_of(const training_book& book) {
-  return {book.last_number, book.watchlist.job_id};
+  return {book.last_number, book.watchlist.job_id, book.watchlist.given_up,
+          has_no_model(book.training)};
 }
 
 training_action action_on(const training_book& book, const workload_list& base,
                           const workload_list& workloads) {
   auto result = action_for(base, workloads);
-  auto& last = book.training;
-  auto no_model = last
-                  && (last->state == job_state::failed
-                      || last->state == job_state::stalled
-                      || last->state == job_state::cancelled);
-  return result == training_action::none && no_model ? training_action::train
-                                                     : result;
+  return result == training_action::none && has_no_model(book.training)
+           ? training_action::train
+           : result;
 }
 
 bool settles(const job_change& what) {
@@ -890,8 +928,19 @@ caf::expected<training_book> apply_change(const training_book& book,
 
 // -- time ---------------------------------------------------------------------
 
-void word_clock::see(const training_book& book, time_point now) {
-  auto came = std::exchange(started_, true);
+milliseconds lateness::of(training_job::time_point stored_at, time_point now) {
+  auto difference = duration_cast<milliseconds>(now.time_since_epoch())
+                    - duration_cast<milliseconds>(stored_at.time_since_epoch());
+  differences_.push_back(difference);
+  if (differences_.size() > window)
+    differences_.pop_front();
+  return difference
+         - *std::min_element(differences_.begin(), differences_.end());
+}
+
+void word_clock::see(const training_book& book, time_point now,
+                     milliseconds late) {
+  auto came = std::exchange(started_, true) && late <= jitter;
   auto note = [now, came](std::optional<sighting>& last,
                           const std::optional<training_job>& job, bool word) {
     if (!job) {
@@ -900,8 +949,10 @@ void word_clock::see(const training_book& book, time_point now) {
     }
     auto when = word ? job->updated_at : training_job::time_point{};
     if (!last || last->id != job->id || last->word != when)
-      // One that has progressed came some time ago.
-      last = {job->id, when, now, came && (word || !job->progressed)};
+      // One that has an outcome or progress came some time ago.
+      last = {job->id, when, now,
+              came && job->reason.empty() && job->response.empty()
+                && !job->progressed};
   };
   // A submission that becomes the training was seen before.
   if (submission_ && book.training && submission_->id == book.training->id
@@ -913,6 +964,9 @@ void word_clock::see(const training_book& book, time_point now) {
   note(word_, book.training, true);
   note(submission_, book.submission, false);
   note(submission_word_, book.submission, true);
+  auto& list = book.watchlist.job_id;
+  if (!list_ || list_->id != list)
+    list_ = {list, {}, now};
 }
 
 void word_clock::measure(change_context& context, time_point now) const {
@@ -922,6 +976,7 @@ void word_clock::measure(change_context& context, time_point now) const {
   context.quiet = since(word_);
   context.training_age = since(training_);
   context.submission_age = since(submission_);
+  context.list_age = since(list_);
   context.training_came = training_ && training_->came;
   context.submission_came = submission_ && submission_->came;
 }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <variant>
@@ -95,8 +96,12 @@ shared_workloads basis_list(const training_book& book);
 /// who finds the book with another basis compares again.
 struct book_basis {
   uint64_t last_number = 0;
-  /// Of the watchlist.
+  /// Of the watchlist, and whether somebody gave it up since.
   std::string job_id;
+  bool given_up = false;
+  /// Whether the last training did not end well, so that the same list is
+  /// trained again.
+  bool no_model = false;
 
   friend bool operator==(const book_basis&, const book_basis&) = default;
 };
@@ -194,10 +199,12 @@ struct change_context {
   milliseconds quiet{0};
   milliseconds training_age{0};
   milliseconds submission_age{0};
-  /// Whether it saw the training and the submission come, so that these ages
-  /// are about the true ones.
+  /// Whether it saw the training and the submission come, and not late, so that
+  /// these ages are about the true ones.
   bool training_came = false;
   bool submission_came = false;
+  /// Time since it saw the watchlist accepted; at most as long as in truth.
+  milliseconds list_age{0};
   /// Numbers that were given to jobs which the store may have lost.
   uint64_t least_number = 0;
 };
@@ -225,13 +232,31 @@ caf::expected<training_book> apply_change(const training_book& book,
                                           const job_change& change,
                                           const change_context& context);
 
+/// How late something that was stored came to be seen. The store's clock and
+/// ours count from different moments; the least difference between them that
+/// was seen lately is what the way takes when nothing holds it up.
+class lateness {
+public:
+  using time_point = caf::actor_clock::time_point;
+
+  /// Something that was stored then, by the store's clock, is seen.
+  milliseconds of(training_job::time_point stored_at, time_point now);
+
+private:
+  /// So many in a row may come late after a pause.
+  static constexpr size_t window = 64;
+
+  std::deque<milliseconds> differences_;
+};
+
 /// Measures the times of a `change_context` from the books that a replica sees.
 class word_clock {
 public:
   using time_point = caf::actor_clock::time_point;
 
-  /// The replica sees this book.
-  void see(const training_book& book, time_point now);
+  /// The replica sees this book, which came to it so late.
+  void see(const training_book& book, time_point now,
+           milliseconds late = milliseconds{0});
 
   /// Enters the times in `context`.
   void measure(change_context& context, time_point now) const;
@@ -250,6 +275,7 @@ private:
   std::optional<sighting> word_;
   std::optional<sighting> submission_;
   std::optional<sighting> submission_word_;
+  std::optional<sighting> list_;
 };
 
 } // namespace aiops

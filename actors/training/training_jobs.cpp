@@ -293,12 +293,15 @@ void training_jobs_state::write(const change_ptr& job, const stored_book& base,
   auto paid = debts_.size();
   // The store takes a change of an older book only when that is all it has.
   auto losses = known_->losses + (base.revision < known_->revision ? 1 : 0);
+  auto sent = self_->clock().now();
   self_->request(store_, cfg_.request_timeout, put_atom_v, next, base.revision)
     .then(
-      [this, job, next, base, paid, losses](uint64_t revision) {
+      [this, job, next, base, paid, losses, sent](uint64_t revision) {
         debts_.erase(debts_.begin(),
                      debts_.begin() + static_cast<std::ptrdiff_t>(paid));
-        succeed(job, base.value, {next, revision, losses});
+        auto late = std::chrono::duration_cast<milliseconds>(
+          self_->clock().now() - sent);
+        succeed(job, base.value, {next, revision, losses}, late);
       },
       [this, job](const caf::error& err) {
         switch (code_of(err)) {
@@ -320,11 +323,11 @@ void training_jobs_state::write(const change_ptr& job, const stored_book& base,
 
 void training_jobs_state::succeed(const change_ptr& job,
                                   const training_book& before,
-                                  stored_book after) {
+                                  stored_book after, milliseconds late) {
   if (after.value != before)
     for (auto* x : jobs_of(after.value))
       log_step(before, *x);
-  know(after);
+  know(after, late);
   auto deliver = [promise = job->promise,
                   answer = book_update{before, std::move(after)}]() mutable {
     promise.deliver(std::move(answer));
@@ -494,6 +497,9 @@ void training_jobs_state::handle_update(stored_book got) {
 }
 
 void training_jobs_state::learn(stored_book got) {
+  milliseconds late{0};
+  if (got.stored_at && std::exchange(measured_, got.revision) < got.revision)
+    late = lateness_.of(*got.stored_at, self_->clock().now());
   // What is older comes from an old copy of the store, unless the store lost
   // what was there.
   auto newer = !known_ || got.revision > known_->revision
@@ -503,12 +509,12 @@ void training_jobs_state::learn(stored_book got) {
                 && lacks_lists(known_->value) && got.value != known_->value;
   if (!newer && !fuller)
     return;
-  know(std::move(got));
+  know(std::move(got), late);
   mirror_.follow(*known_);
   archive();
 }
 
-void training_jobs_state::know(stored_book book) {
+void training_jobs_state::know(stored_book book, milliseconds late) {
   if (known_ && known_->revision == book.revision && known_->value == book.value
       && known_->losses == book.losses)
     return;
@@ -520,7 +526,7 @@ void training_jobs_state::know(stored_book book) {
       && book.losses == known_->losses)
     assert_none(broken_invariant(known_->value, book.value));
   known_ = std::move(book);
-  clock_.see(known_->value, self_->clock().now());
+  clock_.see(known_->value, self_->clock().now(), late);
   last_number_ = std::max(last_number_, known_->value.last_number);
   for (auto& job : known_->value.leaving)
     history_.add({summary_of(job)});

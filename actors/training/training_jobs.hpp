@@ -113,7 +113,7 @@ private:
              const training_book& next);
 
   void succeed(const change_ptr& job, const training_book& before,
-               stored_book after);
+               stored_book after, milliseconds late = milliseconds{0});
 
   void fail(const change_ptr& job, const caf::error& err);
 
@@ -155,7 +155,8 @@ private:
   /// Takes over what the store shows, unless it is older than what we know.
   void learn(stored_book got);
 
-  void know(stored_book book);
+  /// @param late How long ago it may have come to be.
+  void know(stored_book book, milliseconds late = milliseconds{0});
 
   change_context context() const;
 
@@ -194,6 +195,9 @@ private:
   std::optional<stored_book> known_;
   /// When we saw what in it.
   word_clock clock_;
+  /// How late that was, and the last revision of which we know.
+  lateness lateness_;
+  uint64_t measured_ = 0;
   /// The highest number that we saw, in whichever book.
   uint64_t last_number_ = 0;
   /// What there was before the first job, once we looked.

@@ -137,7 +137,7 @@ void job_store_state::understand(const kv_entry& entry, on_book then) {
                    entry.created, record->book.last_number}))
       report_loss(entry.revision);
     remember(entry.revision, record->write);
-    return fill(std::move(*record), entry.revision, std::move(then));
+    return fill(std::move(*record), entry, std::move(then));
   }
   stored_book book{{}, entry.revision, losses_at(entry.revision)};
   if (entry.revision != 0) {
@@ -229,7 +229,7 @@ void job_store_state::note_number(uint64_t number) {
           [this](const caf::error&) { noted_ = 0; });
 }
 
-void job_store_state::fill(book_record record, uint64_t revision,
+void job_store_state::fill(book_record record, const kv_entry& entry,
                            on_book then) {
   auto book = std::make_shared<training_book>(std::move(record.book));
   std::vector<std::string> ids;
@@ -252,22 +252,27 @@ void job_store_state::fill(book_record record, uint64_t revision,
       need(x.base_id, {});
   });
   std::set<std::string> used{ids.begin(), ids.end()};
-  lists_.load(std::move(ids), [=, this](const caf::error& err) {
-    if (err)
-      return then(err);
-    auto& list = book->watchlist;
-    if (used.contains(list.list_id))
-      list.workloads = lists_.list(list.list_id);
-    each_job([&](training_job& x) {
-      if (!used.contains(x.list_id) && !used.contains(x.base_id))
-        return;
-      x.workloads = lists_.list(x.list_id);
-      x.changes = lists_.changes(x.base_id, x.list_id);
-    });
-    if (lists_.lost(used))
-      look_for_lists();
-    then(stored_book{*book, revision, losses_at(revision)});
-  });
+  lists_.load(std::move(ids),
+              [=, this, revision = entry.revision,
+               stored_at = entry.created](const caf::error& err) {
+                if (err)
+                  return then(err);
+                auto& list = book->watchlist;
+                if (used.contains(list.list_id))
+                  list.workloads = lists_.list(list.list_id);
+                each_job([&](training_job& x) {
+                  if (!used.contains(x.list_id) && !used.contains(x.base_id))
+                    return;
+                  x.workloads = lists_.list(x.list_id);
+                  x.changes = lists_.changes(x.base_id, x.list_id);
+                });
+                if (lists_.lost(used))
+                  look_for_lists();
+                stored_book result{*book, revision, losses_at(revision)};
+                if (stored_at.time_since_epoch().count() != 0)
+                  result.stored_at = stored_at;
+                then(result);
+              });
 }
 
 caf::result<uint64_t> job_store_state::put_book(const training_book& x,

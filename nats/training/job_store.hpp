@@ -79,7 +79,7 @@ private:
   void keep_aside(const kv_entry& entry);
 
   /// Reads the lists that the book refers to, and puts them in.
-  void fill(book_record record, uint64_t revision, on_book then);
+  void fill(book_record record, const kv_entry& entry, on_book then);
 
   caf::result<uint64_t> put_book(const training_book& x, uint64_t expected);
 

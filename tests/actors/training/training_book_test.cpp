@@ -21,6 +21,8 @@ struct fixture {
   training_book book;
   word_clock clock;
   std::chrono::seconds up{0};
+  /// How late it sees what is done.
+  std::chrono::milliseconds late{0};
   change_context context;
 
   fixture() {
@@ -41,7 +43,7 @@ struct fixture {
       return code_of(next.error());
     CHECK(broken_step(book, *next) == "");
     book = std::move(*next);
-    clock.see(book, monotonic());
+    clock.see(book, monotonic(), late);
     return ec::none;
   }
 
@@ -1085,4 +1087,139 @@ TEST_CASE_FIXTURE(fixture,
   apply(job_observation{"training"});
   apply(job_observation{"completed"});
   CHECK(state() == job_state::submitted);
+}
+
+TEST_CASE_FIXTURE(fixture, "a training that was seen late is not taken for the "
+                           "one before") {
+  train_to(10);
+  pass(10s);
+  apply(job_cancellation{});
+  SUBCASE("the replica was stopped") {
+    late = 10s;
+    start("2");
+    late = 0s;
+  }
+  SUBCASE("it saw nothing of it before the outcome") {
+    auto seen = clock;
+    start("2");
+    clock = seen;
+    pass(10s);
+    context.now -= 5min;
+    clock.see(book, monotonic());
+  }
+  pass(10s);
+  CHECK(report({20, 10, 20, 1, 0.5, "train"}) == ec::none);
+  CHECK(book.training->id == "2");
+}
+
+TEST_CASE_FIXTURE(fixture, "a wall clock that is ahead makes no job older") {
+  train_to(10);
+  CHECK(report({100, 20, 20, 1, 0.5, "train"}) == ec::none);
+  apply(job_cancellation{});
+  CHECK(submit("2") == ec::none);
+  context.now += 5min;
+  SUBCASE("before the outcome") {
+    CHECK(report({90, 20, 20, 1, 0.5, "train"}) == ec::conflict);
+    CHECK_FALSE(book.submission->progressed);
+  }
+  SUBCASE("after it") {
+    accept("2");
+    CHECK(report({90, 20, 20, 1, 0.5, "train"}) == ec::conflict);
+    CHECK_FALSE(book.training->progressed);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "the last report of a training that has completed may "
+                  "come late") {
+  start("1");
+  pass(20s);
+  CHECK(report({20, 100, 0, 7, 0.5, "train"}) == ec::none);
+  CHECK(say("completed") == ec::none);
+  CHECK(submit("2") == ec::none);
+  pass(1s);
+  SUBCASE("before the outcome") {
+    CHECK(report({20, 100, 0, 7, 0.5, "train"}) == ec::none);
+    CHECK_FALSE(book.submission->progressed);
+  }
+  SUBCASE("after it") {
+    accept("2");
+    CHECK(report({20, 100, 0, 7, 0.5, "train"}) == ec::conflict);
+    CHECK_FALSE(book.training->progressed);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a word without a name completes nothing that may "
+                           "never have been sent") {
+  CHECK(submit("1") == ec::none);
+  apply(job_doubt{"1", "no answer"});
+  REQUIRE(book.training->id == "1");
+  CHECK(say("completed") == ec::conflict);
+  CHECK(state() == job_state::submitted);
+  CHECK(report({3, 10, 20, 1, 0.5, "train"}) == ec::none);
+  CHECK(say("completed") == ec::none);
+  CHECK(state() == job_state::completed);
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "without the book a late report is not the last word "
+                  "on what is trained") {
+  CHECK(report({30, 10, 20, 1, 0.5, "train"}, "training", "old") == ec::none);
+  CHECK(book.training->id == "old");
+  pass(2s);
+  CHECK(report({4, 10, 20, 2, 0.5, "train"}, "training", "new") == ec::none);
+  CHECK(book.training->id == "new");
+  CHECK(report({31, 10, 20, 3, 0.5, "train"}, "training", "old")
+        == ec::conflict);
+  CHECK(book.training->id == "new");
+}
+
+TEST_CASE_FIXTURE(fixture, "what was given up or failed since is part of the "
+                           "basis") {
+  start("1");
+  auto basis = basis_of(book);
+  auto enter = [&] {
+    return apply(
+      job_submission{"2", training_action::none, {a}, {}, false, basis, {a}});
+  };
+  SUBCASE("given up") {
+    apply(job_cancellation{});
+    CHECK(enter() == ec::conflict);
+  }
+  SUBCASE("failed") {
+    CHECK(say("training failed") == ec::none);
+    CHECK(enter() == ec::conflict);
+  }
+  SUBCASE("completed") {
+    CHECK(say("completed") == ec::none);
+    CHECK(enter() == ec::none);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "whether a word may be about an update is not decided "
+                  "by wall clocks") {
+  train_to(10);
+  start("2", training_action::update, true);
+  context.now += 5min;
+  CHECK(say("completed") == ec::none);
+  CHECK(state() == job_state::training);
+  context.now -= 10min;
+  pass(31s);
+  CHECK(say("completed") == ec::none);
+  CHECK(state() == job_state::completed);
+}
+
+TEST_CASE("how late something is seen") {
+  using namespace std::chrono;
+  lateness way;
+  auto ours = [](milliseconds x) { return lateness::time_point{x}; };
+  CHECK(way.of(noon, ours(7s)) == 0ms);
+  CHECK(way.of(noon + 1s, ours(8s + 20ms)) == 20ms);
+  CHECK(way.of(noon + 2s, ours(19s)) == 10s);
+  CHECK(way.of(noon + 13s, ours(20s)) == 0ms);
+  // A store whose clock was set back is believed again after a while.
+  for (int i = 0; i < 70; ++i)
+    way.of(noon, ours(30s));
+  CHECK(way.of(noon, ours(30s)) == 0ms);
 }
