@@ -272,6 +272,8 @@ void ledger::check_job(const job_view& x, const book_view& book) {
   known.action = x.action;
   if (x.accepted && !known.accepted_in_book)
     known.accepted_in_book = time_.now();
+  known.doubted = known.doubted
+                  || (x.settled && !x.accepted && running(x.state));
   check_transition(x, known, book);
   known.state = x.state;
   known.number = x.number;
@@ -311,8 +313,9 @@ void ledger::check_transition(const job_view& x, true_job& known,
                                           && other.state == job_state::failed;
                                  });
   // The backend found in the store what was taken back too late, and trains it.
-  auto adopted = *known.state == job_state::failed && x.number > known.number
-                 && accepted(x.id);
+  auto adopted = (*known.state == job_state::failed
+                  || *known.state == job_state::superseded)
+                 && x.number > known.number && accepted(x.id);
   if (!put_back && !adopted)
     fail("states follow one another as they may", name_of(x.id) + " went from "
                                                     + text(*known.state)
@@ -327,6 +330,9 @@ void ledger::check_completion(const std::string& id, const std::string& where) {
   auto& known = i->second;
   if (!accepted(id) && seems_trained(known))
     return;
+  // A backend that lost its list has none, as was asked.
+  if (known.action == training_action::reset && backend_->watchlist().empty())
+    return;
   if (!accepted(id)) {
     fail(known.receipts.empty() ? "what was never sent never completes"
                                 : "a refused submission never becomes current",
@@ -340,7 +346,33 @@ void ledger::check_completion(const std::string& id, const std::string& where) {
            + ", but its training is not");
 }
 
+bool ledger::told_without_name(const true_job& x) const {
+  if (x.epochs.empty())
+    return false;
+  auto epoch = x.epochs.back();
+  auto training = backend_->find(epoch / epoch_base);
+  return training && epoch % epoch_base != 0
+         && !training->reports[static_cast<size_t>(epoch % epoch_base) - 1]
+               .has_id;
+}
+
+bool ledger::disturbed(const std::string& id) const {
+  auto i = jobs_.find(id);
+  if (i == jobs_.end() || !i->second.state)
+    return false;
+  auto& x = i->second;
+  if (x.state == job_state::cancelled || x.state == job_state::superseded)
+    return true;
+  auto other = x.epochs.empty() ? nullptr
+                                : backend_->find(x.epochs.back() / epoch_base);
+  return x.state == job_state::failed && other && other->job != id
+         && told_without_name(x);
+}
+
 bool ledger::seems_trained(const true_job& x) const {
+  // What it shows was checked when it was entered.
+  if (x.doubted && !x.accepted_in_book && told_without_name(x))
+    return true;
   auto since = x.entered.value_or(x.sent);
   auto& trainings = backend_->trainings();
   auto refused = std::any_of(x.receipts.begin(), x.receipts.end(),
@@ -355,14 +387,7 @@ bool ledger::seems_trained(const true_job& x) const {
                                                      && !report.has_id
                                                      && !report.has_statistics;
                                             });
-    // Of two jobs without an answer nobody knows which one is trained.
-    auto other = jobs_.find(training.job);
-    auto nameless = !refused && other != jobs_.end() && &other->second != &x
-                    && !other->second.accepted_in_book
-                    && std::any_of(training.reports.begin(),
-                                   training.reports.end(),
-                                   [](auto& report) { return !report.has_id; });
-    return later && (training.job.empty() || ends_without_name || nameless);
+    return later && (training.job.empty() || ends_without_name);
   });
 }
 

@@ -113,6 +113,10 @@ public:
   /// A training that has completed and of which no hook was notified.
   std::string missing_hook() const;
 
+  /// Whether somebody else ended this job: a DELETE, a later submission, or the
+  /// end of another training that named no job.
+  bool disturbed(const std::string& id) const;
+
   /// Replicas that live and knew what the store has lost.
   const std::set<size_t>& witnesses() const {
     return witnesses_;
@@ -146,6 +150,8 @@ private:
     /// When the book first had it, and as accepted.
     std::optional<time_point> entered;
     std::optional<time_point> accepted_in_book;
+    /// Whether the book took it for one that the backend may have.
+    bool doubted = false;
     /// As the book or history had it last.
     std::optional<job_state> state;
     uint64_t number = 0;
@@ -174,10 +180,13 @@ private:
   /// Whether the last training of the watchlist runs or has completed.
   bool trained_well(const book_view& book) const;
 
-  /// Whether the backend trained unasked, ended another training without naming
-  /// it, or trains one that got no answer either without naming it, while a job
-  /// waited whose submission was not refused: that may be about this job as far
-  /// as anybody can tell.
+  /// Whether the last report that it shows names no job.
+  bool told_without_name(const true_job& x) const;
+
+  /// Whether the backend trained unasked, or ended another training without
+  /// naming it, while a job waited whose submission was not refused, or
+  /// reported without a name while no gateway knew of an answer: that may be
+  /// about this job as far as anybody can tell.
   bool seems_trained(const true_job& x) const;
 
   /// Whether what the backend says can mean that the training of a job that it
