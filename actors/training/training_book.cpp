@@ -190,8 +190,8 @@ void begin_submitted(training_book& book, std::string reason,
     enter(job, job_state::submitted, std::move(reason), context.now);
     job.statistics = context.initial;
   } else {
+    // The last word stays the backend's.
     job.reason = clip(reason, reason_size);
-    job.updated_at = context.now;
   }
   auto told = std::exchange(job.told, {});
   begin(book, std::move(job), context.now);

@@ -1223,3 +1223,16 @@ TEST_CASE("how late something is seen") {
     way.of(noon, ours(30s));
   CHECK(way.of(noon, ours(30s)) == 0ms);
 }
+
+TEST_CASE_FIXTURE(fixture,
+                  "an outcome is no word on a training that progresses") {
+  CHECK(submit("1") == ec::none);
+  CHECK(report({9, 10, 20, 6, 0.5, "train"}) == ec::none);
+  pass(60s);
+  apply(job_doubt{"1", "nobody stored it"});
+  REQUIRE(book.training->id == "1");
+  CHECK(submit("2", training_action::train, true) == ec::none);
+  CHECK(report({0, 1, 20, 7, 0.5, "train"}) == ec::none);
+  CHECK(book.submission->progressed);
+  CHECK(book.training->statistics.time_elapsed == 9);
+}
