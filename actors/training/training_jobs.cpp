@@ -194,6 +194,13 @@ training_jobs_state::apply(const training_book& base,
   for (auto& debt : debts_)
     if (auto next = apply_change(book, debt, by))
       book = std::move(*next);
+  // A book that is not complete does not know what has left it.
+  auto report = std::get_if<job_progress>(&what);
+  if (report && book.training && book.training->adopted
+      && report->id != book.watchlist.job_id && !find_job(book, report->id)
+      && history_.contains(report->id))
+    return make_error(ec::conflict, "this progress is of job " + report->id
+                                      + ", which has left for the history");
   return apply_change(book, what, by);
 }
 

@@ -688,3 +688,20 @@ TEST_CASE_FIXTURE(fixture, "followers are told at once and of every change") {
   run();
   CHECK(early->seen.back().value == book);
 }
+
+TEST_CASE_FIXTURE(fixture, "a late report brings back no job that has left for "
+                           "the history") {
+  auto report = [&](std::string id, int64_t elapsed) {
+    return change(
+      job_progress{std::move(id), "training",
+                   training_statistics{elapsed, 20, 9, 0, 0.0, "train"}});
+  };
+  CHECK(report("old", 30)->value);
+  CHECK(report("new", 4)->value);
+  REQUIRE(job().id == "new");
+  CHECK(report("new", 6)->value);
+  REQUIRE_FALSE(find_job(store->book.value, "old"));
+  advance(5s);
+  CHECK(report("old", 1)->code() == ec::conflict);
+  CHECK(job().id == "new");
+}
