@@ -1,8 +1,8 @@
 #include "base/log.hpp"
 
+#include "base/time.hpp"
 #include "base/utf8.hpp"
 
-#include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -54,11 +54,7 @@ output& out() {
 }
 
 std::string now() {
-  using namespace std::chrono;
-  auto time = system_clock::now();
-  auto ms = duration_cast<milliseconds>(time.time_since_epoch()).count() % 1000;
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                     fmt::gmtime(system_clock::to_time_t(time)), ms);
+  return to_rfc3339(std::chrono::system_clock::now());
 }
 
 /// Appends `text` such that it stays on its line and is valid inside the

@@ -1,11 +1,12 @@
 #include "json/writer.hpp"
 
+#include "base/time.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <ctime>
 
 namespace aiops {
 
@@ -67,18 +68,6 @@ std::string json_string(std::string_view text) {
   std::string out;
   append_quoted(out, text);
   return out;
-}
-
-std::string to_rfc3339(json_time when) {
-  using namespace std::chrono;
-  auto ms = duration_cast<milliseconds>(when.time_since_epoch()).count();
-  auto seconds = static_cast<time_t>(ms >= 0 ? ms / 1000 : (ms - 999) / 1000);
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  char buf[32];
-  auto n = strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%S", &parts);
-  auto fraction = std::to_string(1000 + (ms - seconds * 1000));
-  return std::string(buf, n) + "." + fraction.substr(1) + "Z";
 }
 
 } // namespace aiops

@@ -124,7 +124,4 @@ std::string items_json(const Ts& xs, size_t bytes_each, Write write) {
 /// A JSON string, quotes included.
 std::string json_string(std::string_view text);
 
-/// RFC 3339, UTC, in milliseconds.
-std::string to_rfc3339(json_time when);
-
 } // namespace aiops

@@ -1,5 +1,6 @@
 #include "nats/json.hpp"
 
+#include "base/time.hpp"
 #include "base/utf8.hpp"
 #include "nats/subjects.hpp"
 
@@ -9,7 +10,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <ctime>
 #include <utility>
 
 namespace aiops::nats {
@@ -81,34 +81,6 @@ json parse_json(std::string_view text) {
 
 std::string dump_json(const json& x) {
   return x.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::chrono::system_clock::time_point decode_time(const std::string& text) {
-  std::tm tm{};
-  auto rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &tm);
-  if (rest == nullptr)
-    return {};
-  auto result = std::chrono::system_clock::from_time_t(timegm(&tm));
-  // In whole numbers, so that what was written comes back as it was.
-  if (*rest == '.') {
-    std::chrono::nanoseconds digit{100'000'000};
-    for (++rest; *rest >= '0' && *rest <= '9'; ++rest, digit /= 10)
-      result += digit * (*rest - '0');
-  }
-  return result;
-}
-
-std::string encode_time(std::chrono::system_clock::time_point when) {
-  using namespace std::chrono;
-  auto since = floor<milliseconds>(when.time_since_epoch());
-  auto whole = floor<seconds>(since);
-  auto time = static_cast<time_t>(whole.count());
-  tm parts{};
-  gmtime_r(&time, &parts);
-  char date[32];
-  auto length = strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
-  auto fraction = std::to_string(1000 + (since - whole).count());
-  return std::string(date, length) + '.' + fraction.substr(1) + 'Z';
 }
 
 std::optional<double> number_of(const json& x) {
@@ -288,7 +260,7 @@ std::optional<kv_message> decode_message(const json& answer) {
   result.removal = headers->find("KV-Operation:") != std::string::npos;
   if (!result.removal)
     result.entry.value = std::move(*value);
-  result.entry.created = decode_time(text("time"));
+  result.entry.created = from_rfc3339(text("time"));
   return result;
 }
 

@@ -20,13 +20,6 @@ nlohmann::json parse_json(std::string_view text);
 /// Writes without throwing: what is not UTF-8 is replaced.
 std::string dump_json(const nlohmann::json& x);
 
-/// RFC 3339 with any number of fractional digits, in UTC; the epoch when it
-/// cannot be read.
-std::chrono::system_clock::time_point decode_time(const std::string& text);
-
-/// RFC 3339 with milliseconds, in UTC.
-std::string encode_time(std::chrono::system_clock::time_point when);
-
 /// A number, or a string that holds one; nothing for anything else.
 std::optional<double> number_of(const nlohmann::json& x);
 

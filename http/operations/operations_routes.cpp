@@ -1,3 +1,4 @@
+#include "base/time.hpp"
 #include "http/routes.hpp"
 #include "json/writer.hpp"
 

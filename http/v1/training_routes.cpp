@@ -1,3 +1,4 @@
+#include "base/time.hpp"
 #include "http/compat/json.hpp"
 #include "http/routes.hpp"
 #include "http/v1/training_json.hpp"

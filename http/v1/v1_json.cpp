@@ -1,5 +1,7 @@
 #include "http/v1/v1_json.hpp"
 
+#include "base/time.hpp"
+
 #include <algorithm>
 #include <map>
 #include <span>

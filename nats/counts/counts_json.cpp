@@ -1,5 +1,6 @@
 #include "nats/counts/counts_json.hpp"
 
+#include "base/time.hpp"
 #include "nats/json.hpp"
 
 #include <nlohmann/json.hpp>
@@ -269,7 +270,7 @@ std::string encode_manifest(const manifest& x) {
                     {"owner", x.owner},
                     {"indexValues", x.index_values},
                     {"workloads", x.workloads},
-                    {"aggregatedAt", encode_time(x.aggregated_at)}});
+                    {"aggregatedAt", to_rfc3339(x.aggregated_at)}});
 }
 
 std::optional<manifest> decode_manifest(std::string_view text) {
@@ -281,7 +282,7 @@ std::optional<manifest> decode_manifest(std::string_view text) {
     return std::nullopt;
   return manifest{static_cast<uint64_t>(integer_at(root, "term")),
                   text_at(root, "owner"), *index_values, *workloads,
-                  decode_time(text_at(root, "aggregatedAt"))};
+                  from_rfc3339(text_at(root, "aggregatedAt"))};
 }
 
 // -- history ------------------------------------------------------------------
@@ -289,7 +290,7 @@ std::optional<manifest> decode_manifest(std::string_view text) {
 std::vector<std::string> encode_history(const history_point& x, size_t limit) {
   // Numbers of parts are known only after cutting, so they come at the end.
   constexpr size_t room_for_numbers = 64;
-  value_list values{R"({"at":")" + encode_time(x.at) + R"(","counts":{)", "}",
+  value_list values{R"({"at":")" + to_rfc3339(x.at) + R"(","counts":{)", "}",
                     limit - room_for_numbers};
   for (auto& [cluster, count] : x.log_counts) {
     std::string item;
@@ -307,7 +308,7 @@ std::vector<std::string> encode_history(const history_point& x, size_t limit) {
 
 std::optional<size_t> decode_history(std::string_view text, history_point& to) {
   auto root = parse_json(text);
-  auto at = decode_time(text_at(root, "at"));
+  auto at = from_rfc3339(text_at(root, "at"));
   auto parts = size_at(root, "parts");
   auto& counts = member(root, "counts");
   if (at == history_point{}.at || (to.at != history_point{}.at && to.at != at)

@@ -1,5 +1,6 @@
 #include "nats/counts/generation.hpp"
 
+#include "base/time.hpp"
 #include "nats/json.hpp"
 #include "nats/subjects.hpp"
 
@@ -28,7 +29,7 @@ generation_writer::generation_writer(key_access keys, breakdown_ptr counts,
 void generation_writer::start() {
   auto marker = dump_json(
     {{"owner", plan_.head.owner},
-     {"startedAt", encode_time(plan_.head.aggregated_at)}});
+     {"startedAt", to_rfc3339(plan_.head.aggregated_at)}});
   queue_.push_back(write_of(
     plan_.prefix + std::string{subjects::generation_begin}, std::move(marker)));
   // Nobody may ever write in a generation of another.

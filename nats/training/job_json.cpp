@@ -1,5 +1,6 @@
 #include "nats/training/job_json.hpp"
 
+#include "base/time.hpp"
 #include "nats/json.hpp"
 
 #include <nlohmann/json.hpp>
@@ -18,9 +19,9 @@ json facts_to_json(const training_job& x) {
           {"number", x.number},
           {"state", to_string(x.state)},
           {"action", to_string(x.action)},
-          {"startedAt", encode_time(x.started_at)},
-          {"updatedAt", encode_time(x.updated_at)},
-          {"endedAt", x.ended_at ? json(encode_time(*x.ended_at)) : json()},
+          {"startedAt", to_rfc3339(x.started_at)},
+          {"updatedAt", to_rfc3339(x.updated_at)},
+          {"endedAt", x.ended_at ? json(to_rfc3339(*x.ended_at)) : json()},
           {"reason", x.reason},
           {"response", x.response},
           {"statistics", statistics_to_json(x.statistics)},
@@ -59,7 +60,7 @@ json list_to_json(const accepted_watchlist& x) {
   return {{"job", x.job_id},
           {"number", x.number},
           {"action", to_string(x.action)},
-          {"submittedAt", encode_time(x.submitted_at)},
+          {"submittedAt", to_rfc3339(x.submitted_at)},
           {"list", x.list_id},
           {"givenUp", x.given_up}};
 }
@@ -115,7 +116,7 @@ public:
   void read(const char* key, std::optional<time_point>& out) {
     with(key, [&](auto& x) {
       if (x.is_string())
-        out = decode_time(x.template get_ref<const std::string&>());
+        out = from_rfc3339(x.template get_ref<const std::string&>());
       return x.is_string();
     });
   }

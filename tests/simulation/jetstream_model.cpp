@@ -1,5 +1,6 @@
 #include "tests/simulation/jetstream_model.hpp"
 
+#include "base/time.hpp"
 #include "nats/json.hpp"
 
 #include <nlohmann/json.hpp>
@@ -261,7 +262,7 @@ std::string jetstream_model::get(const stream& x, const std::string& payload,
   json message{{"subject", subject},
                {"seq", found->sequence},
                {"data", base64(found->value)},
-               {"time", encode_time(found->created)}};
+               {"time", to_rfc3339(found->created)}};
   if (!found->headers.empty())
     message["hdrs"] = base64(found->headers);
   return dump_json({{"message", std::move(message)}});

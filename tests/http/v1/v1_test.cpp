@@ -2,6 +2,7 @@
 #include "tests/http/gunzip.hpp"
 
 #include "base/error.hpp"
+#include "base/time.hpp"
 #include "http/v1/v1_json.hpp"
 
 #include <doctest/doctest.h>
