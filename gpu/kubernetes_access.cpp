@@ -1,5 +1,7 @@
 #include "gpu/kubernetes_access.hpp"
 
+#include "base/secret_file.hpp"
+#include "base/small_file.hpp"
 #include "net/http_client.hpp"
 
 #include <yaml-cpp/yaml.h>
@@ -8,7 +10,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -16,22 +17,8 @@ namespace aiops::gpu {
 
 namespace {
 
-constexpr size_t max_file_size = 1024 * 1024;
-
 caf::error wrong(const std::string& what) {
   return make_error(ec::invalid_configuration, what);
-}
-
-std::optional<std::string> read_file(const std::filesystem::path& file) {
-  std::ifstream in{file, std::ios::binary};
-  std::string result(max_file_size + 1, '\0');
-  if (!in || !in.read(result.data(), 0))
-    return std::nullopt;
-  in.read(result.data(), static_cast<std::streamsize>(result.size()));
-  if (in.bad() || static_cast<size_t>(in.gcount()) > max_file_size)
-    return std::nullopt;
-  result.resize(static_cast<size_t>(in.gcount()));
-  return result;
 }
 
 std::optional<std::string> decode_base64(std::string_view text) {
@@ -250,9 +237,9 @@ find_kubernetes_access(const kubernetes_config& config) {
       return wrong("the kubeconfig " + config.kubeconfig.string()
                    + " cannot be used: " + why);
     };
-    auto text = read_file(config.kubeconfig);
+    auto text = read_small_file(config.kubeconfig);
     if (!text)
-      return fail("it cannot be read");
+      return fail(text_of(text.error()));
     auto result = parse_kubeconfig(*text, config.kubeconfig.parent_path());
     if (!result)
       return fail(text_of(result.error()));
@@ -283,11 +270,10 @@ find_kubernetes_access(const kubernetes_config& config) {
 
 caf::expected<std::string>
 read_kubernetes_token(const std::filesystem::path& file) {
-  auto result = read_file(file);
+  auto result = read_secret(file);
   if (!result)
-    return wrong("the token file " + file.string() + " cannot be read");
-  while (!result->empty() && static_cast<unsigned char>(result->back()) <= ' ')
-    result->pop_back();
+    return wrong("cannot read the token file " + file.string() + ": "
+                 + text_of(result.error()));
   auto printable = [](unsigned char c) { return c > ' ' && c < 127; };
   if (result->empty()
       || !std::all_of(result->begin(), result->end(), printable))

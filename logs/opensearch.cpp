@@ -1,13 +1,12 @@
 #include "logs/opensearch.hpp"
 
 #include "base/log.hpp"
+#include "base/secret_file.hpp"
 #include "config/config_values.hpp"
 
 #include <algorithm>
 #include <exception>
-#include <fstream>
 #include <functional>
-#include <sstream>
 #include <thread>
 #include <unordered_set>
 #include <utility>
@@ -253,16 +252,14 @@ caf::error opensearch_log_source_state::try_again(caf::error problem,
 
 caf::error opensearch_log_source_state::read_password() {
   auto& file = config_.opensearch.password_file;
-  std::ifstream in{file, std::ios::binary};
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf()))
+  auto password = read_secret(file);
+  if (!password)
     return make_error(ec::invalid_configuration,
                       "cannot read the password of OpenSearch in '"
-                        + file.string()
-                        + "'; correct --opensearch-password-file or the "
+                        + file.string() + "': " + text_of(password.error())
+                        + "; correct --opensearch-password-file or the "
                           "permissions");
-  password_ = text.str();
-  password_.resize(password_.find_last_not_of("\r\n") + 1);
+  password_ = std::move(*password);
   return {};
 }
 

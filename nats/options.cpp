@@ -1,5 +1,6 @@
 #include "nats/options.hpp"
 
+#include "base/secret_file.hpp"
 #include "nats/nkey.hpp"
 
 #include <nlohmann/json.hpp>
@@ -9,8 +10,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 namespace aiops::nats {
 
@@ -25,26 +24,13 @@ constexpr int64_t ping_interval = 10'000;
 /// A peer that takes nothing for so long is dead, in ms.
 constexpr int64_t write_deadline = 1'000;
 
-std::optional<std::string> read_file(const std::filesystem::path& path) {
-  std::ifstream in{path, std::ios::binary};
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf()))
-    return std::nullopt;
-  return text.str();
-}
-
-std::string trimmed(std::string text) {
-  auto last = text.find_last_not_of(" \t\r\n");
-  text.resize(last == std::string::npos ? 0 : last + 1);
-  return text;
-}
-
 /// Signs the server's nonce with the seed that the file (the closure) holds at
 /// this moment.
 natsStatus sign_nonce(char** error_text, unsigned char** signature, int* size,
                       const char* nonce, void* closure) {
   auto path = static_cast<const std::string*>(closure);
-  auto seed = find_nkey_seed(read_file(*path).value_or(""));
+  auto text = read_secret(*path);
+  auto seed = find_nkey_seed(text ? *text : std::string{});
   auto status = nats_Sign(seed.c_str(), nonce, signature, size);
   // The library sends an empty signature when the first byte is zero, and two
   // refused logins close a connection for good; so fail here and try again.
@@ -71,9 +57,10 @@ void* immortal_path(const std::filesystem::path& path) {
 
 natsStatus set_nkey(natsOptions* opts, const std::filesystem::path& seed_file,
                     std::string& problem) {
-  auto text = read_file(seed_file);
+  auto text = read_secret(seed_file);
   if (!text) {
-    problem = "cannot read the NKey seed file " + seed_file.string();
+    problem = "cannot read the NKey seed file " + seed_file.string() + ": "
+              + text_of(text.error());
     return NATS_ERR;
   }
   auto key = nkey_public_key(find_nkey_seed(*text));
@@ -89,13 +76,13 @@ natsStatus set_password(natsOptions* opts, const nats_config& config,
                         std::string& problem) {
   std::string password;
   if (!config.password_file.empty()) {
-    auto text = read_file(config.password_file);
+    auto text = read_secret(config.password_file);
     if (!text) {
-      problem = "cannot read the password file "
-                + config.password_file.string();
+      problem = "cannot read the password file " + config.password_file.string()
+                + ": " + text_of(text.error());
       return NATS_ERR;
     }
-    password = trimmed(*text);
+    password = std::move(*text);
   }
   return natsOptions_SetUserInfo(opts, config.user.c_str(), password.c_str());
 }
@@ -181,8 +168,9 @@ std::filesystem::path connection_file(const std::filesystem::path& state_dir) {
 
 std::optional<nats_config>
 read_connection_file(const std::filesystem::path& state_dir) {
-  auto text = read_file(connection_file(state_dir));
-  auto json = nlohmann::json::parse(text.value_or(""), nullptr, false);
+  auto text = read_secret(connection_file(state_dir));
+  auto json = nlohmann::json::parse(text ? *text : std::string{}, nullptr,
+                                    false);
   auto member = [&](const char* key) {
     auto found = json.is_object() ? json.find(key) : json.end();
     return found != json.end() && found->is_string() ? found->get<std::string>()

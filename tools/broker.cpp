@@ -1,11 +1,11 @@
 #include "tools/broker.hpp"
 
 #include "base/log.hpp"
+#include "base/secret_file.hpp"
 #include "nats/options.hpp"
 
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 
 #include <poll.h>
@@ -37,7 +37,8 @@ nats_config locate(const broker_options& options) {
       .value_or(result);
   }
   result.urls = options.urls;
-  std::ifstream{options.token_file} >> result.token;
+  if (auto token = read_secret(options.token_file))
+    result.token = std::move(*token);
   return result;
 }
 
