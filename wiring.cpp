@@ -26,7 +26,6 @@
 #include "nats/lease.hpp"
 #include "nats/storage_watch.hpp"
 #include "nats/subjects.hpp"
-#include "nats/training/job_json.hpp"
 #include "nats/training/job_store.hpp"
 #include "nats/training/kv_backend.hpp"
 #include "nats/training/nats_hook.hpp"
@@ -307,7 +306,6 @@ std::vector<child_spec> hooks(const gateway_config& config) {
   web.url = settings.webhook_url;
   web.secret_file = settings.webhook_secret_file;
   web.ca_file = settings.webhook_ca_file;
-  web.encode = nats::encode_job;
   result.push_back(child<job_hook_actor>(
     "webhook", &gateway_actors::webhook,
     [=](auto& sys, auto&) -> job_hook_actor {

@@ -1,13 +1,12 @@
 #include "nats/training/webhook.hpp"
 
-#include "base/error.hpp"
+#include "base/secret_file.hpp"
+#include "nats/training/job_json.hpp"
 #include "net/http_client.hpp"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include <fstream>
-#include <sstream>
 #include <string_view>
 
 namespace aiops::nats {
@@ -26,23 +25,19 @@ std::pair<std::string, std::string> split_target(const std::string& url) {
   return {url.substr(0, end), target};
 }
 
-caf::error read_secret(const std::filesystem::path& file, std::string& out) {
+/// The key of the signature.
+caf::expected<std::string> read_key(const std::filesystem::path& file) {
   auto fail = [&](const std::string& what) {
     return make_error(ec::invalid_configuration,
                       "the webhook was not called: '" + file.string() + "' "
                         + what + "; correct --training-webhook-secret-file");
   };
-  std::ifstream in{file, std::ios::binary};
-  if (!in)
-    return fail("cannot be read");
-  std::ostringstream text;
-  text << in.rdbuf();
-  out = text.str();
-  while (out.ends_with('\n') || out.ends_with('\r'))
-    out.pop_back();
-  if (out.empty())
+  auto key = read_secret(file);
+  if (!key)
+    return fail("cannot be read: " + text_of(key.error()));
+  if (key->empty())
     return fail("is empty");
-  return {};
+  return key;
 }
 
 } // namespace
@@ -97,17 +92,17 @@ caf::error webhook_state::post(const training_job& x) {
   net::outbound_request request{
     .method = "POST",
     .target = target_,
-    .body = config_.encode(x),
+    .body = encode_job(x),
     .deadline = std::chrono::steady_clock::now() + config_.timeout,
     .headers = {{"User-Agent", "aiops-gateway/" AIOPS_GATEWAY_VERSION},
                 {"X-Aiops-Event", "training.finished"},
                 {"X-Aiops-Delivery", x.id}},
     .status_only = true};
   if (!config_.secret_file.empty()) {
-    std::string secret;
-    if (auto problem = read_secret(config_.secret_file, secret))
-      return problem;
-    auto signature = hub_signature(secret, request.body);
+    auto key = read_key(config_.secret_file);
+    if (!key)
+      return std::move(key.error());
+    auto signature = hub_signature(*key, request.body);
     if (signature.empty())
       return make_error(ec::internal, "the webhook was not called: its body "
                                       "could not be signed");

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,8 +24,6 @@ struct webhook_config {
   std::filesystem::path ca_file;
   /// How long one try may take.
   std::chrono::milliseconds timeout{5'000};
-  /// Makes the body, which is JSON.
-  std::function<std::string(const training_job&)> encode;
 };
 
 /// Reports jobs that have ended by `POST`, one try each. A report is taken when
