@@ -20,19 +20,20 @@ namespace {
 using namespace aiops;
 using namespace std::chrono_literals;
 
-/// The actors get so long to start before we listen.
+/// How long the actors may take to start before the server listens.
 constexpr auto start_time = 1'000ms;
 
-/// So often we look for a signal meanwhile.
+/// Interval of the checks for a signal meanwhile.
 constexpr auto start_step = 50ms;
 
-/// Requests in hand get so long when we stop.
+/// How long open requests may take when the gateway stops.
 constexpr auto drain_time = 700ms;
 
-/// After so long we leave whether everything has stopped or not.
+/// The process exits after this time, even if a part of it has not stopped.
 constexpr auto stop_time = 1'800ms;
 
-/// How long a broker of others may take to say how it keeps our bucket.
+/// How long an external NATS server may take to report how it stores the
+/// bucket.
 constexpr auto durability_patience = 500ms;
 
 /// Workers of the actor scheduler. No actor on it blocks, and a message between
@@ -49,16 +50,16 @@ sigset_t termination_signals() {
   return result;
 }
 
-/// Waits for one of them, from the start of the program on.
+/// Waits for one of these signals.
 class termination {
 public:
-  /// Answers whether one came, now or before.
+  /// Returns whether a signal has arrived, now or earlier.
   bool wait(std::chrono::milliseconds timeout) {
     auto seconds = std::chrono::floor<std::chrono::seconds>(timeout);
     timespec limit{seconds.count(),
                    std::chrono::nanoseconds{timeout - seconds}.count()};
-    came_ = came_ || sigtimedwait(&signals_, nullptr, &limit) > 0;
-    return came_;
+    received_ = received_ || sigtimedwait(&signals_, nullptr, &limit) > 0;
+    return received_;
   }
 
   void wait() {
@@ -68,7 +69,7 @@ public:
 
 private:
   sigset_t signals_ = termination_signals();
-  bool came_ = false;
+  bool received_ = false;
 };
 
 int fail(const std::string& problem) {
@@ -76,7 +77,7 @@ int fail(const std::string& problem) {
   return 1;
 }
 
-/// What `validate` cannot check.
+/// Checks the content of files, which `validate` does not read.
 std::string check_content(const gateway_config& config) {
   if (config.http.ai_settings.empty())
     return {};
@@ -87,8 +88,8 @@ std::string check_content(const gateway_config& config) {
          + "; give a file with one JSON object";
 }
 
-/// Why the program cannot go on, if it cannot. @thread-safe
-class give_up_reason {
+/// Why the gateway has to exit; empty unless it has to. @thread-safe
+class fatal_reason {
 public:
   void set(std::string reason) {
     {
@@ -108,11 +109,11 @@ private:
   std::string reason_;
 };
 
-/// Leaves even if something hangs.
-void leave_at_the_latest(int exit_code) {
+/// Exits after `stop_time`, even if a part of the process hangs.
+void exit_after_stop_time(int exit_code) {
   std::thread{[exit_code] {
     std::this_thread::sleep_for(stop_time);
-    log::warning("aiops-gateway", "did not stop in time, leaves anyway");
+    log::warning("aiops-gateway", "did not stop in time, exits anyway");
     _exit(exit_code);
   }}.detach();
 }
@@ -147,21 +148,21 @@ int run(gateway_config config) {
       return fail(problem);
     config.nats = embedded.connection();
   }
-  give_up_reason reason;
+  fatal_reason reason;
   auto give_up = [&](std::string why) { reason.set(std::move(why)); };
   auto root = system.spawn(supervisor,
                            gateway_children(config,
                                             own_server ? &embedded : nullptr,
                                             &server.events(), give_up),
                            &actors, supervisor_config{}, give_up);
-  // Who asks as soon as we listen shall find the actors.
+  // The first request after the server listens needs the actors.
   for (auto waited = 0ms; waited < start_time && !stop.wait(0ms);
        waited += start_step)
     if (actors.wait(start_step))
       break;
   server.start();
   auto where = "listening on http://" + server.address();
-  // Whatever the log level: scripts wait for it.
+  // At every log level, because scripts wait for it.
   log::announce("http", where);
   host::notify_systemd("READY=1\nSTATUS=" + where);
   std::vector<std::unique_ptr<host::child_process>> demo;
@@ -170,10 +171,10 @@ int run(gateway_config config) {
   stop.wait();
   auto exit_code = reason.get().empty() ? 0 : 1;
   if (exit_code != 0)
-    log::error("aiops-gateway", "cannot go on", {{"reason", reason.get()}});
+    log::error("aiops-gateway", "cannot continue", {{"reason", reason.get()}});
   log::info("aiops-gateway", "stops");
   host::notify_systemd("STOPPING=1\nSTATUS=stopping");
-  leave_at_the_latest(exit_code);
+  exit_after_stop_time(exit_code);
   demo.clear();
   server.stop(drain_time);
   caf::anon_send_exit(root, caf::exit_reason::user_shutdown);
@@ -181,7 +182,7 @@ int run(gateway_config config) {
   system.await_all_actors_done();
   embedded.stop();
   std::cerr.flush();
-  // Threads of the NATS library may still be about.
+  // Threads of the NATS library may still be running.
   _exit(exit_code);
 }
 
@@ -195,7 +196,7 @@ int main(int argc, char** argv) {
     std::cerr << "aiops-gateway: " << line.problem << '\n';
   if (line.print || !line.problem.empty())
     return line.exit_code;
-  // Before the first thread, so that all inherit it.
+  // Before the first thread, so that all threads inherit it.
   auto signals = termination_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);

@@ -3,8 +3,8 @@
 #include <caf/all.hpp>
 
 /// @file
-/// The one place that knows which version of CAF this is. Sources spell typed
-/// interfaces the way CAF 0.18 and later do, `caf::result<R>(Args...)`.
+/// Adapts to the version of CAF. Sources declare typed interfaces as CAF 0.18
+/// and later do, `caf::result<R>(Args...)`.
 
 namespace aiops {
 
@@ -20,12 +20,12 @@ struct signature<caf::result<Rs...>(Ts...)> {
 
 } // namespace detail
 
-/// A statically typed actor handle, declared by modern signatures.
+/// A statically typed actor handle, declared with signatures of CAF 0.18.
 template <class... Fs>
 using typed_actor = caf::typed_actor<typename detail::signature<Fs>::type...>;
 
-/// Names the scheduler that suits a service: one queue and sleeping workers.
-/// Work stealing polls while idle and wakes late.
+/// Selects the scheduler with one shared queue, whose workers sleep while idle.
+/// The work-stealing scheduler polls while idle and wakes late.
 inline void use_sharing_scheduler(caf::actor_system_config& cfg,
                                   size_t workers) {
   cfg.set("scheduler.policy", caf::atom("sharing"));

@@ -8,54 +8,55 @@
 
 namespace aiops {
 
-/// What can go wrong, free of any protocol. `http/error_response.cpp` maps
+/// Error codes, independent of any protocol. `http/error_response.cpp` maps
 /// each code to HTTP.
 enum class ec : uint8_t {
   /// No error.
   none,
-  /// The caller sent something that cannot be meant.
+  /// The caller sent an invalid value.
   invalid_argument,
-  /// There is no such thing.
+  /// The requested object does not exist.
   not_found,
-  /// The value does not fit what has to carry it.
+  /// The value is larger than the store or the message allows.
   too_large,
   /// The stored value changed since it was read.
   conflict,
-  /// Nobody listens on the subject: the backend is not running.
+  /// The subject has no subscriber: the backend is not running.
   no_responders,
   /// There is no connection to NATS.
   disconnected,
-  /// A queue or the store is full, or the store cannot do it now; the same
-  /// request may pass in a moment.
+  /// A queue or the store is full, or the store is unavailable for now; the
+  /// same request may succeed a moment later.
   overloaded,
-  /// The other side did not answer within the deadline. What it was asked to
-  /// do may have happened.
+  /// The other side did not answer within the deadline. The operation may
+  /// have happened.
   timeout,
-  /// The other side answered something unreadable.
+  /// The answer of the other side is unreadable.
   bad_reply,
-  /// The other side understood and refused.
+  /// The other side understood the request and refused it.
   refused,
   /// A file or value that the operator gave cannot be used.
   invalid_configuration,
-  /// Anything else; a fault of ours.
+  /// Any other failure; a bug in the gateway.
   internal,
   /// Number of codes; keep last.
   ec_count,
 };
 
-/// The name of a code, as it stands in logs.
+/// The name of a code, as it is logged.
 std::string_view to_string(ec code);
 
-/// Makes an error whose `text` a person outside may read: what failed, and the
-/// remedy where there is one.
+/// Makes an error. Clients see `text`: it says what failed, and the remedy if
+/// there is one.
 caf::error make_error(ec code, std::string text);
 
-/// The code of any error, those of CAF's own included: a request that timed
-/// out is `timeout`, one to an actor that is gone is `overloaded` (the
-/// supervisor brings it back within moments).
+/// The code of any error, including those of CAF: a request that timed out is
+/// `timeout`, a request to an actor that has ended is `overloaded` (the
+/// supervisor restarts it within moments).
 ec code_of(const caf::error& err);
 
-/// The text of an error made by `make_error`, or a plain sentence for others.
+/// The text of an error made by `make_error`, or a general sentence for other
+/// errors.
 std::string text_of(const caf::error& err);
 
 } // namespace aiops

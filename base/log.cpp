@@ -19,11 +19,11 @@ namespace {
 
 struct level_names {
   std::string_view name;
-  /// Padded, so that the columns of a text log stand under one another.
+  /// Padded, so that the columns of a text log are aligned.
   std::string_view column;
-  /// Of syslog, as the journal wants it.
+  /// The syslog priority, as the journal expects it.
   char priority;
-  spdlog::level::level_enum of_spdlog;
+  spdlog::level::level_enum spdlog_level;
 };
 
 constexpr std::array<level_names, 4> levels = {{
@@ -47,7 +47,7 @@ struct output {
   }
 };
 
-/// Never destroyed: threads of the libraries log until the very end.
+/// Never destroyed: threads of the libraries log until the process ends.
 output& out() {
   static auto& instance = *new output;
   return instance;
@@ -57,8 +57,8 @@ std::string now() {
   return to_rfc3339(std::chrono::system_clock::now());
 }
 
-/// Appends `text` such that it stays on its line and is valid inside the
-/// quotes of JSON, whatever it holds: logs repeat what strangers sent.
+/// Appends any `text` such that it is one line and valid inside the quotes of
+/// JSON: logs repeat untrusted input.
 void append_escaped(std::string& to, std::string_view text,
                     bool within_quotes = true) {
   while (!text.empty()) {
@@ -120,19 +120,19 @@ std::string render_json(level lvl, std::string_view component,
 
 } // namespace
 
-void configure(level least, format how) {
-  out().logger.set_level(names_of(least).of_spdlog);
+void configure(level minimum, format how) {
+  out().logger.set_level(names_of(minimum).spdlog_level);
   out().how = how;
 }
 
 bool enabled(level lvl) {
-  return out().logger.should_log(names_of(lvl).of_spdlog);
+  return out().logger.should_log(names_of(lvl).spdlog_level);
 }
 
 void write(level lvl, std::string_view component, std::string_view message,
            const fields& more) {
   if (enabled(lvl))
-    out().logger.log(names_of(lvl).of_spdlog,
+    out().logger.log(names_of(lvl).spdlog_level,
                      render(out().how, lvl, component, message, more));
 }
 

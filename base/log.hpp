@@ -18,7 +18,7 @@ enum class level { debug, info, warning, error };
 enum class format {
   /// `2026-01-31T12:00:00.000Z info  bus: connected server=...`
   text,
-  /// One JSON object a line.
+  /// One JSON object per line.
   json,
   /// Text without a time and with a `<N>` priority for the systemd journal.
   journal,
@@ -46,9 +46,9 @@ struct field {
 
 using fields = std::vector<field>;
 
-/// Sets what is written and how. Before it is called, `info` and above are
+/// Sets the minimum level and the format. Until then, `info` and above are
 /// written as text.
-void configure(level least, format how);
+void configure(level minimum, format how);
 
 /// Whether a line of that level would be written.
 bool enabled(level lvl);
@@ -56,8 +56,8 @@ bool enabled(level lvl);
 void write(level lvl, std::string_view component, std::string_view message,
            const fields& more = {});
 
-/// Writes a line of level `info` even where the least level is above: what
-/// others wait for when they start the program.
+/// Writes a line of level `info` even if the minimum level is higher: programs
+/// that start the gateway wait for it.
 void announce(std::string_view component, std::string_view message);
 
 /// One log line as it is written, without the line break; a pure function of

@@ -12,7 +12,7 @@
 
 namespace aiops {
 
-/// What tells one state of a file from another; all zeros: there is none.
+/// Identifies one state of a file; all zeros: there is no file.
 struct file_stamp {
   uint64_t device = 0;
   uint64_t inode = 0;
@@ -23,8 +23,8 @@ struct file_stamp {
   friend bool operator==(const file_stamp&, const file_stamp&) = default;
 };
 
-/// Take it before the file is read: then a change in between is seen by the
-/// next comparison.
+/// To be called before the file is read, so that the next comparison notices
+/// a change in between.
 file_stamp stamp_of(const std::filesystem::path& file);
 
 /// Reads a regular file of at most 1 MiB.

@@ -7,9 +7,9 @@
 
 namespace aiops {
 
-/// An immutable value that any number of readers share, together with the
-/// bytes that an edge makes of it: made at most once, on first use, by
-/// whichever thread comes first.
+/// An immutable value that any number of readers share, together with its
+/// encoded bytes. They are made at most once, by the thread that needs them
+/// first.
 template <class T>
 class snapshot {
 public:
@@ -22,7 +22,7 @@ public:
   }
 
   /// The value as `render` writes it. Every caller must pass the same
-  /// function: the first one's result stays.
+  /// function, because only the first result is kept.
   template <class Render>
   const std::string& bytes(Render&& render) const {
     std::call_once(once_, [&] { bytes_ = render(value_); });

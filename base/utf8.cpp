@@ -16,7 +16,7 @@ int32_t next_code_point(std::string_view& text) {
                                          : 0;
   if (length == 0)
     return -1;
-  constexpr int32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  constexpr int32_t minimum[] = {0, 0, 0x80, 0x800, 0x10000};
   constexpr uint32_t mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
   auto point = static_cast<int32_t>(lead & mask[length]);
   for (auto i = 1; i < length; ++i) {
@@ -24,7 +24,7 @@ int32_t next_code_point(std::string_view& text) {
       return -1;
     point = (point << 6) | static_cast<int32_t>(byte(i) & 0x3fu);
   }
-  if (point < least[length] || point > 0x10ffff
+  if (point < minimum[length] || point > 0x10ffff
       || (point >= 0xd800 && point <= 0xdfff))
     return -1;
   text.remove_prefix(length);

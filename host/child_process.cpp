@@ -20,16 +20,17 @@ using namespace std::chrono_literals;
 constexpr auto first_backoff = 100ms;
 constexpr auto last_backoff = 5'000ms;
 
-/// A program that ran for so long starts anew without back-off.
+/// A program that ran for this long is restarted without back-off.
 constexpr auto stable_after = 10s;
 
 /// Exit status of a child that could not execute the program.
 constexpr int cannot_execute = 127;
 
-/// Becomes the program; between fork and exec only async-signal-safe calls.
+/// Executes the program in the child. Only async-signal-safe calls are allowed
+/// between fork and exec.
 [[noreturn]] void execute(char* const* argv, const char* log_file, pid_t parent,
                           int death_signal) {
-  // Ctrl-C in a terminal is for us; we stop our children in order.
+  // Ctrl-C in a terminal must not reach the child: we stop children in order.
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, death_signal);
   if (getppid() != parent)
@@ -88,8 +89,8 @@ void child_process::signal(int number) {
     ::kill(pid_, number);
 }
 
-// The kernel takes the death of the thread that forked for the death of the
-// parent, so one thread starts all children and lives as long as they.
+// For the kernel the parent dies when the thread that forked ends. So one
+// thread starts the program each time, and lives as long as the program.
 void child_process::run() {
   auto backoff = std::chrono::milliseconds{first_backoff};
   std::string last_problem;
@@ -144,8 +145,8 @@ std::string child_process::run_once(std::unique_lock<std::mutex>& guard) {
 }
 
 std::string child_process::wait() {
-  // First without reaping: while somebody may signal the child, its number
-  // must not become another process's.
+  // First without reaping: as long as another thread may signal the child, its
+  // process id must not be reused.
   siginfo_t info;
   while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) != 0
          && errno == EINTR)

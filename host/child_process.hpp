@@ -13,26 +13,27 @@
 
 namespace aiops::host {
 
-/// A program that runs as long as we do: started again with back-off when it
-/// ends, stopped with this object, and killed by the kernel should we die.
+/// A program that runs as long as this object exists: it is restarted with
+/// back-off when it ends, stopped by the destructor, and killed by the kernel
+/// when our process dies.
 class child_process {
 public:
   struct config {
-    /// As it stands in our log.
+    /// The name in our log.
     std::string name;
     /// Program and arguments; the program is a path or is looked up in PATH.
     std::vector<std::string> command;
-    /// Where its output goes; ours when empty.
+    /// Where its output goes; empty: to our own output.
     std::filesystem::path log_file;
-    /// Called before each start, on a thread of this object. Answers why the
-    /// program cannot be started now, empty when it can.
+    /// Called before each start, on a thread of this object. Returns why the
+    /// program cannot be started now; empty when it can.
     std::function<std::string()> prepare = {};
-    /// What the kernel sends it should we die.
+    /// The signal that the kernel sends it when our process dies.
     int death_signal = SIGTERM;
   };
 
-  /// Starts the program. A program that cannot be started is tried again like
-  /// one that ended.
+  /// Starts the program. If it cannot be started, it is tried again as if it
+  /// had ended.
   explicit child_process(config cfg);
 
   /// Calls `stop`.
@@ -45,20 +46,20 @@ public:
   /// and waits until it is gone.
   void stop();
 
-  /// Ends the program likewise; it is then started again as if it had ended by
-  /// itself. @thread-safe
+  /// Ends the program in the same way. It is then started again, as after any
+  /// other end. @thread-safe
   void restart();
 
 private:
   void run();
 
-  /// Starts the program and waits for its end. Answers what happened, in words.
+  /// Starts the program, waits for its end and describes how it ended.
   std::string run_once(std::unique_lock<std::mutex>& guard);
 
   /// Sends SIGTERM, and SIGKILL if that does not help within a second.
   void end(std::unique_lock<std::mutex>& guard);
 
-  /// Waits for the child to end and answers how, in words.
+  /// Waits for the child to end and describes how it ended.
   std::string wait();
 
   void signal(int number);

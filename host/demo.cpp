@@ -10,14 +10,14 @@ start_demo(const gateway_config& config, const std::string& address) {
   auto here
     = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   auto program = [&](const char* name) { return (here / name).string(); };
-  std::vector<std::string> broker;
+  std::vector<std::string> nats_arguments;
   if (config.nats.embedded())
-    broker = {"--state-dir", config.state_dir.string()};
+    nats_arguments = {"--state-dir", config.state_dir.string()};
   for (auto& url : config.nats.urls)
-    broker.insert(broker.end(), {"--nats-url", url});
+    nats_arguments.insert(nats_arguments.end(), {"--nats-url", url});
   auto start = [&](const char* name, std::vector<std::string> args) {
     args.insert(args.begin(), program(name));
-    args.insert(args.end(), broker.begin(), broker.end());
+    args.insert(args.end(), nats_arguments.begin(), nats_arguments.end());
     return std::make_unique<child_process>(
       child_process::config{name, std::move(args), {}});
   };

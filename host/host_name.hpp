@@ -6,7 +6,7 @@
 
 namespace aiops::host {
 
-/// The name of this machine; empty when it cannot be told.
+/// The name of this machine; empty when it is unknown.
 inline std::string host_name() {
   char buffer[256] = {};
   if (::gethostname(buffer, sizeof(buffer) - 1) != 0)

@@ -17,7 +17,7 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-constexpr size_t most_output = 64 << 10;
+constexpr size_t max_output = 64 << 10;
 
 /// Starts the program with its standard output going to `out`; -1 on failure.
 pid_t spawn(std::vector<std::string>& command, int out) {
@@ -28,7 +28,7 @@ pid_t spawn(std::vector<std::string>& command, int out) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-  // Our own mask blocks the signals that end us.
+  // Our own mask blocks SIGTERM and SIGINT, which the program has to receive.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;
@@ -44,11 +44,11 @@ pid_t spawn(std::vector<std::string>& command, int out) {
   return failed ? -1 : pid;
 }
 
-/// Reads to the end; nothing when that does not come in time.
+/// Reads the whole output; nothing when it does not end before the deadline.
 std::optional<std::string> read_all(int fd, clock::time_point deadline) {
   std::string result;
   std::array<char, 4096> buffer;
-  while (result.size() < most_output) {
+  while (result.size() < max_output) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline
                                                              - clock::now());
     pollfd waiting{fd, POLLIN, 0};
@@ -69,7 +69,7 @@ std::optional<std::string> read_all(int fd, clock::time_point deadline) {
   return result;
 }
 
-/// Waits for the end of the program, which is killed at the deadline. Answers
+/// Waits for the end of the program, which is killed at the deadline. Returns
 /// whether it succeeded.
 bool reap(pid_t pid, clock::time_point deadline) {
   auto status = 0;
@@ -87,8 +87,8 @@ bool reap(pid_t pid, clock::time_point deadline) {
 } // namespace
 
 std::optional<std::string> program_output(std::vector<std::string> command,
-                                          std::chrono::milliseconds patience) {
-  auto deadline = clock::now() + patience;
+                                          std::chrono::milliseconds timeout) {
+  auto deadline = clock::now() + timeout;
   std::array<int, 2> ends;
   if (::pipe2(ends.data(), O_CLOEXEC) != 0)
     return std::nullopt;

@@ -7,10 +7,10 @@
 
 namespace aiops::host {
 
-/// Runs a program that ends by itself and answers what it writes to standard
-/// output, at most 64 KiB. Nothing when it cannot be run, when it fails, and
-/// when it has not ended after `patience`; it is then killed.
+/// Runs a program to its end and returns its standard output, at most 64 KiB.
+/// Nothing when it cannot be run, when it fails, or when it has not ended after
+/// `timeout`; it is then killed.
 std::optional<std::string> program_output(std::vector<std::string> command,
-                                          std::chrono::milliseconds patience);
+                                          std::chrono::milliseconds timeout);
 
 } // namespace aiops::host

@@ -25,7 +25,7 @@ void notify_systemd(std::string_view state) {
   if (fd < 0)
     return;
   auto length = offsetof(sockaddr_un, sun_path) + path.size();
-  // Nobody to tell if it fails: the manager then takes us for not started.
+  // A failure cannot be reported: systemd then considers us not started.
   static_cast<void>(sendto(fd, state.data(), state.size(), MSG_NOSIGNAL,
                            reinterpret_cast<const sockaddr*>(&address),
                            static_cast<socklen_t>(length)));

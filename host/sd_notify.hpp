@@ -4,8 +4,8 @@
 
 namespace aiops::host {
 
-/// Tells the service manager the state, for example `READY=1`, several lines
-/// at once allowed. Does nothing unless it started us and wants to know.
+/// Notifies systemd of the state, for example `READY=1`; several lines are
+/// allowed. Does nothing unless systemd expects notifications (NOTIFY_SOCKET).
 void notify_systemd(std::string_view state);
 
 } // namespace aiops::host

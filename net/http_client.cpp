@@ -26,19 +26,19 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds connect_timeout{3'000};
 
-/// Asks OpenSSL itself to check the name: the library's own check also takes
-/// the common name where the certificate has alternative names.
-void demand_name(SSL_CTX* context, const std::string& host) {
+/// Makes OpenSSL check the name: the check of httplib accepts the common name
+/// even when the certificate has alternative names.
+void require_name(SSL_CTX* context, const std::string& host) {
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   auto parameters = SSL_CTX_get0_param(context);
   if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host.c_str()) != 1)
     X509_VERIFY_PARAM_set1_host(parameters, host.c_str(), host.size());
 }
 
-/// Has our side present a certificate; false when the files hold none.
+/// Sets the client certificate; false when the files do not contain one.
 bool present_certificate(SSL_CTX* context, const std::filesystem::path& cert,
                          const std::filesystem::path& key) {
-  // Nobody is there to type a passphrase.
+  // A passphrase could not be typed.
   auto no_passphrase = [](char*, int, int, void*) { return 0; };
   SSL_CTX_set_default_passwd_cb(context, no_passphrase);
   auto good = SSL_CTX_use_certificate_chain_file(context, cert.c_str()) == 1
@@ -57,7 +57,7 @@ std::unique_ptr<Client> make_connection(const http_url& url) {
   // Request head and body are two writes, the second of which would wait for
   // the acknowledgement of the first.
   result->set_tcp_nodelay(true);
-  // The target is encoded already.
+  // The target is already encoded.
   result->set_url_encode(false);
   result->set_decompress(false);
   return result;
@@ -88,9 +88,9 @@ http_url split_http_url(std::string_view url) {
 
 // -- socket_guard -------------------------------------------------------------
 
-/// Ends what the library does on a connection when the time is over. The
-/// library itself only knows timeouts of single reads, which a peer that sends
-/// a byte now and then never exceeds.
+/// Shuts a connection down at the deadline of a request. The library has only
+/// timeouts of single reads, which a peer that sends a byte now and then never
+/// exceeds.
 class http_client::socket_guard {
 public:
   socket_guard() = default;
@@ -103,13 +103,13 @@ public:
   socket_guard(const socket_guard&) = delete;
   socket_guard& operator=(const socket_guard&) = delete;
 
-  /// Takes a connection that is about to be opened under guard.
+  /// Guards a connection that is about to be opened.
   void watch(int fd) {
     std::lock_guard hold{mutex_};
     if (fd_ >= 0)
       ::close(fd_);
-    // A descriptor of our own: the library may close its one at any time, and
-    // its number would then be somebody else's.
+    // A duplicate: the library may close its descriptor at any time, and its
+    // number could then refer to another file.
     fd_ = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (late_)
       ::shutdown(fd_, SHUT_RDWR);
@@ -121,7 +121,7 @@ public:
     thread_ = std::thread{[this, deadline] { run(deadline); }};
   }
 
-  /// Answers whether the time was over.
+  /// Returns whether the deadline has passed.
   bool stop() {
     if (thread_.joinable()) {
       {
@@ -175,16 +175,16 @@ caf::error http_client::open() {
     auto client = make_connection<httplib::SSLClient>(parts_);
     if (!config_.ca_file.empty())
       client->set_ca_cert_path(config_.ca_file.string());
-    demand_name(client->ssl_context(), parts_.host);
+    require_name(client->ssl_context(), parts_.host);
     if (!config_.cert_file.empty()
         && !present_certificate(client->ssl_context(), config_.cert_file,
                                 config_.key_file))
       return make_error(ec::invalid_configuration,
-                        config_.url + " was not asked: '"
+                        config_.url + " was not called: '"
                           + config_.cert_file.string() + "' and '"
                           + config_.key_file.string()
-                          + "' are no certificate and its key in PEM, without "
-                            "a passphrase");
+                          + "' are not a certificate and its key in PEM "
+                            "without a passphrase");
     connection_ = std::move(client);
   } else {
     connection_ = make_connection<httplib::ClientImpl>(parts_);
@@ -208,7 +208,7 @@ http_client::send(const outbound_request& request) {
                                                    - steady_clock::now());
   if (remaining.count() <= 0)
     return make_error(ec::timeout,
-                      config_.url + " was not asked: the time is over");
+                      config_.url + " was not called: the deadline has passed");
   if (!connection_)
     if (auto problem = open())
       return problem;
@@ -222,7 +222,7 @@ http_client::send(const outbound_request& request) {
   if (!message.body.empty())
     message.set_header("Content-Type", "application/json");
   message.set_header("Accept", "application/json");
-  // What is small on the wire may be large in memory.
+  // A small compressed body may be large in memory.
   message.set_header("Accept-Encoding", "identity");
   if (!request.user.empty())
     message.headers.insert(httplib::make_basic_authentication_header(
@@ -273,7 +273,7 @@ http_client::send(const outbound_request& request) {
     close();
     return outbound_answer{status, {}, {}};
   }
-  // A body without a length ends where the connection does, so one that we cut
+  // A body without a length ends with the connection, so a body that we cut
   // looks complete.
   if (!sent || late || encoded || too_large) {
     caf::error result;
@@ -319,11 +319,10 @@ caf::error http_client::failure(int library_error,
                   std::string{"has a certificate that does not verify ("}
                     + (why == X509_V_OK ? "another name"
                                         : X509_verify_cert_error_string(why))
-                    + "); name its authority by " + config_.ca_option);
+                    + "); set its authority with " + config_.ca_option);
     }
     case Error::SSLConnection:
-      return fail(ec::disconnected, "does not speak TLS with us (version 1.2 "
-                                    "or later)");
+      return fail(ec::disconnected, "does not accept TLS 1.2 or later");
     case Error::Connection:
     case Error::ConnectionTimeout:
       return fail(ec::disconnected, "cannot be connected to");
@@ -331,7 +330,7 @@ caf::error http_client::failure(int library_error,
     case Error::Write:
       return fail(ec::bad_reply, "ended the connection before its answer");
     default:
-      return fail(ec::bad_reply, "answered what is no HTTP");
+      return fail(ec::bad_reply, "answered with something other than HTTP");
   }
 }
 

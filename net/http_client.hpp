@@ -18,27 +18,27 @@ class ClientImpl;
 
 namespace aiops::net {
 
-/// The URL of a server in its parts.
+/// The parts of the URL of a server.
 struct http_url {
   bool tls = false;
   /// Name or address, an IPv6 address without brackets.
   std::string host;
   int port = 0;
-  /// What stands before the path of a request; empty or `/…` without a slash
-  /// at its end.
+  /// Precedes the path of each request; empty, or `/…` without a slash at its
+  /// end.
   std::string prefix;
 };
 
-/// Splits `http[s]://HOST[:PORT][/PATH]`. The host is empty when there is none
-/// or the port is no port.
+/// Splits `http[s]://HOST[:PORT][/PATH]`. The host is empty when it is missing
+/// or the port is invalid.
 http_url split_http_url(std::string_view url);
 
-/// Whom a client asks, and whom it trusts.
+/// The server, and the certificates to trust and to present.
 struct http_client_config {
   std::string url;
   /// Certificates (PEM) of authorities; empty: the system's.
   std::filesystem::path ca_file;
-  /// The option that names `ca_file`, for the remedy that an error tells.
+  /// The option that sets `ca_file`, for the remedy in an error.
   std::string ca_option;
   /// Our own certificate with its chain, and its key (PEM, without a
   /// passphrase); both empty: none.
@@ -56,7 +56,7 @@ struct outbound_request {
   std::string bearer_token = {};
   /// Largest body of the answer, in bytes.
   size_t max_body = 0;
-  /// Bytes that have to be readable behind the body of the answer.
+  /// Bytes that have to be readable after the body of the answer.
   size_t padding = 0;
   std::chrono::steady_clock::time_point deadline = {};
   /// Further headers.
@@ -67,7 +67,7 @@ struct outbound_request {
 };
 
 struct outbound_answer {
-  /// HTTP status, whichever it is.
+  /// Any HTTP status.
   int status = 0;
   /// The header `Retry-After`; empty when there is none.
   std::string retry_after;
@@ -90,15 +90,15 @@ public:
   }
 
   /// Sends a request and reads all of its answer, or fails by the deadline:
-  /// `disconnected` without a connection, `timeout` when the time is over,
-  /// `bad_reply` when the answer breaks off, `too_large` above the cap. The
-  /// one thing not bounded by the deadline is the look-up of the host's name.
+  /// `disconnected` without a connection, `timeout` after the deadline,
+  /// `bad_reply` when the answer is incomplete, `too_large` above `max_body`.
+  /// Only the resolution of the host name is not bounded by the deadline.
   caf::expected<outbound_answer> send(const outbound_request& request);
 
   /// Ends the connection. The next one reads the certificates again.
   void close();
 
-  /// Gives the memory of the last answer back.
+  /// Releases the memory of the last answer.
   void release();
 
 private:

@@ -6,7 +6,7 @@
 
 using namespace aiops;
 
-TEST_CASE("every code has a name of its own") {
+TEST_CASE("every code has its own name") {
   std::set<std::string_view> names;
   for (auto i = 0; i < static_cast<int>(ec::ec_count); ++i)
     names.insert(to_string(static_cast<ec>(i)));
@@ -18,10 +18,10 @@ TEST_CASE("every code has a name of its own") {
 }
 
 TEST_CASE("an error keeps its code and text") {
-  auto err = make_error(ec::conflict, "somebody was faster");
+  auto err = make_error(ec::conflict, "another replica was faster");
   CHECK(err);
   CHECK(code_of(err) == ec::conflict);
-  CHECK(text_of(err) == "somebody was faster");
+  CHECK(text_of(err) == "another replica was faster");
 }
 
 TEST_CASE("no error has the code none") {

@@ -24,13 +24,13 @@ TEST_CASE("journal lines begin with a priority") {
   CHECK(render(log::level::error) == "<3>bus: said \"no\"");
 }
 
-TEST_CASE("values that are no plain words are quoted") {
+TEST_CASE("values with special characters are quoted") {
   auto line = log::render(log::format::journal, log::level::info, "x", "y",
                           {{"a", ""}, {"b", "two words"}, {"c", "k=\"v\""}});
   CHECK(line == R"(<6>x: y a="" b="two words" c="k=\"v\"")");
 }
 
-TEST_CASE("a record is one line, whatever strangers sent") {
+TEST_CASE("a record is one line, whatever it contains") {
   for (auto how : {log::format::text, log::format::json, log::format::journal})
     CHECK(log::render(how, log::level::info, "x", "a\nb\x1b[2J",
                       {{"field", "c\r\nd"}, {"raw", "\xff\xc2"}})
@@ -49,7 +49,7 @@ TEST_CASE("JSON lines are objects of strings") {
            "\"said \\\"no\\\"\",\"name\":\"gr\u00fcn\\ufffd\\\\\\u0009\"}");
 }
 
-TEST_CASE("levels below the least are not written") {
+TEST_CASE("levels below the minimum are not written") {
   log::configure(log::level::warning, log::format::text);
   CHECK(!log::enabled(log::level::info));
   CHECK(log::enabled(log::level::warning));
