@@ -19,7 +19,7 @@ caf::error wrong(std::string why) {
   return make_error(ec::invalid_configuration, std::move(why));
 }
 
-/// A plain integer of 0 or more, also one that stands in a string.
+/// An integer of 0 or more in plain digits, also as a string.
 std::optional<int64_t> to_count(const json& x) {
   int64_t result = -1;
   if (x.is_number_unsigned()) {

@@ -11,11 +11,11 @@ namespace aiops::gpu {
 
 /// Reads a list of GPUs from JSON: `{"items":[…]}` or the bare list of
 /// `{"name":…,"capacity":…,"allocatable":…}`, both numbers as an integer or as
-/// a string holding one. The error says what is wrong.
+/// a string with one. The error says what is wrong.
 caf::expected<gpu_list> parse(std::string_view json);
 
 /// The probe of `--gpu-source file:PATH`. Reads the file again when it
-/// changed. Blocks while it reads, so spawn it detached.
+/// has changed. Blocks while it reads, so spawn it detached.
 class file_state {
 public:
   static inline const char* name = "gpu-file";
@@ -31,7 +31,7 @@ private:
   caf::error unusable(std::string_view why) const;
 
   std::filesystem::path path_;
-  /// Nothing unless the file was read well.
+  /// Nothing until the file was read successfully.
   std::optional<file_stamp> stamp_;
   gpu_list gpus_;
 };

@@ -12,10 +12,10 @@ namespace aiops::gpu {
 
 namespace {
 
-/// How often a list is begun anew before we give up.
+/// How often a list may be started.
 constexpr auto max_starts = 4;
 
-/// Far more pages than any cluster has; a server that never ends is cut off.
+/// Far more pages than any cluster has: bounds a list without end.
 constexpr auto max_pages = 100'000;
 
 /// Longest message of the server that is passed on, in bytes.
@@ -40,7 +40,7 @@ std::string encode(std::string_view text) {
   return result;
 }
 
-/// What the server says of a refusal; empty when it says nothing readable.
+/// The server's message in a refusal; empty when none is readable.
 std::string message_of(std::string_view body) {
   if (body.size() > 64 * 1024)
     return {};
@@ -63,29 +63,28 @@ gpu_probe_actor::behavior_type
 kubernetes_state::make_behavior(kubernetes_probe_config config) {
   config_ = std::move(config);
   return {
-    [this](get_atom) { return get(&kubernetes_state::look_for_gpus); },
-    [this](list_atom) {
-      return get(&kubernetes_state::look_for_runtime_classes);
-    },
+    [this](get_atom) { return get(&kubernetes_state::scan_gpus); },
+    [this](list_atom) { return get(&kubernetes_state::scan_runtime_classes); },
   };
 }
 
 template <class T>
 caf::result<T>
-kubernetes_state::get(caf::expected<T> (kubernetes_state::*look)()) {
+kubernetes_state::get(caf::expected<T> (kubernetes_state::*scan)()) {
   auto result = [&]() -> caf::expected<T> {
     try {
       deadline_ = clock::now() + config_.deadline;
       if (auto problem = prepare())
         return problem;
-      return (this->*look)();
+      return (this->*scan)();
     } catch (const std::exception& e) {
       return make_error(ec::internal,
-                        std::string{"Kubernetes cannot be asked: "} + e.what());
+                        std::string{"cannot query Kubernetes: "} + e.what());
     }
   }();
-  // Pages are far larger than what is kept between two looks.
-  for (auto kind : {what::nodes, what::pods, what::runtime_classes})
+  // Pages are far larger than what is kept between two scans.
+  for (auto kind :
+       {list_kind::nodes, list_kind::pods, list_kind::runtime_classes})
     clear(kind);
   inventory_.release();
   if (client_)
@@ -95,20 +94,20 @@ kubernetes_state::get(caf::expected<T> (kubernetes_state::*look)()) {
   return std::move(*result);
 }
 
-caf::expected<gpu_list> kubernetes_state::look_for_gpus() {
-  if (auto problem = list(what::nodes))
+caf::expected<gpu_list> kubernetes_state::scan_gpus() {
+  if (auto problem = list(list_kind::nodes))
     return problem;
   report_unreadable();
   if (!inventory_.empty())
-    if (auto problem = list(what::pods))
+    if (auto problem = list(list_kind::pods))
       return problem;
   report_unreadable();
   return inventory_.result();
 }
 
 caf::expected<std::vector<std::string>>
-kubernetes_state::look_for_runtime_classes() {
-  if (auto problem = list(what::runtime_classes))
+kubernetes_state::scan_runtime_classes() {
+  if (auto problem = list(list_kind::runtime_classes))
     return problem;
   auto& names = inventory_.runtime_classes();
   return std::vector<std::string>(names.begin(), names.end());
@@ -131,7 +130,7 @@ caf::error kubernetes_state::prepare() {
     if (!access)
       return std::move(access.error());
     access_ = std::move(*access);
-    // Before the files are read: a change in between is seen by the next look.
+    // Before the files are read: the next scan notices a change in between.
     stamps_ = stamps();
     token_ = access_->token;
     token_stamp_ = {};
@@ -158,23 +157,23 @@ caf::error kubernetes_state::read_token(bool always) {
 
 // -- lists --------------------------------------------------------------------
 
-std::string_view kubernetes_state::name_of(what kind) {
+std::string_view kubernetes_state::name_of(list_kind kind) {
   switch (kind) {
-    case what::nodes:
+    case list_kind::nodes:
       return "nodes";
-    case what::pods:
+    case list_kind::pods:
       return "pods";
     default:
       return "runtime classes";
   }
 }
 
-std::string kubernetes_state::first_page(what kind) const {
+std::string kubernetes_state::first_page(list_kind kind) const {
   auto limit = "limit=" + std::to_string(config_.page_size);
   switch (kind) {
-    case what::nodes:
+    case list_kind::nodes:
       return "/api/v1/nodes?" + limit;
-    case what::pods:
+    case list_kind::pods:
       return "/api/v1/pods?fieldSelector="
              + encode("status.phase!=Succeeded,status.phase!=Failed") + "&"
              + limit;
@@ -183,30 +182,30 @@ std::string kubernetes_state::first_page(what kind) const {
   }
 }
 
-void kubernetes_state::clear(what kind) {
+void kubernetes_state::clear(list_kind kind) {
   switch (kind) {
-    case what::nodes:
+    case list_kind::nodes:
       return inventory_.clear_nodes();
-    case what::pods:
+    case list_kind::pods:
       return inventory_.clear_pods();
     default:
       return inventory_.clear_runtime_classes();
   }
 }
 
-caf::expected<std::string> kubernetes_state::add(what kind,
+caf::expected<std::string> kubernetes_state::add(list_kind kind,
                                                  std::string_view page) {
   switch (kind) {
-    case what::nodes:
+    case list_kind::nodes:
       return inventory_.add_nodes(page);
-    case what::pods:
+    case list_kind::pods:
       return inventory_.add_pods(page);
     default:
       return inventory_.add_runtime_classes(page);
   }
 }
 
-caf::error kubernetes_state::list(what kind) {
+caf::error kubernetes_state::list(list_kind kind) {
   auto first = first_page(kind);
   auto starts = 0;
   std::string next;
@@ -224,7 +223,7 @@ caf::error kubernetes_state::list(what kind) {
       next.clear();
       continue;
     }
-    if (answer->status == forbidden && kind == what::pods) {
+    if (answer->status == forbidden && kind == list_kind::pods) {
       inventory_.clear_pods();
       report_pods(false);
       return {};
@@ -235,13 +234,12 @@ caf::error kubernetes_state::list(what kind) {
     if (!after)
       return std::move(after.error());
     if (after->empty()) {
-      if (kind == what::pods)
+      if (kind == list_kind::pods)
         report_pods(true);
       return {};
     }
     if (*after == next)
-      return make_error(ec::bad_reply,
-                        access_->url + " lists the same page for ever");
+      return make_error(ec::bad_reply, access_->url + " repeats the same page");
     next = std::move(*after);
   }
   return make_error(ec::bad_reply, access_->url
@@ -268,20 +266,20 @@ kubernetes_state::send(const std::string& target) {
                                 .padding = kubernetes_inventory::padding,
                                 .deadline = deadline_};
   auto answer = client_->send(request);
-  // The server may have ended a connection that idled just as we used it.
+  // The server may have closed the idle connection at the same moment.
   if (!answer && code_of(answer.error()) == ec::bad_reply)
     answer = client_->send(request);
   return answer;
 }
 
-caf::error kubernetes_state::refusal(what kind,
+caf::error kubernetes_state::refusal(list_kind kind,
                                      const net::outbound_answer& answer) const {
   auto text = access_->url + " refused to list " + std::string{name_of(kind)}
               + " (" + std::to_string(answer.status) + ")";
   if (auto message = message_of(answer.body); !message.empty())
     text += ": " + message;
   if (answer.status == unauthorized)
-    text += "; give a token or a client certificate that it takes";
+    text += "; give a token or a client certificate that it accepts";
   else if (answer.status == forbidden)
     text += "; apply packaging/kubernetes/rbac.yaml";
   return make_error(ec::refused, std::move(text));
@@ -291,8 +289,8 @@ caf::error kubernetes_state::refusal(what kind,
 
 void kubernetes_state::report_pods(bool listed) {
   if (!listed && !pods_refused_)
-    log::warning(name, "may not list pods: which GPUs are free is not known; "
-                       "apply packaging/kubernetes/rbac.yaml");
+    log::warning(name, "may not list pods, so it is unknown which GPUs are "
+                       "free; apply packaging/kubernetes/rbac.yaml");
   else if (listed && pods_refused_)
     log::info(name, "may list pods again");
   pods_refused_ = !listed;
@@ -301,7 +299,7 @@ void kubernetes_state::report_pods(bool listed) {
 void kubernetes_state::report_unreadable() {
   for (auto& quantity : inventory_.unreadable())
     if (reported_.size() < 100 && reported_.insert(quantity).second)
-      log::warning(name, "takes a quantity that it cannot read for 0",
+      log::warning(name, "counts an unreadable quantity as 0",
                    {{"quantity", quantity}});
 }
 

@@ -21,16 +21,16 @@ namespace aiops::gpu {
 
 struct kubernetes_probe_config {
   kubernetes_config server;
-  /// Deadline of one look, all its pages included.
+  /// Deadline of one scan, including all its pages.
   caf::timespan deadline = std::chrono::seconds{20};
-  /// Nodes, or pods, a page, and the largest page in bytes.
+  /// Nodes or pods per page, and the largest page in bytes.
   size_t page_size = 500;
   size_t max_page = 64 * 1024 * 1024;
 };
 
-/// The probe of `--gpu-source kubernetes`: the GPUs of all nodes, and what pods
-/// have of them where we may list pods; beside them the runtime classes.
-/// Answers everything or an error, never a part.
+/// The probe of `--gpu-source kubernetes`: the GPUs of all nodes, their use by
+/// pods if the gateway may list pods, and the runtime classes. An answer is
+/// complete or an error.
 class kubernetes_state {
 public:
   static inline const char* name = "gpu-kubernetes";
@@ -41,45 +41,44 @@ private:
   using clock = std::chrono::steady_clock;
 
   /// What is listed.
-  enum class what { nodes, pods, runtime_classes };
+  enum class list_kind { nodes, pods, runtime_classes };
 
   std::vector<file_stamp> stamps() const;
 
-  /// Answers what `look` finds, and gives the memory of its pages back.
+  /// Returns the result of `scan`, and releases the memory of its pages.
   template <class T>
-  caf::result<T> get(caf::expected<T> (kubernetes_state::*look)());
+  caf::result<T> get(caf::expected<T> (kubernetes_state::*scan)());
 
-  caf::expected<gpu_list> look_for_gpus();
+  caf::expected<gpu_list> scan_gpus();
 
-  caf::expected<std::vector<std::string>> look_for_runtime_classes();
+  caf::expected<std::vector<std::string>> scan_runtime_classes();
 
-  static std::string_view name_of(what kind);
+  static std::string_view name_of(list_kind kind);
 
   /// Path and query of a list's first page.
-  std::string first_page(what kind) const;
+  std::string first_page(list_kind kind) const;
 
-  void clear(what kind);
+  void clear(list_kind kind);
 
-  /// Adds a page; answers the token of the next one.
-  caf::expected<std::string> add(what kind, std::string_view page);
+  /// Adds a page; returns the token of the next one.
+  caf::expected<std::string> add(list_kind kind, std::string_view page);
 
-  /// Finds the server and our credentials, again when a file changed.
+  /// Finds the server and our credentials, again when a file has changed.
   caf::error prepare();
 
-  /// Reads the token when its file changed, or when asked to.
+  /// Reads the token when its file has changed, or if `always`.
   caf::error read_token(bool always);
 
-  /// Lists everything, from the start again when the server forgot where we
-  /// were.
-  caf::error list(what kind);
+  /// Lists everything; starts again when the continuation has expired.
+  caf::error list(list_kind kind);
 
-  /// Asks for one page. A refusal is an answer.
+  /// Requests one page. A refusal is an answer, not an error.
   caf::expected<net::outbound_answer> ask(const std::string& target);
 
-  /// Asks again when the connection was not what it seemed.
+  /// Repeats the request when the server had closed the connection.
   caf::expected<net::outbound_answer> send(const std::string& target);
 
-  caf::error refusal(what kind, const net::outbound_answer& answer) const;
+  caf::error refusal(list_kind kind, const net::outbound_answer& answer) const;
 
   void report_pods(bool listed);
 
@@ -92,15 +91,15 @@ private:
   std::string token_;
   file_stamp token_stamp_;
   kubernetes_inventory inventory_;
-  /// When the look that is under way has to be done.
+  /// Deadline of the current scan.
   clock::time_point deadline_;
-  /// Whether we were told not to list pods.
+  /// Whether the server refused to list pods.
   bool pods_refused_ = false;
-  /// Quantities that were complained about.
+  /// Unreadable quantities that were logged.
   std::set<std::string> reported_;
 };
 
-/// Spawn it detached: it blocks while it looks.
+/// Blocks during a scan, so spawn it detached.
 gpu_probe_actor::behavior_type
 kubernetes(gpu_probe_actor::stateful_pointer<kubernetes_state> self,
            kubernetes_probe_config config);

@@ -50,7 +50,7 @@ std::string text_of_field(const YAML::Node& node, const char* key) {
   return value && value.IsScalar() ? value.as<std::string>() : std::string{};
 }
 
-/// The body of the entry of that name in a list of the kubeconfig.
+/// The body of the entry with this name in a list of the kubeconfig.
 YAML::Node entry(const YAML::Node& document, const char* list, const char* body,
                  const std::string& entry_name) {
   auto entries = document[list];
@@ -62,7 +62,7 @@ YAML::Node entry(const YAML::Node& document, const char* list, const char* body,
   return YAML::Node{YAML::NodeType::Undefined};
 }
 
-/// Takes what may stand in a kubeconfig as a path or as Base64.
+/// Reads the fields that a kubeconfig may have as a path or as Base64.
 class kubeconfig_files {
 public:
   kubeconfig_files(const std::filesystem::path& folder, kubernetes_access& to)
@@ -77,7 +77,7 @@ public:
       return take_path(from, key, to);
     auto content = decode_base64(data);
     if (!content)
-      return wrong("its " + key + "-data is no Base64");
+      return wrong("its " + key + "-data is not Base64");
     auto file = std::make_shared<const memory_file>(*content);
     to = file->path();
     access_.held.push_back(std::move(file));
@@ -104,8 +104,9 @@ private:
 caf::error take_cluster(const YAML::Node& cluster, kubeconfig_files& files,
                         kubernetes_access& to) {
   if (text_of_field(cluster, "insecure-skip-tls-verify") == "true")
-    return wrong("insecure-skip-tls-verify would let anybody pose as the API "
-                 "server; give certificate-authority in its place");
+    return wrong(
+      "insecure-skip-tls-verify accepts any server as the API server; "
+      "use certificate-authority instead");
   for (auto key : {"proxy-url", "tls-server-name"})
     if (!text_of_field(cluster, key).empty())
       return wrong(std::string{key} + " is not supported; use --kube-url");
@@ -135,7 +136,7 @@ caf::error take_user(const YAML::Node& user, kubeconfig_files& files,
 caf::expected<kubernetes_access> read_context(const YAML::Node& document,
                                               const std::filesystem::path& at) {
   if (!document.IsMap())
-    return wrong("it is no kubeconfig");
+    return wrong("it is not a kubeconfig");
   auto current = text_of_field(document, "current-context");
   if (current.empty())
     return wrong("it has no current-context");
@@ -161,18 +162,18 @@ caf::expected<kubernetes_access> read_context(const YAML::Node& document,
   return result;
 }
 
-/// Checks what any way to the server has to fulfil.
+/// Checks the rules for every kind of access to the server.
 caf::expected<kubernetes_access> checked(kubernetes_access access) {
   auto known = access.url.starts_with("https://")
                || access.url.starts_with("http://");
   if (!known || net::split_http_url(access.url).host.empty())
     return wrong("'" + access.url
-                 + "' is no URL of a Kubernetes API server; give "
+                 + "' is not the URL of a Kubernetes API server; give "
                    "https://HOST:PORT");
   auto secret = !access.token.empty() || !access.token_file.empty();
   if (secret && access.url.starts_with("http://"))
-    return wrong("a token would go to " + access.url
-                 + " for all to read; give an https URL, or no token");
+    return wrong("a token would be sent to " + access.url
+                 + " unencrypted; give an https URL, or no token");
   return access;
 }
 
@@ -225,8 +226,8 @@ parse_kubeconfig(const std::string& text, const std::filesystem::path& folder) {
       return access;
     return checked(std::move(*access));
   } catch (const YAML::Exception& e) {
-    return wrong("it is no YAML that can be read (line "
-                 + std::to_string(e.mark.line + 1) + ")");
+    return wrong("it is not valid YAML (line " + std::to_string(e.mark.line + 1)
+                 + ")");
   }
 }
 
@@ -249,8 +250,8 @@ find_kubernetes_access(const kubernetes_config& config) {
   if (config.url.empty()) {
     if (config.in_cluster())
       return checked(pod_access(config));
-    return wrong("no Kubernetes API server is known: this is no pod; give "
-                 "--kubeconfig, or --kube-url");
+    return wrong("no Kubernetes API server is known: the gateway does "
+                 "not run in a pod; give --kubeconfig or --kube-url");
   }
   kubernetes_access result;
   result.url = config.url;

@@ -11,7 +11,7 @@
 
 namespace aiops::gpu {
 
-/// A file that is in memory only, and nobody's but ours.
+/// A file in memory that only this process has.
 class memory_file {
 public:
   explicit memory_file(std::string_view content);
@@ -21,15 +21,15 @@ public:
   memory_file(const memory_file&) = delete;
   memory_file& operator=(const memory_file&) = delete;
 
-  /// Where the file can be opened as long as this object lives; empty when it
-  /// could not be made.
+  /// Where the file can be opened as long as this object exists; empty when it
+  /// could not be created.
   std::filesystem::path path() const;
 
 private:
   int fd_ = -1;
 };
 
-/// Which API server is asked, whom we trust, and who we are.
+/// The API server, the certificates to trust, and our credentials.
 struct kubernetes_access {
   std::string url;
   /// Certificates of authorities; empty: the system's.
@@ -37,9 +37,9 @@ struct kubernetes_access {
   std::filesystem::path cert_file;
   std::filesystem::path key_file;
   std::filesystem::path token_file;
-  /// In place of a file.
+  /// The token, if it is not in a file.
   std::string token;
-  /// What an operator would change to trust other authorities.
+  /// The option or field that sets `ca_file`, for errors.
   std::string ca_option;
   /// Files that exist in memory only.
   std::vector<std::shared_ptr<const memory_file>> held;
@@ -49,11 +49,12 @@ struct kubernetes_access {
 };
 
 /// Reads the current context of a kubeconfig.
-/// @param folder what relative paths in it are relative to.
+/// @param folder The folder of its relative paths.
 caf::expected<kubernetes_access>
 parse_kubeconfig(const std::string& text, const std::filesystem::path& folder);
 
-/// By kubeconfig, by URL, or as a pod, whichever the configuration says.
+/// From the kubeconfig, the URL or the service account of the pod, as
+/// configured.
 caf::expected<kubernetes_access>
 find_kubernetes_access(const kubernetes_config& config);
 

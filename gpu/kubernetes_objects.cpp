@@ -12,7 +12,7 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-/// How many quantities that cannot be read are remembered.
+/// How many unreadable quantities are kept.
 constexpr size_t max_unreadable = 10;
 
 /// Holds 19 decimal digits times 2^60.
@@ -24,7 +24,7 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-/// What a suffix multiplies with: 10^decimal * 2^binary.
+/// The factor of a suffix: 10^decimal * 2^binary.
 struct scale {
   int decimal = 0;
   int binary = 0;
@@ -53,7 +53,7 @@ std::optional<scale> read_scale(std::string_view suffix) {
   return std::nullopt;
 }
 
-/// `mantissa`, or a little more when `inexact`, in the given scale.
+/// `mantissa` times the scale, rounded up; `inexact` says that it lacks digits.
 int64_t scaled(wide mantissa, bool inexact, scale by) {
   for (auto i = 0; i < by.binary; ++i)
     mantissa *= 2;
@@ -68,8 +68,8 @@ int64_t scaled(wide mantissa, bool inexact, scale by) {
 }
 
 caf::error unreadable_page(const std::string& what) {
-  return make_error(ec::bad_reply, "the Kubernetes API server answered what is "
-                                   "no list: "
+  return make_error(ec::bad_reply, "the answer of the Kubernetes API server is "
+                                   "not a list: "
                                      + what);
 }
 
@@ -81,29 +81,29 @@ struct list_page {
 
 caf::expected<list_page> read_page(dom::parser& parser, std::string_view body) {
   dom::element page;
-  // The whole page is parsed before it is looked at, so that half a page is
-  // never taken for one.
+  // The whole page is parsed before it is used, so that a part of a page is
+  // never accepted.
   if (auto problem = parser.parse(body.data(), body.size(), false).get(page))
     return unreadable_page(simdjson::error_message(problem));
   list_page result;
   dom::element items;
   if (page["items"].get(items))
     return unreadable_page("it has no items");
-  // A list of none may be null.
+  // An empty list may be null.
   if (!items.is_null() && items.get(result.items))
-    return unreadable_page("its items are none");
+    return unreadable_page("its items are not a list");
   std::string_view token;
   if (page["metadata"]["continue"].get(token) == simdjson::SUCCESS)
     result.next = token;
   if (items.is_null()) {
-    // An array to walk through, of nothing.
+    // An empty array.
     if (parser.parse(std::string_view{"[]"}).get(result.items))
-      return unreadable_page("its items are none");
+      return unreadable_page("its items are not a list");
   }
   return result;
 }
 
-/// The field of an object, or an element that is nothing.
+/// The field of an object; nothing when it is missing.
 std::optional<dom::element> find(const dom::element& in, std::string_view key) {
   dom::element result;
   if (in.is_object() && in[key].get(result) == simdjson::SUCCESS)
@@ -127,12 +127,12 @@ bool true_at(const dom::element& in, std::string_view key) {
   return result;
 }
 
-/// Adds, up to the largest number there is.
+/// Adds; a sum that is too large becomes the largest number.
 void add_units(int64_t& to, int64_t what) {
   to = what > INT64_MAX - to ? INT64_MAX : to + what;
 }
 
-/// The labels of a node that tell about its GPUs.
+/// The labels of a node, which describe its GPUs.
 class node_labels {
 public:
   explicit node_labels(const dom::element& node) {
@@ -144,7 +144,7 @@ public:
     return labels_ ? text_at(*labels_, label) : std::string_view{};
   }
 
-  /// The first label that is there.
+  /// The value of the first label that exists.
   std::string_view first(std::initializer_list<std::string_view> of) const {
     for (auto label : of)
       if (auto result = get(label); !result.empty())
@@ -156,7 +156,7 @@ private:
   std::optional<dom::element> labels_;
 };
 
-/// A number in units of so many bytes; 0 when it is none.
+/// A quantity of `unit` bytes, in bytes; 0 when it is not a quantity.
 int64_t bytes_of(std::string_view text, int64_t unit = 1) {
   auto number = read_quantity(text).value_or(0);
   return number > INT64_MAX / unit ? 0 : number * unit;
@@ -174,7 +174,7 @@ void describe_nvidia(gpu_resource& gpu, const node_labels& labels) {
   auto replicas = read_quantity(own(".replicas")).value_or(1);
   if ((!strategy.empty() && strategy != "none") || replicas > 1)
     gpu.kind = gpu_kind::shared;
-  // With MIG of one size only, instances go by the name of whole GPUs.
+  // With the strategy `single`, instances have the resource name of GPUs.
   else if (gpu.kind == gpu_kind::full
            && labels.get("nvidia.com/mig.strategy") == "single"
            && product.find("-MIG-") != std::string_view::npos)
@@ -199,7 +199,7 @@ void describe_nvidia(gpu_resource& gpu, const node_labels& labels) {
 void describe_amd(gpu_resource& gpu, const node_labels& labels) {
   gpu.product = labels.first(
     {"amd.com/gpu.product-name", "beta.amd.com/gpu.product-name"});
-  // "192G" are GiB.
+  // "192G" means 192 GiB.
   std::string memory{
     labels.first({"amd.com/gpu.vram", "beta.amd.com/gpu.vram"})};
   if (memory.ends_with('G') || memory.ends_with('M'))
@@ -210,7 +210,7 @@ void describe_amd(gpu_resource& gpu, const node_labels& labels) {
 
 void describe_intel(gpu_resource& gpu, const node_labels& labels) {
   gpu.product = labels.first({"gpu.intel.com/product", "gpu.intel.com/family"});
-  // Bytes of all GPUs together.
+  // The label is the sum over all GPUs.
   auto count = read_quantity(labels.get("gpu.intel.com/device.count"));
   if (count.value_or(0) > 0)
     gpu.memory = bytes_of(labels.get("gpu.intel.com/memory.max")) / *count;
@@ -248,7 +248,7 @@ std::optional<int64_t> read_quantity(std::string_view text) {
   auto significant = 0;
   auto inexact = false;
   auto fraction = false;
-  // Power of ten that the digits leave out.
+  // The power of ten by which the digits have to be multiplied.
   auto exponent = 0;
   size_t i = 0;
   for (; i < text.size(); ++i) {
@@ -264,7 +264,7 @@ std::optional<int64_t> read_quantity(std::string_view text) {
       significant += mantissa > 0 ? 1 : 0;
       exponent -= fraction ? 1 : 0;
     } else {
-      // Too large or too fine for us.
+      // More digits than are kept.
       inexact = inexact || text[i] != '0';
       exponent += fraction ? 0 : 1;
     }
@@ -423,17 +423,17 @@ void kubernetes_inventory::add_pod(const dom::element& pod) {
   auto node_name = text_at(*spec, "nodeName");
   if (node_name.empty())
     return;
-  // Not every server knows the selector.
+  // Not every server supports the field selector.
   if (auto status = find(pod, "status")) {
     auto phase = text_at(*status, "phase");
     if (phase == "Succeeded" || phase == "Failed")
       return;
   }
-  // As the scheduler counts: what all containers hold at once, or the most that
-  // is held while an init container runs. Those that restart always stay on
-  // beside all that start after them.
+  // As the scheduler counts: the sum over all containers, or the amount while
+  // an init container runs if that is larger. Init containers that always
+  // restart keep running beside all that start after them.
   units held;
-  units most;
+  units largest_use;
   auto walk = [&](const char* list, auto&& each) {
     dom::array containers;
     if (auto x = find(*spec, list); x && !x->get(containers))
@@ -445,7 +445,7 @@ void kubernetes_inventory::add_pod(const dom::element& pod) {
     for (auto& [resource, amount] : requests_of(container)) {
       auto peak = held[resource];
       add_units(peak, amount);
-      most[resource] = std::max(most[resource], peak);
+      largest_use[resource] = std::max(largest_use[resource], peak);
       if (stays)
         held[resource] = peak;
     }
@@ -455,13 +455,13 @@ void kubernetes_inventory::add_pod(const dom::element& pod) {
       add_units(held[resource], amount);
   });
   for (auto& [resource, amount] : held)
-    most[resource] = std::max(most[resource], amount);
-  if (most.empty())
+    largest_use[resource] = std::max(largest_use[resource], amount);
+  if (largest_use.empty())
     return;
   auto node = allocated_.find(node_name);
   if (node == allocated_.end())
     node = allocated_.emplace(std::string{node_name}, units{}).first;
-  for (auto& [resource, amount] : most)
+  for (auto& [resource, amount] : largest_use)
     add_units(node->second[resource], amount);
 }
 
@@ -489,7 +489,7 @@ kubernetes_inventory::requests_of(const dom::element& container) {
   auto resources = find(container, "resources");
   if (!resources)
     return result;
-  // A limit without a request is the request.
+  // A limit without a request counts as the request.
   for (auto kind : {"limits", "requests"}) {
     dom::object amounts;
     if (auto x = find(*resources, kind); x && !x->get(amounts))

@@ -13,8 +13,8 @@
 #include <vector>
 
 /// @file
-/// Nodes and pods as the Kubernetes API lists them, and the GPUs that they
-/// have and use; without any connection.
+/// Reads the GPUs of nodes and their use by pods from lists of the Kubernetes
+/// API. Has no connection.
 
 namespace simdjson::dom {
 
@@ -26,12 +26,12 @@ class parser;
 
 namespace aiops::gpu {
 
-/// Reads a quantity such as `2`, `1k`, `2e0`, `1Ki` or `1500m`: what is not
-/// whole is rounded up, what does not fit becomes the largest number. Nothing
-/// when it is no quantity, or below 0.
+/// Reads a quantity such as `2`, `1k`, `2e0`, `1Ki` or `1500m`. A fraction is
+/// rounded up, and a number that is too large becomes the largest one. Nothing
+/// when it is negative or not a quantity.
 std::optional<int64_t> read_quantity(std::string_view text);
 
-/// What a resource of a node stands for.
+/// The GPUs that a resource of a node counts.
 struct kubernetes_resource_kind {
   std::string_view vendor;
   gpu_kind kind = gpu_kind::full;
@@ -41,15 +41,15 @@ struct kubernetes_resource_kind {
     = default;
 };
 
-/// Tells by its name whether a resource consists of GPUs; nothing for others.
+/// Classifies a resource by its name; nothing when it does not count GPUs.
 std::optional<kubernetes_resource_kind>
 classify_kubernetes_resource(std::string_view resource);
 
-/// Gathers the GPUs of a cluster from pages of nodes and of pods. Keeps no
-/// more of them than what the result needs, and memory for the largest page.
+/// Collects the GPUs of a cluster from pages of nodes and of pods. Keeps only
+/// what the result needs, and memory for the largest page.
 class kubernetes_inventory {
 public:
-  /// Bytes that have to be readable behind a page.
+  /// Bytes that have to be readable after a page.
   static const size_t padding;
 
   kubernetes_inventory();
@@ -59,15 +59,15 @@ public:
   /// Forgets all nodes.
   void clear_nodes();
 
-  /// Forgets what pods use; until the first page of pods that is not known.
+  /// Forgets the use by pods, which is unknown until the next page of pods.
   void clear_pods();
 
-  /// Adds a page of nodes; answers the token of the next page, empty after the
+  /// Adds a page of nodes; returns the token of the next page, empty after the
   /// last one. After an error a part of the page may have been added.
   caf::expected<std::string> add_nodes(std::string_view page);
 
-  /// The same for a page of pods. Those that ended or wait for a node count
-  /// for nothing.
+  /// The same for a page of pods. Pods that have ended or are not scheduled do
+  /// not count.
   caf::expected<std::string> add_pods(std::string_view page);
 
   /// Forgets all runtime classes.
@@ -86,7 +86,7 @@ public:
     return gpus_.empty();
   }
 
-  /// Quantities that could not be read, and were taken for 0.
+  /// Quantities that could not be read and count as 0.
   const std::set<std::string>& unreadable() const noexcept {
     return unreadable_;
   }
@@ -94,7 +94,7 @@ public:
   /// By node, then by resource.
   gpu_list result() const;
 
-  /// Gives the memory of pages back.
+  /// Releases the memory of pages.
   void release();
 
 private:
@@ -110,7 +110,7 @@ private:
 
   int64_t quantity(const simdjson::dom::element& x);
 
-  /// What a container asks for, in GPUs.
+  /// The GPUs that a container requests.
   units requests_of(const simdjson::dom::element& container);
 
   std::unique_ptr<simdjson::dom::parser> parser_;

@@ -12,7 +12,7 @@ public:
   gpu_probe_actor::behavior_type make_behavior();
 };
 
-/// @param unused keeps the number of arguments above none, which CAF 0.17.6
+/// @param unused keeps the number of arguments above zero, which CAF 0.17.6
 ///        needs.
 gpu_probe_actor::behavior_type
 none(gpu_probe_actor::stateful_pointer<none_state> self, caf::unit_t unused);

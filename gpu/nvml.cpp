@@ -30,7 +30,7 @@ constexpr unsigned int max_gpus = 256;
 /// More than any GPU can be divided into.
 constexpr unsigned int max_instances = 64;
 
-/// Processes of one GPU that are asked for, and that are listed.
+/// Processes per GPU that are requested, and that are listed.
 constexpr unsigned int max_processes = 1024;
 constexpr size_t max_listed_processes = 128;
 
@@ -43,8 +43,7 @@ constexpr unsigned char untouched = 0xa5;
 // -- values -------------------------------------------------------------------
 
 caf::error failed(ec code, std::string what) {
-  return make_error(code,
-                    "the NVIDIA driver cannot be asked: " + std::move(what));
+  return make_error(code, "cannot query the NVIDIA driver: " + std::move(what));
 }
 
 bool no_driver(nvml_code code) {
@@ -52,7 +51,8 @@ bool no_driver(nvml_code code) {
          || code == nvml_code::library_not_found;
 }
 
-/// Whether a GPU that answers so only does not tell: it works.
+/// Whether a GPU that returns this code works. At most, it does not have or
+/// show a value.
 bool works(nvml_code code) {
   switch (code) {
     case nvml_code::success:
@@ -78,7 +78,7 @@ nvml_code call(F* function, Ts... xs) {
   return function != nullptr ? function(xs...) : nvml_code::function_not_found;
 }
 
-/// A number of bytes; 0 for what cannot be one.
+/// A number of bytes; 0 when it is impossible.
 int64_t to_bytes(unsigned long long x) {
   return x <= static_cast<unsigned long long>(INT64_MAX)
            ? static_cast<int64_t>(x)
@@ -100,7 +100,7 @@ nvml_code read_text(std::string& result, F write) {
   return code;
 }
 
-/// What is common to all, or each of them once.
+/// The products of all devices, each once.
 std::string joined(const std::vector<gpu_device>& devices) {
   std::set<std::string> products;
   for (auto& x : devices)
@@ -112,7 +112,7 @@ std::string joined(const std::vector<gpu_device>& devices) {
   return result;
 }
 
-/// The memory of each; 0 when they differ.
+/// The memory of each device; 0 when they differ.
 int64_t common_memory(const std::vector<gpu_device>& devices) {
   auto differs = [&](const gpu_device& x) {
     return x.memory != devices.front().memory;
@@ -122,9 +122,9 @@ int64_t common_memory(const std::vector<gpu_device>& devices) {
   return devices.front().memory;
 }
 
-/// The distance from one process to the next, in bytes. Drivers of one
-/// version of the function have used three different ones; how much was
-/// written tells which.
+/// The distance from one process to the next, in bytes. Drivers have used
+/// three different ones for the same version of the function; the number of
+/// bytes written shows which.
 size_t stride_of(const std::vector<unsigned char>& buffer, size_t count,
                  size_t documented) {
   auto end = std::find_if(buffer.rbegin(), buffer.rend(),
@@ -136,7 +136,7 @@ size_t stride_of(const std::vector<unsigned char>& buffer, size_t count,
   return documented;
 }
 
-/// A profile such as `1g.10gb+me`, as it stands in the name of a resource.
+/// A profile such as `1g.10gb+me`, as it is written in the name of a resource.
 std::optional<std::string> to_profile(std::string_view text) {
   auto allowed = [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '.'
@@ -150,8 +150,8 @@ std::optional<std::string> to_profile(std::string_view text) {
   return result;
 }
 
-/// The profile by its definition: slices, and the memory in eighths of the
-/// GPU's.
+/// The profile computed from its definition: slices, and the memory in eighths
+/// of the GPU's.
 std::string to_profile(const nvml_attributes& x, int64_t memory_of_gpu) {
   auto mib = static_cast<double>(x.memory_mib);
   auto gib = mib / 1024;
@@ -159,7 +159,7 @@ std::string to_profile(const nvml_attributes& x, int64_t memory_of_gpu) {
     auto whole = static_cast<double>(memory_of_gpu) / (1024 * 1024);
     gib = std::ceil(mib / whole * 8) / 8 * std::ceil(whole / 1024);
   }
-  // Nothing that a GPU has is larger, and no number may overflow.
+  // No GPU has more, and the number must not overflow.
   auto size = std::lround(std::clamp(gib, 0.0, 1e6));
   auto result = std::to_string(x.gpu_slices) + "g." + std::to_string(size)
                 + "gb";
@@ -168,7 +168,7 @@ std::string to_profile(const nvml_attributes& x, int64_t memory_of_gpu) {
   return result;
 }
 
-// -- what the driver tells ----------------------------------------------------
+// -- what the driver reports --------------------------------------------------
 
 /// A GPU or a MIG instance.
 struct nvml_unit {
@@ -184,7 +184,7 @@ struct nvml_gpu {
   std::multimap<std::string, nvml_unit> instances = {};
 };
 
-/// One resource of these units, all of which work.
+/// The resource of these units, which all work.
 gpu_resource to_resource(std::string resource, gpu_kind kind,
                          std::vector<nvml_unit> units) {
   gpu_resource result;
@@ -227,8 +227,8 @@ private:
 
   nvml_code read_instances(nvml_device device, nvml_gpu& gpu);
 
-  /// @param gpus those that answer.
-  /// @param count all.
+  /// @param gpus The GPUs that answer.
+  /// @param count The number of all GPUs.
   gpu_list resources(std::vector<nvml_gpu> gpus, int64_t count);
 
   const nvml_library& lib_;
@@ -244,7 +244,7 @@ caf::expected<nvml_view> nvml_reader::read() {
   });
   unsigned int count = 0;
   if (auto code = lib_.count(&count); code != nvml_code::success)
-    return failed(ec::refused, lib_.words_for(code));
+    return failed(ec::refused, lib_.describe(code));
   if (count > max_gpus)
     return failed(ec::bad_reply, "it reports " + std::to_string(count)
                                    + " GPUs, more than "
@@ -284,9 +284,9 @@ std::optional<nvml_gpu> nvml_reader::read_gpu(unsigned int index) {
                 : code == nvml_code::no_permission
                   ? "; let the gateway open its device file"
                   : "";
-  view_.complaints.push_back(
+  view_.problems.push_back(
     "GPU " + std::to_string(index) + (uuid.empty() ? "" : " (" + uuid + ")")
-    + " does not answer: " + lib_.words_for(code) + remedy);
+    + " does not answer: " + lib_.describe(code) + remedy);
   return std::nullopt;
 }
 
@@ -323,7 +323,7 @@ nvml_code nvml_reader::read_processes(nvml_device device, nvml_unit& unit) {
   std::vector<unsigned char> buffer(max_processes * max_process_size,
                                     untouched);
   auto code = call(lib_.processes_of, device, &count, buffer.data());
-  // There are more than fit.
+  // There are more processes than fit.
   if (code == nvml_code::insufficient_size)
     unit.busy = true;
   if (code != nvml_code::success)
@@ -335,7 +335,7 @@ nvml_code nvml_reader::read_processes(nvml_device device, nvml_unit& unit) {
   for (size_t i = 0; i < listed && !cancelled_; ++i) {
     nvml_process process;
     auto first = buffer.data() + i * stride;
-    // Fewer than the library says; no process has such a number.
+    // The library wrote fewer than it reported: no process has this id.
     if (std::all_of(first, first + sizeof(process.pid),
                     [](unsigned char x) { return x == untouched; }))
       break;
@@ -355,7 +355,7 @@ void nvml_reader::read_program(gpu_process& process) {
     return call(lib_.program_of, static_cast<unsigned int>(process.pid), to,
                 size);
   });
-  // The arguments are nobody's business: they may hold secrets.
+  // Arguments are left out, because they may contain secrets.
   process.program = command.substr(0, command.find(' '));
 }
 
@@ -368,7 +368,7 @@ nvml_code nvml_reader::read_instances(nvml_device device, nvml_gpu& gpu) {
   for (unsigned int i = 0; i < std::min(count, max_instances); ++i) {
     nvml_device handle = nullptr;
     code = call(lib_.mig_device, device, i, &handle);
-    // Most of the places are empty.
+    // Most slots are empty.
     if (code == nvml_code::not_found || code == nvml_code::invalid_argument)
       continue;
     if (code != nvml_code::success || handle == nullptr)
@@ -388,7 +388,7 @@ nvml_code nvml_reader::read_instances(nvml_device device, nvml_gpu& gpu) {
       profile = to_profile(attributes, gpu.whole.device.memory);
     if (!profile)
       profile = "unknown";
-    // Old drivers call an instance by the name of its GPU.
+    // Old drivers give an instance the name of its GPU.
     if (mark == std::string::npos)
       long_name = product + " MIG " + *profile;
     gpu.instances.emplace(std::move(*profile), std::move(unit));
@@ -426,9 +426,9 @@ gpu_list nvml_reader::resources(std::vector<nvml_gpu> gpus, int64_t count) {
   return result;
 }
 
-/// Runs a function in a thread of its own.
+/// Runs a function in its own thread.
 template <class F>
-auto run_apart(F f) {
+auto run_in_thread(F f) {
   std::packaged_task<decltype(f())()> task{std::move(f)};
   auto result = task.get_future();
   std::thread{std::move(task)}.detach();
@@ -437,26 +437,24 @@ auto run_apart(F f) {
 
 } // namespace
 
-// -- one look after another ----------------------------------------------------
+// -- scans ---------------------------------------------------------------------
 
-/// Looks at the driver. One thread at a time.
-class nvml_eye {
+/// Scans the GPUs through the driver. Only one thread may use it at a time.
+class nvml_session {
 public:
-  explicit nvml_eye(nvml_config config) : config_(std::move(config)) {
+  explicit nvml_session(nvml_config config) : config_(std::move(config)) {
     // nop
   }
 
-  caf::expected<nvml_view> look();
+  caf::expected<nvml_view> scan();
 
-  /// Ends a look early. @thread-safe
+  /// Ends a scan early. @thread-safe
   void cancel() {
     cancelled_ = true;
   }
 
 private:
-  caf::expected<nvml_view> look_now();
-
-  /// What it means that the library cannot be initialized.
+  /// The result when the library cannot be initialized.
   caf::expected<nvml_view> not_initialized(nvml_code code) const;
 
   nvml_config config_;
@@ -465,7 +463,7 @@ private:
   std::optional<nvml_library> library_;
 };
 
-caf::expected<nvml_view> nvml_eye::look() {
+caf::expected<nvml_view> nvml_session::scan() {
   auto fresh = !library_;
   for (;;) {
     if (!library_)
@@ -482,10 +480,10 @@ caf::expected<nvml_view> nvml_eye::look() {
       return failed(ec::bad_reply, config_.library + " has no " + lacks
                                      + "; update the driver");
     }
-    // Initialized for the time of a look only: in between, the driver's
-    // module can be reloaded, GPUs reset and MIG switched, all of which an
-    // initialized library prevents or does not notice. Where the driver puts
-    // idle GPUs to sleep, nvidia-persistenced makes this cheap.
+    // Initialized only during a scan. In between, the driver's module can be
+    // reloaded, GPUs reset and MIG switched, which an initialized library
+    // prevents or does not notice. If the driver suspends idle GPUs,
+    // nvidia-persistenced makes this cheap.
     auto code = library_->init();
     if (code == nvml_code::success) {
       auto result = nvml_reader{*library_, config_.node, cancelled_}.read();
@@ -501,11 +499,11 @@ caf::expected<nvml_view> nvml_eye::look() {
   }
 }
 
-caf::expected<nvml_view> nvml_eye::not_initialized(nvml_code code) const {
-  auto words = library_->words_for(code);
+caf::expected<nvml_view> nvml_session::not_initialized(nvml_code code) const {
+  auto reason = library_->describe(code);
   if (no_driver(code)) {
     nvml_view none;
-    none.state = "found no NVIDIA driver: " + words;
+    none.state = "found no NVIDIA driver: " + reason;
     return none;
   }
   if (code == nvml_code::version_mismatch)
@@ -515,10 +513,10 @@ caf::expected<nvml_view> nvml_eye::not_initialized(nvml_code code) const {
                       "an update of the driver reload the module or restart "
                       "the host");
   if (code == nvml_code::no_permission)
-    return failed(ec::refused, words
+    return failed(ec::refused, reason
                                  + "; let the gateway open /dev/nvidiactl and "
                                    "/dev/nvidia*");
-  return failed(ec::refused, words);
+  return failed(ec::refused, reason);
 }
 
 bool nvml_present(const std::string& library) {
@@ -526,13 +524,13 @@ bool nvml_present(const std::string& library) {
     nvml_config config;
     config.library = library;
     auto timeout = config.timeout;
-    auto eye = std::make_shared<nvml_eye>(std::move(config));
-    auto look = run_apart([eye] { return eye->look(); });
-    if (look.wait_for(timeout) != std::future_status::ready) {
-      eye->cancel();
+    auto session = std::make_shared<nvml_session>(std::move(config));
+    auto scan = run_in_thread([session] { return session->scan(); });
+    if (scan.wait_for(timeout) != std::future_status::ready) {
+      session->cancel();
       return true;
     }
-    auto view = look.get();
+    auto view = scan.get();
     return !view || !view->gpus.empty();
   } catch (const std::exception&) {
     return false;
@@ -542,13 +540,13 @@ bool nvml_present(const std::string& library) {
 // -- the actor ----------------------------------------------------------------
 
 nvml_state::~nvml_state() {
-  if (eye_)
-    eye_->cancel();
+  if (session_)
+    session_->cancel();
 }
 
 gpu_probe_actor::behavior_type nvml_state::make_behavior(nvml_config config) {
   timeout_ = config.timeout;
-  eye_ = std::make_shared<nvml_eye>(std::move(config));
+  session_ = std::make_shared<nvml_session>(std::move(config));
   return {
     [this](get_atom) { return get(); },
     [](list_atom) { return std::vector<std::string>{}; },
@@ -557,14 +555,15 @@ gpu_probe_actor::behavior_type nvml_state::make_behavior(nvml_config config) {
 
 caf::result<gpu_list> nvml_state::get() {
   try {
-    // On a slow host, the next caller gets what the last one waited for.
-    if (!look_.valid())
-      look_ = run_apart([eye = eye_] { return eye->look(); });
-    if (look_.wait_for(timeout_) != std::future_status::ready)
+    // On a slow host, the next caller gets the result of the scan that timed
+    // out for the last one.
+    if (!scan_.valid())
+      scan_ = run_in_thread([session = session_] { return session->scan(); });
+    if (scan_.wait_for(timeout_) != std::future_status::ready)
       return failed(ec::timeout, "no answer within "
                                    + std::to_string(timeout_.count())
-                                   + " ms; the kernel's log may say why");
-    auto view = look_.get();
+                                   + " ms; see the kernel log");
+    auto view = scan_.get();
     if (!view)
       return std::move(view.error());
     report(*view);
@@ -578,11 +577,10 @@ void nvml_state::report(const nvml_view& view) {
   if (view.state != state_)
     log::info(name, view.state);
   state_ = view.state;
-  for (auto& x : view.complaints)
-    if (std::find(complaints_.begin(), complaints_.end(), x)
-        == complaints_.end())
-      log::warning(name, "has a complaint", {{"reason", x}});
-  complaints_ = view.complaints;
+  for (auto& x : view.problems)
+    if (std::find(problems_.begin(), problems_.end(), x) == problems_.end())
+      log::warning(name, "cannot use a GPU", {{"reason", x}});
+  problems_ = view.problems;
 }
 
 gpu_probe_actor::behavior_type

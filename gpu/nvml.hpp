@@ -11,34 +11,34 @@
 namespace aiops::gpu {
 
 struct nvml_config {
-  /// NVIDIA's management library: a file, or a bare name that is looked up
-  /// where the system has its libraries.
+  /// NVIDIA's management library: a file, or a bare name that the dynamic
+  /// linker looks up.
   std::string library = "libnvidia-ml.so.1";
   /// The name of this host.
   std::string node = {};
-  /// How long a look may take before its caller hears that it takes too long.
+  /// How long a caller waits for a scan.
   milliseconds timeout{4'000};
 };
 
 /// Whether this host has an NVIDIA driver: the library can be opened, and
 /// reports a GPU or a failure that is not the lack of a driver. A driver that
-/// fails counts, so that its probe says what is wrong. Answers within some
-/// seconds.
+/// fails counts, so that its probe reports the failure. Returns within
+/// `nvml_config::timeout`.
 bool nvml_present(const std::string& library);
 
-/// What one look at the local driver found.
+/// The result of one scan of the local GPUs.
 struct nvml_view {
   gpu_list gpus;
   /// The driver, or why there is none.
   std::string state;
-  /// What an operator should look into, one entry a GPU.
-  std::vector<std::string> complaints;
+  /// Problems for the operator, one per GPU.
+  std::vector<std::string> problems;
 };
 
-class nvml_eye;
+class nvml_session;
 
-/// The probe of `--gpu-source nvml`: sees the GPUs of this host through the
-/// driver's own library. Blocks, so spawn it detached.
+/// The probe of `--gpu-source nvml`: finds the GPUs of this host through the
+/// driver's library. Blocks, so spawn it detached.
 ///
 /// `nvidia.com/gpu` counts whole GPUs: `capacity` those that the driver
 /// reports, `allocatable` those that answer, `allocated` those of them that run
@@ -46,10 +46,10 @@ class nvml_eye;
 /// in resources such as `nvidia.com/mig-1g.10gb`.
 ///
 /// When no whole GPU answers and MIG is on, `nvidia.com/gpu` counts the
-/// instances of all profiles instead, and no other resource does: on a host
-/// alone nobody schedules by profile, and the training backend asks only
-/// whether there is any `nvidia.com/gpu`. The Kubernetes device plugin's
-/// strategy `single` names them likewise. Each device says its profile.
+/// instances of all profiles instead, and no other resource does. Without
+/// Kubernetes nothing is scheduled by profile, and the training backend checks
+/// only whether there is any `nvidia.com/gpu`. The strategy `single` of the
+/// Kubernetes device plugin uses the same name. Each device has its profile.
 ///
 /// A host without driver has no GPUs: an empty list and a line in the log.
 class nvml_state {
@@ -66,14 +66,14 @@ private:
   void report(const nvml_view& view);
 
   milliseconds timeout_{0};
-  std::shared_ptr<nvml_eye> eye_;
-  /// The look in flight, or one that nobody has waited for to its end. A call
-  /// into a broken driver may never return and cannot be ended: it has a
-  /// thread of its own, which nobody has to join.
-  std::future<caf::expected<nvml_view>> look_;
-  /// What the log knows already.
+  std::shared_ptr<nvml_session> session_;
+  /// The scan in flight, or one whose caller timed out. A call into a broken
+  /// driver may never return and cannot be ended, so it has its own thread,
+  /// which is never joined.
+  std::future<caf::expected<nvml_view>> scan_;
+  /// What was logged last.
   std::string state_;
-  std::vector<std::string> complaints_;
+  std::vector<std::string> problems_;
 };
 
 gpu_probe_actor::behavior_type

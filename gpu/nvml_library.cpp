@@ -10,8 +10,8 @@ namespace aiops::gpu {
 
 namespace {
 
-/// The longest error text that is looked at.
-constexpr size_t max_words = 127;
+/// The longest error text that is used.
+constexpr size_t max_text = 127;
 
 template <class F>
 bool find(void* handle, const char* symbol, F*& function) {
@@ -22,8 +22,8 @@ bool find(void* handle, const char* symbol, F*& function) {
 } // namespace
 
 nvml_library::nvml_library(const std::string& path) {
-  // Lazy: a newer library that needs something which this host lacks is of
-  // use as long as nobody calls that.
+  // Lazy: a newer library may need symbols that this host lacks, and works as
+  // long as they are not used.
   handle = ::dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL);
   if (handle == nullptr) {
     auto why = ::dlerror();
@@ -49,7 +49,7 @@ nvml_library::nvml_library(const std::string& path) {
   find(handle, "nvmlDeviceGetMigDeviceHandleByIndex", mig_device);
   find(handle, "nvmlDeviceGetAttributes_v2", attributes_of);
   find(handle, "nvmlErrorString", error_text);
-  // Since _v2 two identifiers of the MIG instance follow.
+  // Since _v2, two identifiers of the MIG instance follow.
   process_size = 24;
   if (!find(handle, "nvmlDeviceGetComputeRunningProcesses_v3", processes_of)
       && !find(handle, "nvmlDeviceGetComputeRunningProcesses_v2",
@@ -64,9 +64,9 @@ nvml_library::~nvml_library() {
     ::dlclose(handle);
 }
 
-std::string nvml_library::words_for(nvml_code code) const {
-  if (auto words = error_text != nullptr ? error_text(code) : nullptr) {
-    std::string result(words, ::strnlen(words, max_words));
+std::string nvml_library::describe(nvml_code code) const {
+  if (auto text = error_text != nullptr ? error_text(code) : nullptr) {
+    std::string result(text, ::strnlen(text, max_text));
     if (valid_name(result))
       return result;
   }

@@ -65,7 +65,7 @@ struct nvml_attributes {
   unsigned long long memory_mib;
 };
 
-/// The library, open as long as this lives.
+/// The library, open as long as this object exists.
 struct nvml_library {
   /// @param path file or bare name, as `dlopen` takes it.
   explicit nvml_library(const std::string& path);
@@ -75,17 +75,16 @@ struct nvml_library {
   nvml_library(const nvml_library&) = delete;
   nvml_library& operator=(const nvml_library&) = delete;
 
-  /// The library's words for a code, at most 127 characters.
-  std::string words_for(nvml_code code) const;
+  /// The library's text for a code, at most 127 characters.
+  std::string describe(nvml_code code) const;
 
   void* handle = nullptr;
   /// Why the library cannot be opened; empty when it is open.
   std::string problem;
-  /// The first necessary function that it does not have; empty when it has
-  /// all.
+  /// The first necessary function that is missing; empty when it has all.
   std::string lacks;
 
-  // -- necessary functions, there unless `problem` or `lacks` say otherwise ---
+  // -- necessary functions, present unless `problem` or `lacks` is set -------
 
   nvml_code (*init)() = nullptr;
   nvml_code (*shutdown)() = nullptr;
@@ -108,7 +107,7 @@ struct nvml_library {
   nvml_code (*attributes_of)(nvml_device, nvml_attributes*) = nullptr;
   const char* (*error_text)(nvml_code) = nullptr;
 
-  /// Size of a process by the documentation of the function found, in bytes.
+  /// Documented size of a process for the function that was found, in bytes.
   size_t process_size = 0;
 };
 

@@ -53,7 +53,7 @@ done
     return std::system(line.c_str()) == 0;
   }();
   if (!made)
-    throw std::runtime_error{"openssl makes no certificates: "
+    throw std::runtime_error{"openssl cannot make certificates: "
                              + content_of(result / "log")};
   return result;
 }

@@ -14,7 +14,7 @@
 
 namespace aiops::test {
 
-/// A directory that goes with its owner.
+/// A directory that its owner removes.
 class scratch_dir {
 public:
   scratch_dir();
@@ -43,15 +43,15 @@ private:
 std::string content_of(const std::filesystem::path& file);
 
 /// Certificates: `ca.pem`, `server.pem` for 127.0.0.1 and ::1, `client.pem`,
-/// with their keys (`….key`), and the stranger `other.pem`. Made once.
+/// with their keys (`….key`), and the unrelated `other.pem`. Made once.
 const scratch_dir& certificates();
 
-/// A node, as the API has it.
+/// A node, as the API lists it.
 std::string node_json(const std::string& name, const std::string& resources,
                       const std::string& labels = "",
                       const std::string& spec = "{}", bool ready = true);
 
-/// A pod that runs on a node and asks for GPUs.
+/// A pod that runs on a node and requests GPUs.
 std::string pod_json(const std::string& name, const std::string& node,
                      const std::string& resource, int64_t amount,
                      const std::string& phase = "Running");
@@ -59,15 +59,15 @@ std::string pod_json(const std::string& name, const std::string& node,
 /// A page of a list.
 std::string list_json(const std::string& items, const std::string& next = "");
 
-/// Stands in for the API server, over TLS, on a free port. It serves what the
-/// test says, faults included.
+/// A fake API server, over TLS, on a free port. It serves what the test sets,
+/// including faults.
 class api_server {
 public:
   using handler
     = std::function<void(const httplib::Request&, httplib::Response&)>;
 
   /// Serves lists of nodes and pods, each item as JSON.
-  /// @param client_ca Demands a client certificate of that authority.
+  /// @param client_ca Requires a client certificate of this authority.
   explicit api_server(const std::filesystem::path& client_ca = {});
 
   ~api_server();
@@ -78,20 +78,20 @@ public:
     return port_;
   }
 
-  /// Lists of so many nodes and pods, made when they are asked for.
+  /// Lists this many nodes and pods, which are made on request.
   void serve(size_t nodes, std::function<std::string(size_t)> node,
              size_t pods = 0, std::function<std::string(size_t)> pod = {});
 
   /// Lists these runtime classes.
   void serve_runtime_classes(std::vector<std::string> names);
 
-  /// Does something else from now on; the default is `list`.
+  /// Handles all further requests; the default is `list`.
   void on_request(handler how);
 
   /// Answers from the lists, page by page.
   void list(const httplib::Request& request, httplib::Response& response);
 
-  /// Blocks for so long; false when the server ended meanwhile.
+  /// Blocks for this long; false when the server is being destroyed.
   bool pause(std::chrono::milliseconds time);
 
   /// Path and parameters of all requests.

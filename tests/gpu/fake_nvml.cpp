@@ -4,8 +4,8 @@
 #include <cstring>
 
 /// @file
-/// A library with NVML's symbols that answers what a test says. With
-/// FAKE_NVML_OLD it is one from before MIG.
+/// A library with NVML's symbols that returns what a test sets. With
+/// FAKE_NVML_OLD it is a version from before MIG.
 
 namespace {
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 /// @file
-/// What the test's own NVML library answers. The script lives in the test
-/// program; an environment variable holds its address, so that every copy of
-/// the library finds it.
+/// What the fake NVML library returns. The script is in the test program; an
+/// environment variable holds its address, so that every copy of the library
+/// finds it.
 
 namespace fake_nvml {
 
@@ -38,7 +38,7 @@ struct device {
   unsigned long long memory_used = 0;
   unsigned int utilization = 0;
   std::vector<process> processes;
-  /// The number of processes said to be there; nothing: as many as there are.
+  /// The number of processes that is reported; -1: the actual one.
   int64_t process_count = -1;
   unsigned int mig_mode = 0;
   unsigned int max_instances = 0;
@@ -51,25 +51,26 @@ struct device {
 
 struct script {
   int init_code = 0;
-  /// What the library answers that has no functions of newer ones.
+  /// The same for the old library.
   int old_init_code = 0;
   int count_code = 0;
-  /// The number of devices said to be there; nothing: as many as there are.
+  /// The number of devices that is reported; -1: the actual one.
   int64_t count = -1;
   std::string driver = "550.54.15";
   std::vector<device> devices;
   /// 16, 24 or 32.
   size_t process_size = 24;
-  /// Writes zeros behind the processes, to the end of the buffer.
+  /// Writes zeros after the processes, to the end of the buffer.
   bool clears_buffer = false;
-  // -- what is shared with a look in another thread ---------------------------
+  // -- shared with a scan in another thread -----------------------------------
 
   std::mutex mutex;
   std::condition_variable changed;
   /// Calls of `nvmlInit_v2` wait as long as this is set.
   bool hang = false;
   int inits = 0;
-  /// From the begin of `nvmlInit_v2` to its failure or `nvmlShutdown`.
+  /// Callers between the start of `nvmlInit_v2` and its failure, or
+  /// `nvmlShutdown`.
   int inside = 0;
 };
 

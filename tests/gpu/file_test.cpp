@@ -43,12 +43,12 @@ struct fixture : deterministic {
 
   void write(std::string_view text) {
     std::ofstream{path, std::ios::binary} << text;
-    // Two writes may come within one tick of the file system's clock.
+    // Two writes may have the same time on the file system's clock.
     using namespace std::filesystem;
     last_write_time(path, file_time_type{std::chrono::seconds{++writes}});
   }
 
-  auto look() {
+  auto scan() {
     return ask(aut, get_atom_v);
   }
 
@@ -60,7 +60,7 @@ struct fixture : deterministic {
 
 } // namespace
 
-TEST_CASE("a list of GPUs may stand alone or in an object") {
+TEST_CASE("a list of GPUs may be bare or in an object") {
   auto object = std::string{"{\"items\":"} + one_json + ",\"more\":1}";
   for (auto json : {std::string{one_json}, object}) {
     auto x = gpu::parse(json);
@@ -87,7 +87,7 @@ TEST_CASE("numbers of GPUs are plain integers of 0 or more") {
   }
 }
 
-TEST_CASE("what is wrong with a list of GPUs is said") {
+TEST_CASE("an error says what is wrong with a list of GPUs") {
   CHECK(why("") == "it is not JSON");
   CHECK(why("[") == "it is not JSON");
   CHECK(why("3") == "it has to be a list, or an object with a list \"items\"");
@@ -106,30 +106,30 @@ TEST_CASE("what is wrong with a list of GPUs is said") {
   CHECK(why(std::string(100'000, '[')) == "it is not JSON");
 }
 
-TEST_CASE_FIXTURE(fixture, "a file is read again when it changed") {
+TEST_CASE_FIXTURE(fixture, "a file is read again when it has changed") {
   write(one_json);
-  auto x = look();
+  auto x = scan();
   REQUIRE(x->value);
   CHECK(*x->value == one);
   write("[]");
-  auto y = look();
+  auto y = scan();
   REQUIRE(y->value);
   CHECK(y->value->empty());
 }
 
 TEST_CASE_FIXTURE(fixture, "a file that did not change is not read again") {
   write(one_json);
-  look();
+  scan();
   auto time = std::filesystem::last_write_time(path);
   // Same size, same time, same inode.
   std::ofstream{path, std::ios::binary | std::ios::in} << "?";
   std::filesystem::last_write_time(path, time);
-  CHECK(*look()->value == one);
+  CHECK(*scan()->value == one);
 }
 
 TEST_CASE_FIXTURE(fixture, "a file that was replaced is read again") {
   write(one_json);
-  look();
+  scan();
   auto time = std::filesystem::last_write_time(path);
   auto other = folder / "other.json";
   std::string text = one_json;
@@ -137,12 +137,12 @@ TEST_CASE_FIXTURE(fixture, "a file that was replaced is read again") {
   std::ofstream{other, std::ios::binary} << text;
   std::filesystem::last_write_time(other, time);
   std::filesystem::rename(other, path);
-  CHECK(look()->value->front().capacity == 7);
+  CHECK(scan()->value->front().capacity == 7);
 }
 
-TEST_CASE_FIXTURE(fixture, "a file that cannot be used is named") {
+TEST_CASE_FIXTURE(fixture, "an error names the file that cannot be used") {
   auto expect = [&](std::string_view problem) {
-    auto x = look();
+    auto x = scan();
     CHECK(x->code() == ec::invalid_configuration);
     CHECK(text_of(x->error).find(path.string()) != std::string::npos);
     CHECK(text_of(x->error).ends_with(problem));
@@ -158,7 +158,7 @@ TEST_CASE_FIXTURE(fixture, "a file that cannot be used is named") {
   expect("it is not a regular file");
   std::filesystem::remove(path);
   write(one_json);
-  CHECK(*look()->value == one);
+  CHECK(*scan()->value == one);
   std::filesystem::remove(path);
   expect("No such file or directory");
 }

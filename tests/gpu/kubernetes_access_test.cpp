@@ -33,7 +33,7 @@ std::string content(const std::filesystem::path& file) {
 
 } // namespace
 
-TEST_CASE("a kubeconfig names files relative to itself") {
+TEST_CASE("files in a kubeconfig are relative to it") {
   auto access = gpu::parse_kubeconfig(
     kubeconfig(server + ", certificate-authority: ca.crt",
                "tokenFile: /run/token"),
@@ -64,7 +64,7 @@ TEST_CASE("a kubeconfig may hold certificates, key and token") {
   CHECK(content(gone).empty());
 }
 
-TEST_CASE("what a kubeconfig may not ask for is told") {
+TEST_CASE("unsupported fields of a kubeconfig are errors") {
   CHECK(why(kubeconfig(server + ", insecure-skip-tls-verify: true", ""))
           .find("insecure-skip-tls-verify")
         != std::string::npos);
@@ -78,16 +78,16 @@ TEST_CASE("what a kubeconfig may not ask for is told") {
   CHECK(why(kubeconfig(server, "client-certificate: a")).find("belong together")
         != std::string::npos);
   CHECK(why(kubeconfig(server + ", certificate-authority-data: '%'", ""))
-        == "its certificate-authority-data is no Base64");
-  CHECK(why(kubeconfig("server: 'http://proxy'", "token: t"))
-          .find("for all to read")
-        != std::string::npos);
+        == "its certificate-authority-data is not Base64");
+  CHECK(
+    why(kubeconfig("server: 'http://proxy'", "token: t")).find("unencrypted")
+    != std::string::npos);
 }
 
-TEST_CASE("what is no usable kubeconfig is told") {
-  CHECK(why("") == "it is no kubeconfig");
-  CHECK(why("- a") == "it is no kubeconfig");
-  CHECK(why("{") == "it is no YAML that can be read (line 1)");
+TEST_CASE("an unusable kubeconfig is an error that says why") {
+  CHECK(why("") == "it is not a kubeconfig");
+  CHECK(why("- a") == "it is not a kubeconfig");
+  CHECK(why("{") == "it is not valid YAML (line 1)");
   CHECK(why("a: b") == "it has no current-context");
   CHECK(why("current-context: x") == "it has no context 'x'");
   CHECK(why("current-context: x\ncontexts: [{name: x, context: {cluster: c}}]")
@@ -96,12 +96,12 @@ TEST_CASE("what is no usable kubeconfig is told") {
             "contexts: [{name: x, context: {cluster: c, user: u}}]\n"
             "clusters: [{name: c, cluster: {server: 'https://h'}}]")
         == "it has no user 'u'");
-  CHECK(why(kubeconfig("", "")).find("is no URL") != std::string::npos);
-  CHECK(why(kubeconfig("server: h", "")).find("'h' is no URL")
+  CHECK(why(kubeconfig("", "")).find("is not the URL") != std::string::npos);
+  CHECK(why(kubeconfig("server: h", "")).find("'h' is not the URL")
         != std::string::npos);
 }
 
-TEST_CASE("a pod knows its API server, also by an IPv6 address") {
+TEST_CASE("a pod finds its API server, also by an IPv6 address") {
   kubernetes_config config;
   config.service_host = "10.96.0.1";
   config.service_port = "443";
@@ -113,7 +113,7 @@ TEST_CASE("a pod knows its API server, also by an IPv6 address") {
   CHECK(access->token_file == "/var/sa/token");
   config.service_host = "fd00::1";
   CHECK(gpu::find_kubernetes_access(config)->url == "https://[fd00::1]:443");
-  // What an operator says goes first.
+  // What the operator configures has priority.
   config.url = "https://elsewhere:6443";
   access = gpu::find_kubernetes_access(config);
   CHECK(access->url == "https://elsewhere:6443");

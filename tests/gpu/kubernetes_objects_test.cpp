@@ -36,7 +36,7 @@ void add_pods(kubernetes_inventory& to, const std::string& items) {
   CHECK(next->empty());
 }
 
-/// The GPUs of one node with these parts.
+/// The GPUs of one node with these labels and resources.
 gpu_list gpus_of(const std::string& labels, const std::string& resources) {
   kubernetes_inventory inventory;
   add_nodes(inventory,
@@ -58,7 +58,7 @@ std::string container(int gpus, const std::string& more = "") {
          + std::to_string(gpus) + R"("}})" + more + "}";
 }
 
-/// What these pods have of the GPUs of node `n`.
+/// How many GPUs of node `n` these pods use.
 int64_t allocated(const std::string& pods) {
   kubernetes_inventory inventory;
   add_nodes(inventory, R"({"metadata":{"name":"n"},"status":{"capacity":)"
@@ -99,7 +99,7 @@ TEST_CASE("quantities become integers") {
   CHECK(read_quantity("99999999999999999999999Ei") == INT64_MAX);
 }
 
-TEST_CASE("what is no quantity is none") {
+TEST_CASE("anything but a quantity is refused") {
   for (auto text : {"",
                     "-1",
                     "-1k",
@@ -129,7 +129,7 @@ TEST_CASE("what is no quantity is none") {
   CHECK(!read_quantity(std::string(101, '1')));
 }
 
-TEST_CASE("resources that are GPUs are told from others") {
+TEST_CASE("resources that are GPUs are recognized") {
   auto is = [](const char* resource, std::string_view vendor, gpu_kind kind) {
     CAPTURE(resource);
     CHECK(classify_kubernetes_resource(resource)
@@ -151,7 +151,7 @@ TEST_CASE("resources that are GPUs are told from others") {
   }
 }
 
-TEST_CASE("an NVIDIA node tells product, memory and driver") {
+TEST_CASE("an NVIDIA node has product, memory and driver") {
   auto gpus = gpus_of(R"("nvidia.com/gpu.product":"NVIDIA-A100-SXM4-80GB",
     "nvidia.com/gpu.memory":"81920","nvidia.com/gpu.replicas":"1",
     "nvidia.com/gpu.sharing-strategy":"none",
@@ -171,7 +171,7 @@ TEST_CASE("an NVIDIA node tells product, memory and driver") {
   CHECK(gpus[0].schedulable);
 }
 
-TEST_CASE("MIG instances are told from whole GPUs") {
+TEST_CASE("MIG instances are distinguished from whole GPUs") {
   auto mixed = gpus_of(R"("nvidia.com/gpu.product":"NVIDIA-A100-SXM4-40GB",
     "nvidia.com/gpu.memory":"40960","nvidia.com/mig.strategy":"mixed",
     "nvidia.com/mig-1g.5gb.product":"NVIDIA-A100-SXM4-40GB-MIG-1g.5gb",
@@ -194,7 +194,7 @@ TEST_CASE("MIG instances are told from whole GPUs") {
   CHECK(single.at(0).kind == gpu_kind::mig);
 }
 
-TEST_CASE("GPUs that are shared by time are told by the labels") {
+TEST_CASE("labels show which GPUs are shared") {
   auto kind = [](const std::string& labels, const std::string& resource) {
     return gpus_of(labels, '"' + resource + R"(":"40")").at(0).kind;
   };
@@ -213,7 +213,7 @@ TEST_CASE("GPUs that are shared by time are told by the labels") {
   CHECK(renamed.at(0).memory == 15 * gib);
 }
 
-TEST_CASE("AMD and Intel nodes tell product and memory") {
+TEST_CASE("AMD and Intel nodes have product and memory") {
   auto amd = gpus_of(R"("amd.com/gpu.product-name":"AMD_Instinct_MI300X",
     "amd.com/gpu.vram":"192G","amd.com/gpu.driver-version":"6.8.5")",
                      R"("amd.com/gpu":"8")");
@@ -238,7 +238,7 @@ TEST_CASE("AMD and Intel nodes tell product and memory") {
   CHECK(intel[1].name == "gpu.intel.com/xe");
 }
 
-TEST_CASE("nodes that do not work or take no pods say so, sorted by name") {
+TEST_CASE("nodes are sorted by name, with their readiness") {
   kubernetes_inventory inventory;
   auto node = [](const std::string& name, const std::string& spec,
                  const std::string& conditions) {
@@ -267,7 +267,7 @@ TEST_CASE("nodes that do not work or take no pods say so, sorted by name") {
   CHECK(inventory.empty());
 }
 
-TEST_CASE("quantities are integers, whatever they were, or 0 with a word") {
+TEST_CASE("a quantity becomes an integer, an unreadable one 0") {
   kubernetes_inventory inventory;
   add_nodes(inventory,
             R"({"metadata":{"name":"a"},"status":{
@@ -285,7 +285,7 @@ TEST_CASE("quantities are integers, whatever they were, or 0 with a word") {
   CHECK(inventory.unreadable() == std::set<std::string>{"\"many\"", "null"});
 }
 
-TEST_CASE("pods have what their containers ask for") {
+TEST_CASE("pods use what their containers request") {
   auto one = R"("containers":[)" + container(1) + ']';
   CHECK(allocated("") == 0);
   CHECK(allocated(pod(one)) == 1);
@@ -293,12 +293,12 @@ TEST_CASE("pods have what their containers ask for") {
   CHECK(allocated(
           pod(R"("containers":[)" + container(1) + ',' + container(2) + ']'))
         == 3);
-  // Those that ended or wait for a node have nothing.
+  // Pods that have ended or are not scheduled use nothing.
   CHECK(allocated(pod(one, "Succeeded") + ',' + pod(one, "Failed")) == 0);
   CHECK(allocated(pod(one, "Pending")) == 1);
   CHECK(allocated(R"({"spec":{)" + one + "}}") == 0);
   CHECK(allocated(R"({"spec":{"nodeName":"other",)" + one + "}}") == 0);
-  // A limit stands for a request that is not there.
+  // A limit without a request counts as the request.
   CHECK(allocated(pod(R"("containers":[{"resources":{"limits":)"
                       R"({"nvidia.com/gpu":"4"}}}])"))
         == 4);
@@ -308,22 +308,22 @@ TEST_CASE("pods have what their containers ask for") {
         == 4);
 }
 
-TEST_CASE("init containers count where they ask for more than the others") {
+TEST_CASE("init containers count when they request more than the others") {
   auto with = [](const std::string& init, int gpus) {
     return allocated(pod(R"("initContainers":[)" + init + R"(],"containers":[)"
                          + container(gpus) + ']'));
   };
-  auto stays = R"(,"restartPolicy":"Always")";
+  auto restarts = R"(,"restartPolicy":"Always")";
   CHECK(with(container(1), 2) == 2);
   CHECK(with(container(3), 2) == 3);
   CHECK(with(container(3) + ',' + container(2), 1) == 3);
-  // A sidecar stays on beside all that start after it.
-  CHECK(with(container(1, stays), 2) == 3);
-  CHECK(with(container(1, stays) + ',' + container(5), 2) == 6);
-  CHECK(with(container(5) + ',' + container(1, stays), 2) == 5);
+  // A sidecar keeps running beside all that start after it.
+  CHECK(with(container(1, restarts), 2) == 3);
+  CHECK(with(container(1, restarts) + ',' + container(5), 2) == 6);
+  CHECK(with(container(5) + ',' + container(1, restarts), 2) == 5);
 }
 
-TEST_CASE("what is no list is told, and odd objects are passed over") {
+TEST_CASE("anything but a list is an error, and odd objects are skipped") {
   kubernetes_inventory inventory;
   for (auto text :
        {"", "{", "[]", "3", "{}", R"({"items":3})", R"({"items":{}})"}) {

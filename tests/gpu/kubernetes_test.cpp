@@ -37,20 +37,20 @@ kubernetes_config by_url(const api_server& server) {
 struct probing : live_system {
   explicit probing(kubernetes_config server, caf::timespan deadline = 20s,
                    size_t max_page = 64 * 1024 * 1024) {
-    // As the program does.
+    // As the gateway does.
     std::signal(SIGPIPE, SIG_IGN);
     probe = spawn_detached(
       gpu::kubernetes,
       gpu::kubernetes_probe_config{std::move(server), deadline, 500, max_page});
   }
 
-  gpu_list look() {
+  gpu_list scan() {
     auto result = ask<gpu_list>(probe, get_atom_v);
     CHECK_MESSAGE(result, text_of(result.error()));
     return result ? *result : gpu_list{};
   }
 
-  /// Looks, which has to fail with `part` in the sentence.
+  /// Scans, which has to fail with `part` in the error.
   void fails(ec code, const std::string& part) {
     auto result = ask<gpu_list>(probe, get_atom_v);
     REQUIRE(!result);
@@ -84,7 +84,7 @@ TEST_CASE("nodes and pods are listed page by page") {
   });
   probing p{by_url(server)};
   for (auto i = 0; i < 2; ++i) {
-    auto gpus = p.look();
+    auto gpus = p.scan();
     REQUIRE(gpus.size() == 1200);
     CHECK(gpus[0].node == "node-00000");
     CHECK(gpus[0].name == "nvidia.com/gpu");
@@ -128,17 +128,17 @@ TEST_CASE("runtime classes are listed page by page, in order") {
   CHECK(text_of(names.error()).find("rbac.yaml") != std::string::npos);
 }
 
-TEST_CASE("without GPUs nobody asks for pods") {
+TEST_CASE("without GPUs pods are not listed") {
   api_server server;
   server.serve(3, [](size_t i) {
     return node_json("n" + std::to_string(i), R"("cpu":"4")");
   });
   probing p{by_url(server)};
-  CHECK(p.look().empty());
+  CHECK(p.scan().empty());
   CHECK(server.requests().size() == 1);
 }
 
-TEST_CASE("a list whose continuation expired is begun anew") {
+TEST_CASE("a list whose continuation expired is started again") {
   api_server server;
   server.serve(1100, some_node, 1100, [](size_t) {
     return pod_json("p", "node-00000", "nvidia.com/gpu", 1);
@@ -153,7 +153,7 @@ TEST_CASE("a list whose continuation expired is begun anew") {
       server.list(request, response);
   });
   probing p{by_url(server)};
-  auto gpus = p.look();
+  auto gpus = p.scan();
   REQUIRE(gpus.size() == 1100);
   CHECK(gpus[0].allocated == 1100);
   CHECK(server.requests().size() == 12);
@@ -166,7 +166,7 @@ TEST_CASE("a list whose continuation expired is begun anew") {
   p.fails(ec::bad_reply, "expire");
 }
 
-TEST_CASE("without the right to list pods, what is free is not known") {
+TEST_CASE("without the right to list pods, free GPUs are unknown") {
   api_server server;
   server.serve(2, some_node, 1, [](size_t) {
     return pod_json("p", "node-00000", "nvidia.com/gpu", 1);
@@ -178,13 +178,13 @@ TEST_CASE("without the right to list pods, what is free is not known") {
       server.list(request, response);
   });
   probing p{by_url(server)};
-  auto gpus = p.look();
+  auto gpus = p.scan();
   REQUIRE(gpus.size() == 2);
   CHECK(gpus[0].allocatable == 2);
   CHECK(!gpus[0].allocated);
   server.on_request(
     [&](auto& request, auto& response) { server.list(request, response); });
-  gpus = p.look();
+  gpus = p.scan();
   REQUIRE(gpus.size() == 2);
   CHECK(gpus[0].allocated == 1);
   CHECK(gpus[1].allocated == 0);
@@ -193,11 +193,11 @@ TEST_CASE("without the right to list pods, what is free is not known") {
   p.fails(ec::refused, "nodes is forbidden");
   server.on_request([&](auto& request, auto& response) {
     if (of_pods(request))
-      refuse(response, 500, "etcd is away");
+      refuse(response, 500, "etcd is down");
     else
       server.list(request, response);
   });
-  p.fails(ec::refused, "etcd is away");
+  p.fails(ec::refused, "etcd is down");
 }
 
 TEST_CASE("5,000 nodes and 100,000 pods are counted") {
@@ -207,7 +207,7 @@ TEST_CASE("5,000 nodes and 100,000 pods are counted") {
                     i < 5000 ? 1 : 0);
   });
   probing p{by_url(server)};
-  auto gpus = p.look();
+  auto gpus = p.scan();
   REQUIRE(gpus.size() == 5000);
   int64_t allocated = 0;
   for (auto& gpu : gpus)
@@ -218,7 +218,7 @@ TEST_CASE("5,000 nodes and 100,000 pods are counted") {
 
 // -- faults -------------------------------------------------------------------
 
-TEST_CASE("a server that cannot be reached is told") {
+TEST_CASE("an unreachable server is an error") {
   kubernetes_config config;
   {
     api_server server;
@@ -228,13 +228,13 @@ TEST_CASE("a server that cannot be reached is told") {
   p.fails(ec::disconnected, "cannot be connected to");
 }
 
-TEST_CASE("a server that dawdles in mid-body holds nobody up") {
+TEST_CASE("a server that stalls in the body does not block a scan") {
   api_server server;
   server.serve(1, some_node);
   server.on_request([&](auto&, auto& response) {
     response.set_content_provider(
       1000, "application/json", [&](size_t, size_t, httplib::DataSink& sink) {
-        // A byte now and then, for longer than anybody waits.
+        // A byte now and then, for longer than the deadline.
         return sink.write(" ", 1) && server.pause(100ms);
       });
   });
@@ -244,32 +244,32 @@ TEST_CASE("a server that dawdles in mid-body holds nobody up") {
   CHECK(std::chrono::steady_clock::now() - start < 10s);
   server.on_request(
     [&](auto& request, auto& response) { server.list(request, response); });
-  CHECK(p.look().size() == 1);
+  CHECK(p.scan().size() == 1);
 }
 
-TEST_CASE("a page above the cap is not read") {
+TEST_CASE("a page above the maximum size is not read") {
   api_server server;
   server.serve(100, some_node);
   probing p{by_url(server), 20s, 10'000};
   p.fails(ec::too_large, "answered more than");
 }
 
-TEST_CASE("what is no list is told") {
+TEST_CASE("anything but a list is an error") {
   api_server server;
   probing p{by_url(server)};
   for (auto body : {"", "[]", "{}", "{\"items\":3}", "{\"items\":[{}"}) {
     server.on_request([&](auto&, auto& response) {
       response.set_content(body, "application/json");
     });
-    p.fails(ec::bad_reply, "no list");
+    p.fails(ec::bad_reply, "not a list");
   }
   server.on_request([&](auto&, auto& response) {
     response.set_content(list_json("", "x"), "application/json");
   });
-  p.fails(ec::bad_reply, "same page for ever");
+  p.fails(ec::bad_reply, "repeats the same page");
 }
 
-TEST_CASE("a connection that the server closed meanwhile is no error") {
+TEST_CASE("a connection that the server closed is not an error") {
   api_server server;
   server.serve(600, some_node);
   server.on_request([&](auto& request, auto& response) {
@@ -277,8 +277,8 @@ TEST_CASE("a connection that the server closed meanwhile is no error") {
     response.set_header("Connection", "close");
   });
   probing p{by_url(server)};
-  CHECK(p.look().size() == 600);
-  CHECK(p.look().size() == 600);
+  CHECK(p.scan().size() == 600);
+  CHECK(p.scan().size() == 600);
 }
 
 // -- trust --------------------------------------------------------------------
@@ -293,9 +293,9 @@ TEST_CASE("a server of another authority is not trusted") {
   probing p{config};
   p.fails(ec::disconnected, "--kube-ca-file");
   CHECK(server.requests().empty());
-  // Authorities are rotated, too.
+  // A new authority is used without a restart.
   files.write("ca.crt", content_of(certificates() / "ca.pem"));
-  CHECK(p.look().size() == 1);
+  CHECK(p.scan().size() == 1);
   files.write("ca.crt", content_of(certificates() / "other.pem"));
   p.fails(ec::disconnected, "--kube-ca-file");
 }
@@ -319,17 +319,17 @@ TEST_CASE("a token that was rotated is read again") {
   auto config = by_url(server);
   config.token_file = files.write("token", "old\n");
   probing p{config};
-  CHECK(p.look().size() == 600);
+  CHECK(p.scan().size() == 600);
   {
     std::lock_guard guard{mutex};
     good = "new";
   }
   auto before = server.requests().size();
   p.fails(ec::refused, "Unauthorized");
-  // The same token again would not be any better.
+  // The same token is not sent again.
   CHECK(server.requests().size() == before + 1);
   files.write("token", "new\n");
-  CHECK(p.look().size() == 600);
+  CHECK(p.scan().size() == 600);
   {
     // In the middle of a list.
     std::lock_guard guard{mutex};
@@ -338,7 +338,7 @@ TEST_CASE("a token that was rotated is read again") {
       files.write("token", "newer");
     };
   }
-  CHECK(p.look().size() == 600);
+  CHECK(p.scan().size() == 600);
   files.write("token", "");
   p.fails(ec::invalid_configuration, "holds no token");
 }
@@ -353,13 +353,13 @@ TEST_CASE("a client certificate is presented") {
   config.client_cert_file = certificates() / "client.pem";
   config.client_key_file = certificates() / "client.key";
   probing with{config};
-  CHECK(with.look().size() == 1);
+  CHECK(with.scan().size() == 1);
   config.client_key_file = certificates() / "server.key";
   probing mismatch{config};
   mismatch.fails(ec::invalid_configuration, "server.key");
 }
 
-TEST_CASE("a pod goes by its service account") {
+TEST_CASE("a pod uses its service account") {
   api_server server;
   server.serve(1, some_node);
   scratch_dir account;
@@ -376,12 +376,12 @@ TEST_CASE("a pod goes by its service account") {
   config.service_port = std::to_string(server.port());
   config.service_account = account.path();
   probing p{config};
-  CHECK(p.look().size() == 1);
+  CHECK(p.scan().size() == 1);
   probing outside{kubernetes_config{}};
   outside.fails(ec::invalid_configuration, "--kube-url");
 }
 
-TEST_CASE("a kubeconfig leads to the server, read again when it changes") {
+TEST_CASE("a kubeconfig is read again when it changes") {
   api_server server{certificates() / "ca.pem"};
   server.serve(1, some_node);
   scratch_dir files;
@@ -413,8 +413,8 @@ users:
   probing p{config};
   p.fails(ec::invalid_configuration, "missing.pem");
   kubeconfig("certificate-authority: ca.pem");
-  CHECK(p.look().size() == 1);
+  CHECK(p.scan().size() == 1);
   auto data = content_of(certificates() / "ca.b64");
   kubeconfig("certificate-authority-data: " + data);
-  CHECK(p.look().size() == 1);
+  CHECK(p.scan().size() == 1);
 }

@@ -6,7 +6,7 @@
 
 using namespace aiops;
 
-TEST_CASE_FIXTURE(test::deterministic, "the none probe sees no GPUs") {
+TEST_CASE_FIXTURE(test::deterministic, "the none probe has no GPUs") {
   auto aut = spawn(gpu::none, caf::unit);
   auto x = ask(gpu_probe_actor{aut}, get_atom_v);
   REQUIRE(x->value);

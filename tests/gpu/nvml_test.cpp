@@ -53,14 +53,14 @@ fake_nvml::device divided(std::string uuid,
   result.mig_mode_code = 0;
   result.mig_mode = 1;
   result.max_instances = 7;
-  // As on a GPU: the places are not filled from the front.
+  // As on a GPU: the slots are not filled from the front.
   result.instances.emplace_back();
   for (auto& x : instances)
     result.instances.push_back(std::move(x));
   return result;
 }
 
-/// What is written to standard error as long as this lives.
+/// Captures what is written to standard error.
 class captured_log {
 public:
   captured_log() {
@@ -80,7 +80,7 @@ public:
     std::filesystem::remove(path_);
   }
 
-  /// How many lines hold a text.
+  /// How many lines contain a text.
   size_t lines_with(std::string_view what) const {
     std::ifstream in{path_};
     size_t result = 0;
@@ -104,7 +104,7 @@ struct nvml_fixture : deterministic {
 
   ~nvml_fixture() {
     hang(false);
-    // A look that nobody waited for still reads the script.
+    // A scan whose caller timed out still reads the script.
     wait_for([this] { return script.inside == 0; });
   }
 
@@ -116,12 +116,12 @@ struct nvml_fixture : deterministic {
     aut = spawn(gpu::nvml, cfg);
   }
 
-  auto look() {
+  auto scan() {
     return ask(aut, get_atom_v);
   }
 
   gpu_list found() {
-    auto x = look();
+    auto x = scan();
     REQUIRE(x->value);
     return *x->value;
   }
@@ -133,7 +133,7 @@ struct nvml_fixture : deterministic {
   }
 
   std::string why(ec code) {
-    auto x = look();
+    auto x = scan();
     CHECK(x->code() == code);
     return text_of(x->error);
   }
@@ -144,7 +144,7 @@ struct nvml_fixture : deterministic {
     script.changed.notify_all();
   }
 
-  /// Waits for what the library does in another thread.
+  /// Waits for the library, which runs in another thread.
   template <class F>
   void wait_for(F condition) {
     std::unique_lock lock{script.mutex};
@@ -211,7 +211,7 @@ TEST_CASE_FIXTURE(nvml_fixture, "whole GPUs are one resource") {
   CHECK(x.devices[2].uuid == "GPU-2");
 }
 
-TEST_CASE_FIXTURE(nvml_fixture, "products and memory that differ are said") {
+TEST_CASE_FIXTURE(nvml_fixture, "different products and memory are shown") {
   script.devices = {card("GPU-0"), card("GPU-1"), card("GPU-2")};
   script.devices[1].product = "NVIDIA A10";
   script.devices[1].memory = 24 * gib;
@@ -236,7 +236,7 @@ TEST_CASE_FIXTURE(nvml_fixture, "processes are read in every layout") {
 }
 
 TEST_CASE_FIXTURE(nvml_fixture,
-                  "an older library does without newer functions") {
+                  "an older library works without newer functions") {
   script.devices = {divided("GPU-0", {instance("MIG-0", "1g.10gb")})};
   script.devices[0].processes = {{71, 1, "a"}, {72, 2, "b"}};
   use(old_library);
@@ -271,11 +271,12 @@ TEST_CASE_FIXTURE(nvml_fixture,
   }
 }
 
-TEST_CASE_FIXTURE(nvml_fixture, "what a GPU cannot tell is not known") {
+TEST_CASE_FIXTURE(nvml_fixture, "what a GPU does not support is unknown") {
   script.devices = {card("GPU-0"), card("GPU-1")};
-  auto& mute = script.devices[0];
-  mute.name_code = mute.memory_code = mute.utilization_code = not_supported;
-  mute.processes_code = not_supported;
+  auto& limited = script.devices[0];
+  limited.name_code = limited.memory_code = limited.utilization_code
+    = not_supported;
+  limited.processes_code = not_supported;
   script.devices[1].processes = {{71, 1, "a"}};
   auto x = found_one();
   CHECK(x.allocatable == 2);
@@ -310,7 +311,7 @@ TEST_CASE_FIXTURE(nvml_fixture, "MIG instances are counted by profile") {
 }
 
 TEST_CASE_FIXTURE(nvml_fixture,
-                  "where all GPUs are divided, parts count as GPUs") {
+                  "if all GPUs are divided, instances count as GPUs") {
   script.devices = {divided("GPU-0", {instance("MIG-0", "1g.10gb")}),
                     divided("GPU-1", {instance("MIG-1", "1g.10gb"),
                                       instance("MIG-2", "3g.40gb")}),
@@ -331,7 +332,7 @@ TEST_CASE_FIXTURE(nvml_fixture,
 }
 
 TEST_CASE_FIXTURE(nvml_fixture,
-                  "a profile without name is told by its slices") {
+                  "a profile without a name is named by its slices") {
   auto nameless = [](unsigned gpu, unsigned compute, unsigned long long mib) {
     auto result = card("MIG");
     result.gpu_slices = gpu;
@@ -364,7 +365,7 @@ TEST_CASE_FIXTURE(nvml_fixture, "absurd answers are refused or left out") {
   x.process_count = 1'000'000;
   script.devices[1].product = "a\nb";
   script.devices[1].uuid = std::string(255, 'x');
-  // Divided into 4 thousand million parts, none of which is there.
+  // Divided into 4 thousand million instances that do not exist.
   script.devices[2] = divided("GPU-2", {});
   script.devices[2].max_instances = ~0u;
   script.driver = "\xc3";
@@ -392,7 +393,7 @@ TEST_CASE_FIXTURE(nvml_fixture, "a GPU with very many processes is in use") {
   CHECK(x.devices[1].processes.empty());
 }
 
-TEST_CASE_FIXTURE(nvml_fixture, "what is wrong with a driver is said") {
+TEST_CASE_FIXTURE(nvml_fixture, "an error says what is wrong with a driver") {
   auto has = [](const std::string& text, std::string_view what) {
     CAPTURE(text);
     CHECK(text.find(what) != std::string::npos);
@@ -411,8 +412,7 @@ TEST_CASE_FIXTURE(nvml_fixture, "what is wrong with a driver is said") {
   has(why(ec::bad_reply), "libm.so.6 has no nvmlInit_v2; update the driver");
 }
 
-TEST_CASE_FIXTURE(nvml_fixture,
-                  "an updated library takes the old one's place") {
+TEST_CASE_FIXTURE(nvml_fixture, "an updated library replaces the open one") {
   auto pattern
     = (std::filesystem::temp_directory_path() / "gpu-nvml-XXXXXX").string();
   REQUIRE(::mkdtemp(pattern.data()) != nullptr);
@@ -424,7 +424,7 @@ TEST_CASE_FIXTURE(nvml_fixture,
   CHECK(found_one().kind == gpu_kind::full);
   std::filesystem::copy_file(library, folder / "new");
   std::filesystem::rename(folder / "new", path);
-  // The open one is of use until the kernel module changes, too.
+  // The open library works until the kernel module is updated, too.
   CHECK(found_one().kind == gpu_kind::full);
   script.old_init_code = mismatch;
   CHECK(found_one().kind == gpu_kind::mig);
@@ -432,7 +432,8 @@ TEST_CASE_FIXTURE(nvml_fixture,
   CHECK(script.inits == 4);
 }
 
-TEST_CASE_FIXTURE(nvml_fixture, "the library is left alone between looks") {
+TEST_CASE_FIXTURE(nvml_fixture,
+                  "the library is not initialized between scans") {
   script.devices = {card("GPU-0")};
   for (int i = 1; i < 4; ++i) {
     found();
@@ -442,7 +443,7 @@ TEST_CASE_FIXTURE(nvml_fixture, "the library is left alone between looks") {
 }
 
 TEST_CASE_FIXTURE(nvml_fixture,
-                  "a driver that hangs does not hold up its caller") {
+                  "a driver that hangs does not block its caller") {
   timeout = 20ms;
   use(library);
   script.devices = {card("GPU-0")};
@@ -450,11 +451,11 @@ TEST_CASE_FIXTURE(nvml_fixture,
   CHECK(why(ec::timeout).find("no answer within 20 ms") != std::string::npos);
   CHECK(why(ec::timeout).find("no answer within 20 ms") != std::string::npos);
   hang(false);
-  // One look was in flight all the time, and is not lost.
+  // One scan was in flight all the time, and its result is used.
   auto until = std::chrono::steady_clock::now() + 30s;
-  auto x = look();
+  auto x = scan();
   while (!x->value && std::chrono::steady_clock::now() < until)
-    x = look();
+    x = scan();
   REQUIRE(x->value);
   CHECK(x->value->size() == 1);
   CHECK(script.inits == 1);
@@ -464,7 +465,7 @@ TEST_CASE_FIXTURE(nvml_fixture, "a probe ends while its driver hangs") {
   timeout = 1ms;
   use(library);
   hang(true);
-  CHECK(look()->code() == ec::timeout);
+  CHECK(scan()->code() == ec::timeout);
   wait_for([this] { return script.inside != 0; });
   kill(aut);
   aut = nullptr;
