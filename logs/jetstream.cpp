@@ -36,8 +36,8 @@ std::optional<workload> workload_of(std::string_view subject,
                   std::move(names[2])};
 }
 
-/// Pages of one count; more than that many changes at a time are no list that
-/// can be read.
+/// Maximum pages per count. More are only needed when subjects change faster
+/// than they can be read.
 constexpr int max_pages = 1'000;
 
 int64_t nanoseconds(milliseconds x) {
@@ -111,18 +111,18 @@ void jetstream_log_source_state::handle_page(cycle_ptr current,
   auto answer = nats::parse_json(payload);
   auto verdict = nats::judge(answer);
   if (verdict.outcome == nats::jetstream_outcome::no_stream) {
-    make_stream(std::move(current));
+    create_stream(std::move(current));
     return;
   }
   auto state = answer.find("state");
-  auto deed = "counting the stream '" + config_.aggregation.stream + '\'';
+  auto operation = "counting the stream '" + config_.aggregation.stream + '\'';
   if (verdict.outcome != nats::jetstream_outcome::done) {
-    current->promise.deliver(nats::to_error(verdict, deed));
+    current->promise.deliver(nats::to_error(verdict, operation));
     return;
   }
   if (state == answer.end() || !state->is_object()) {
-    current->promise.deliver(
-      make_error(ec::bad_reply, deed + " failed: the answer has no state"));
+    current->promise.deliver(make_error(
+      ec::bad_reply, operation + " failed: the answer has no state"));
     return;
   }
   std::string created;
@@ -141,8 +141,8 @@ void jetstream_log_source_state::handle_page(cycle_ptr current,
     return read_page(std::move(fresh));
   }
   current->stream_created = std::move(created);
-  // An empty stream has no list of subjects. Both the broker and this parser
-  // sort by bytes.
+  // An empty stream has no list of subjects. Both the NATS server and this
+  // parser sort by bytes.
   auto& subjects = (*state)["subjects"];
   if (!subjects.is_object())
     subjects = json::object();
@@ -182,7 +182,7 @@ void jetstream_log_source_state::finish(cycle& current) {
   current.promise.deliver(current.builder.finish());
 }
 
-void jetstream_log_source_state::make_stream(cycle_ptr current) {
+void jetstream_log_source_state::create_stream(cycle_ptr current) {
   auto& limits = config_.aggregation;
   auto payload = json{{"name", limits.stream},
                       {"subjects", {limits.stream + ".>"}},
@@ -200,16 +200,17 @@ void jetstream_log_source_state::make_stream(cycle_ptr current) {
       [this](cycle_ptr next, const std::string& reply) {
         auto verdict = nats::judge(nats::parse_json(reply));
         if (verdict.outcome == nats::jetstream_outcome::done) {
-          log::info("jetstream-log-source", "made the stream of log messages",
+          log::info("jetstream-log-source",
+                    "created the stream of log messages",
                     {{"stream", config_.aggregation.stream}});
-          // Empty, even if one that is gone was partly counted.
+          // Empty, even if a stream that was deleted was partly counted.
           next->promise.deliver(breakdown_builder{}.finish());
         } else if (verdict.outcome == nats::jetstream_outcome::stream_exists) {
-          // A replica was faster.
+          // Another replica created it first.
           read_page(std::move(next));
         } else {
           next->promise.deliver(
-            nats::to_error(verdict, "making the stream '"
+            nats::to_error(verdict, "creating the stream '"
                                       + config_.aggregation.stream + '\''));
         }
       });

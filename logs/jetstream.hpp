@@ -9,22 +9,22 @@ struct jetstream_log_source_config {
   aggregation_config aggregation;
   /// Deadline of each page.
   caf::timespan request_timeout = std::chrono::seconds{5};
-  /// Copies of the stream, if it has to be made.
+  /// Copies of the stream, if it has to be created.
   int replicas = 1;
 };
 
-/// Counts the messages of a JetStream stream by subject. The broker keeps the
-/// count of each subject, so no log message is read. Makes the stream when
+/// Counts the messages of a JetStream stream by subject. The NATS server keeps
+/// the count of each subject, so no log message is read. Creates the stream if
 /// there is none.
 ///
-/// The broker answers at most 100,000 subjects at a time: a page of the sorted
-/// list of subjects, from an offset on, of the list as it is at that moment.
-/// Subjects come and go between two pages, which moves those behind them. So
-/// each page is asked for with an offset that is expected to be the last
-/// subject counted, and only the subjects behind that one are counted. A page
-/// that begins behind it may lack some: it is asked for again with a smaller
-/// offset. Each subject that is there all the time is counted exactly once, and
-/// no other one twice, however busy the stream is.
+/// The NATS server returns at most 100,000 subjects at a time: a page of the
+/// sorted list as it is at that moment, starting at an offset. Subjects that
+/// appear or disappear between two pages shift those after them. So each page
+/// is requested with the offset that the last counted subject is expected to
+/// have, and only the subjects after that one are counted. A page that begins
+/// after it may lack some subjects, and is requested again with a smaller
+/// offset. Each subject that exists during the whole count is counted exactly
+/// once, and any other at most once, however many messages arrive.
 class jetstream_log_source_state {
 public:
   static inline const char* name = "jetstream-log-source";
@@ -36,16 +36,16 @@ public:
   log_source_actor::behavior_type make_behavior();
 
 private:
-  /// A count that is under way.
+  /// A count in progress.
   struct cycle {
     breakdown_builder builder;
     /// Of the next page.
     int64_t offset = 0;
-    /// How far the offset goes back when subjects before it are gone.
+    /// How far the offset goes back when subjects before it have disappeared.
     int64_t step_back = 1;
     /// The last subject counted.
     std::string last;
-    /// When the stream was made: another one begins a new count.
+    /// When the stream was created: another stream begins a new count.
     std::string stream_created;
     int pages = 0;
     /// Subjects that do not name a workload.
@@ -63,7 +63,7 @@ private:
 
   void finish(cycle& current);
 
-  void make_stream(cycle_ptr current);
+  void create_stream(cycle_ptr current);
 
   template <class OnReply>
   void ask(cycle_ptr current, std::string_view verb, std::string payload,

@@ -17,16 +17,16 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Largest page, in bytes: some 400 workloads a MiB with the longest names.
+/// Largest page, in bytes. One MiB holds 400 workloads with the longest names.
 constexpr int64_t max_page_bytes = 64 * 1024 * 1024;
 
-/// Attempts at one page beyond one for each node.
+/// Attempts at one page in addition to one per node.
 constexpr size_t max_retries = 3;
 
 constexpr milliseconds longest_pause{5'000};
 
-/// The header's value in seconds; 0 when it is none (it may also be a date,
-/// which is not worth trusting two clocks for).
+/// The value of the header, which is in seconds; 0 when it is not a number. A
+/// date is ignored, because it needs two clocks that agree.
 milliseconds retry_after(const opensearch_answer& answer) {
   auto seconds = read_number(answer.retry_after).value_or(0);
   return std::chrono::seconds{std::clamp<int64_t>(seconds, 0, 3600)};
@@ -62,7 +62,7 @@ log_source_actor::behavior_type opensearch_log_source_state::make_behavior() {
 
 caf::expected<breakdown_ptr> opensearch_log_source_state::count() {
   deadline_ = clock::now() + config_.deadline;
-  // Threads and memory may run out, and what is thrown must not leave.
+  // Threads and memory may run out, which must not end the actor.
   try {
     auto result = count_pages();
     for (auto& node : nodes_)
@@ -85,7 +85,7 @@ caf::expected<breakdown_ptr> opensearch_log_source_state::count_pages() {
       return problem;
   breakdown_builder builder;
   opensearch_page_reader reader;
-  // Hashes suffice: one that is wrongly taken for another costs one count.
+  // Hashes suffice: a collision makes only one count fail.
   std::unordered_set<size_t> seen;
   std::string after_key;
   int64_t bytes = 0;
@@ -115,7 +115,7 @@ caf::expected<breakdown_ptr> opensearch_log_source_state::count_pages() {
     }
     if (!seen.insert(std::hash<std::string>{}(page->after_key)).second)
       return make_error(ec::bad_reply, "OpenSearch answered the same page "
-                                       "twice: its after_key came again");
+                                       "twice: its after_key was repeated");
     after_key = std::move(page->after_key);
   }
   return make_error(ec::too_large,
@@ -129,38 +129,38 @@ caf::expected<breakdown_ptr> opensearch_log_source_state::count_pages() {
 
 caf::expected<std::string_view>
 opensearch_log_source_state::ask(const std::string& query, size_t max_body) {
-  attempts so_far;
-  for (auto most = nodes_.size() + max_retries; so_far.sent < most;) {
-    auto answer = send(query, max_body, so_far);
-    ++so_far.sent;
+  attempts state;
+  for (auto limit = nodes_.size() + max_retries; state.sent < limit;) {
+    auto answer = send(query, max_body, state);
+    ++state.sent;
     if (answer && answer->status == 200) {
-      report_node(so_far.problem);
+      report_node(state.problem);
       return answer->body;
     }
     if (answer) {
-      if (auto problem = handle_refusal(*answer, so_far))
+      if (auto problem = handle_refusal(*answer, state))
         return problem;
       continue;
     }
-    // Another attempt would bring as much.
+    // Another attempt would bring as many bytes.
     if (code_of(answer.error()) == ec::too_large)
       return answer.error();
-    // That the last attempt had little time says less than why there was more
-    // than one.
-    if (so_far.problem && clock::now() >= deadline_)
-      return so_far.problem;
-    if (auto problem = try_again(std::move(answer.error()), {}, so_far))
+    // The reason of an earlier attempt explains more than a last attempt that
+    // had little time.
+    if (state.problem && clock::now() >= deadline_)
+      return state.problem;
+    if (auto problem = try_again(std::move(answer.error()), {}, state))
       return problem;
   }
-  return so_far.problem;
+  return state.problem;
 }
 
 caf::expected<opensearch_answer>
 opensearch_log_source_state::send(const std::string& query, size_t max_body,
-                                  const attempts& so_far) {
+                                  const attempts& state) {
   auto left = deadline_ - clock::now();
-  // A node that hangs must leave time for another one.
-  if (so_far.failed_nodes + 1 < nodes_.size())
+  // If the node hangs, there must be time for another one.
+  if (state.failed_nodes + 1 < nodes_.size())
     left /= 2;
   opensearch_request request;
   request.target = opensearch_target(
@@ -175,7 +175,7 @@ opensearch_log_source_state::send(const std::string& query, size_t max_body,
 
 caf::error
 opensearch_log_source_state::handle_refusal(const opensearch_answer& answer,
-                                            attempts& so_far) {
+                                            attempts& state) {
   auto& config = config_.opensearch;
   auto failure = read_opensearch_failure(answer.body);
   auto refused = [&](const std::string& what, const std::string& remedy) {
@@ -184,23 +184,23 @@ opensearch_log_source_state::handle_refusal(const opensearch_answer& answer,
                                      + (failure.text.empty() ? "" : ": ")
                                      + failure.text + "; " + remedy);
   };
-  // Comes with a status that calls for another attempt, which would end alike.
+  // Its status asks for another attempt, which would fail in the same way.
   if (failure.too_many_buckets)
-    return refused("makes fewer buckets for one page",
+    return refused("allows fewer buckets per page",
                    "lower --opensearch-page-size, or raise search.max_buckets "
                    "there");
   if (answer.status == 401) {
-    auto tried = std::exchange(so_far.new_password, true);
+    auto tried = std::exchange(state.new_password, true);
     auto before = password_;
     if (!config.user.empty() && !tried) {
       if (auto problem = read_password())
         return problem;
-      // The same again might lock the user out.
+      // The same password again might lock the user out.
       if (password_ != before)
         return {};
     }
     return config.user.empty()
-             ? refused("asks for a user",
+             ? refused("requires a user",
                        "give --opensearch-user and --opensearch-password-file")
              : refused("refused the user '" + config.user + "'",
                        "check --opensearch-user and "
@@ -208,9 +208,8 @@ opensearch_log_source_state::handle_refusal(const opensearch_answer& answer,
   }
   if (answer.status == 429 || answer.status >= 500)
     return try_again(
-      refused(answer.status == 429 ? "has too much to do" : "failed",
-              "look at its log"),
-      retry_after(answer), so_far);
+      refused(answer.status == 429 ? "is overloaded" : "failed", "see its log"),
+      retry_after(answer), state);
   if (answer.status == 403)
     return refused("refused the search",
                    "give the user the right to search '" + config.index + "'");
@@ -219,7 +218,7 @@ opensearch_log_source_state::handle_refusal(const opensearch_answer& answer,
                    "check --opensearch-index");
   if (answer.status >= 300 && answer.status < 400)
     return refused("redirects, which is not followed",
-                   "give the final URL by --opensearch-url");
+                   "give the final URL with --opensearch-url");
   return refused("refused the aggregation",
                  "check the fields that --opensearch-cluster-field, "
                  "--opensearch-namespace-field and "
@@ -227,24 +226,24 @@ opensearch_log_source_state::handle_refusal(const opensearch_answer& answer,
 }
 
 caf::error opensearch_log_source_state::try_again(caf::error problem,
-                                                  milliseconds least_pause,
-                                                  attempts& so_far) {
+                                                  milliseconds minimum_pause,
+                                                  attempts& state) {
   log::debug("opensearch-log-source", "did not get a page",
              {{"reason", text_of(problem)}});
-  so_far.problem = std::move(problem);
-  so_far.least_pause = std::max(so_far.least_pause, least_pause);
+  state.problem = std::move(problem);
+  state.minimum_pause = std::max(state.minimum_pause, minimum_pause);
   node_ = (node_ + 1) % nodes_.size();
-  if (++so_far.failed_nodes < nodes_.size())
+  if (++state.failed_nodes < nodes_.size())
     return {};
-  // Replicas that were refused together shall not come back together.
+  // Replicas that were refused at the same time must not retry together.
   auto percent = std::uniform_int_distribution<int>{50, 100}(random_);
-  auto pause = std::max(so_far.pause * percent / 100, so_far.least_pause);
+  auto pause = std::max(state.pause * percent / 100, state.minimum_pause);
   if (pause >= deadline_ - clock::now())
-    return so_far.problem;
+    return state.problem;
   std::this_thread::sleep_for(pause);
-  so_far.pause = std::min(so_far.pause * 2, longest_pause);
-  so_far.least_pause = {};
-  so_far.failed_nodes = 0;
+  state.pause = std::min(state.pause * 2, longest_pause);
+  state.minimum_pause = {};
+  state.failed_nodes = 0;
   return {};
 }
 
@@ -269,7 +268,7 @@ void opensearch_log_source_state::report_node(const caf::error& why) {
   if (node_ == answering_node_)
     return;
   answering_node_ = node_;
-  log::warning("opensearch-log-source", "asks another node from now on",
+  log::warning("opensearch-log-source", "uses another node from now on",
                {{"url", nodes_[node_]->url()}, {"reason", text_of(why)}});
 }
 
@@ -279,7 +278,7 @@ void opensearch_log_source_state::report_result(size_t workloads,
   if (empty && !empty_)
     log::warning("opensearch-log-source",
                  "found no workload: there are no log messages, or the options "
-                 "of its fields are not those of the index",
+                 "of the fields do not match the index",
                  {{"index", config_.opensearch.index},
                   {"namespace-field", config_.opensearch.namespace_field}});
   else if (!empty && empty_)
@@ -287,8 +286,7 @@ void opensearch_log_source_state::report_result(size_t workloads,
               {{"count", workloads}});
   empty_ = empty;
   if (foreign > 0 && foreign != foreign_)
-    log::warning("opensearch-log-source",
-                 "ignores names that cannot name a workload",
+    log::warning("opensearch-log-source", "ignores invalid names of workloads",
                  {{"index", config_.opensearch.index}, {"count", foreign}});
   foreign_ = foreign;
 }

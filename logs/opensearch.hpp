@@ -21,8 +21,8 @@ struct opensearch_log_source_config {
 };
 
 /// Counts the documents of an OpenSearch index by one composite aggregation,
-/// page by page. Answers all counts or an error, never a part: a page counts
-/// when all its shards were searched in time, and a count when all pages do.
+/// page by page. An answer is complete or an error: all shards have to be
+/// searched in time for each page.
 class opensearch_log_source_state {
 public:
   static inline const char* name = "opensearch-log-source";
@@ -36,7 +36,7 @@ public:
 private:
   using clock = std::chrono::steady_clock;
 
-  /// How the attempts at one page went so far.
+  /// The attempts at one page until now.
   struct attempts {
     /// Requests sent.
     size_t sent = 0;
@@ -44,9 +44,9 @@ private:
     size_t failed_nodes = 0;
     /// Whether the password was read again.
     bool new_password = false;
-    /// The next pause, and what it has to be at least by the nodes' own words.
+    /// The next pause, and the minimum that the nodes demand.
     std::chrono::milliseconds pause{100};
-    std::chrono::milliseconds least_pause{0};
+    std::chrono::milliseconds minimum_pause{0};
     /// Why the last attempt failed.
     caf::error problem;
   };
@@ -55,26 +55,27 @@ private:
 
   caf::expected<breakdown_ptr> count_pages();
 
-  /// Asks for one page, of whichever node has it.
+  /// Requests one page, from another node if one fails.
   caf::expected<std::string_view> ask(const std::string& query,
                                       size_t max_body);
 
   /// One attempt, at the current node.
-  caf::expected<opensearch_answer>
-  send(const std::string& query, size_t max_body, const attempts& so_far);
+  caf::expected<opensearch_answer> send(const std::string& query,
+                                        size_t max_body, const attempts& state);
 
-  /// Prepares another attempt after an answer that is no page; an error when
-  /// that would end alike.
-  caf::error handle_refusal(const opensearch_answer& answer, attempts& so_far);
+  /// Prepares another attempt after an answer other than a page; an error when
+  /// another attempt would fail in the same way.
+  caf::error handle_refusal(const opensearch_answer& answer, attempts& state);
 
-  /// Goes to the next node, with a pause when all have failed; answers the
-  /// problem when there is no time for that.
+  /// Selects the next node, after a pause when all have failed; returns the
+  /// problem when there is no time left.
   caf::error try_again(caf::error problem,
-                       std::chrono::milliseconds least_pause, attempts& so_far);
+                       std::chrono::milliseconds minimum_pause,
+                       attempts& state);
 
   caf::error read_password();
 
-  /// Logs once when another node answers than before.
+  /// Logs when another node answers than before.
   void report_node(const caf::error& why);
 
   void report_result(size_t workloads, size_t foreign);
@@ -82,21 +83,21 @@ private:
   log_source_actor::pointer self_;
   opensearch_log_source_config config_;
   std::vector<std::unique_ptr<opensearch_client>> nodes_;
-  /// Index of the node to ask.
+  /// Index of the current node.
   size_t node_ = 0;
   /// Index of the node that answered last.
   size_t answering_node_ = 0;
   std::string password_;
-  /// When the count that is under way has to be done.
+  /// Deadline of the current count.
   clock::time_point deadline_;
-  /// Workloads with impossible names, as of the last warning.
+  /// Workloads with invalid names, as of the last warning.
   size_t foreign_ = 0;
   /// Whether the last count found nothing.
   bool empty_ = false;
   std::minstd_rand random_{std::random_device{}()};
 };
 
-/// Spawn it detached: it blocks while it counts.
+/// Blocks during a count, so spawn it detached.
 log_source_actor::behavior_type opensearch_log_source(
   log_source_actor::stateful_pointer<opensearch_log_source_state> self,
   opensearch_log_source_config config);

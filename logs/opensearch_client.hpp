@@ -25,18 +25,19 @@ using opensearch_answer = net::outbound_answer;
 /// A connection to one node.
 class opensearch_client {
 public:
-  /// @param ca_file Certificates (PEM) of authorities; empty: the system's.
+  /// @param ca_file Certificates (PEM) of authorities; empty: those of the
+  ///        system.
   opensearch_client(const std::string& url, std::filesystem::path ca_file);
 
   const std::string& url() const noexcept {
     return client_.url();
   }
 
-  /// As `http_client::send`; what the page reader needs is readable behind the
-  /// body.
+  /// As `http_client::send`; the bytes that the page reader needs are readable
+  /// after the body.
   caf::expected<opensearch_answer> post(const opensearch_request& request);
 
-  /// Gives the memory of the last answer back.
+  /// Releases the memory of the last answer.
   void release() {
     client_.release();
   }

@@ -16,8 +16,7 @@ using nlohmann::json;
 
 namespace dom = simdjson::dom;
 
-// What the sources of the aggregation, and so the keys of its buckets, are
-// called.
+// Names of the sources of the aggregation, which name the keys of its buckets.
 constexpr auto cluster_source = "cluster_id";
 constexpr auto namespace_source = "namespace_name";
 constexpr auto deployment_source = "deployment";
@@ -25,8 +24,8 @@ constexpr auto deployment_source = "deployment";
 /// Longest reason of a failure that is passed on, in bytes.
 constexpr size_t max_reason = 300;
 
-/// Percent-encodes what could end a path, except what lists and patterns of
-/// indices are made of.
+/// Percent-encodes everything but letters, digits and the characters of lists
+/// and patterns of indices.
 std::string encode_index(std::string_view index) {
   static constexpr auto digits = "0123456789ABCDEF";
   std::string result;
@@ -44,7 +43,7 @@ std::string encode_index(std::string_view index) {
   return result;
 }
 
-/// Cuts a text from elsewhere at the end of a character.
+/// Shortens a text at the end of a character.
 std::string shortened(std::string_view text) {
   auto rest = text;
   while (!rest.empty() && text.size() - rest.size() < max_reason)
@@ -54,9 +53,10 @@ std::string shortened(std::string_view text) {
 }
 
 caf::error unreadable(const std::string& what) {
-  return make_error(ec::bad_reply, "OpenSearch answered what is no page of an "
-                                   "aggregation: "
-                                     + what);
+  return make_error(ec::bad_reply,
+                    "the answer of OpenSearch is not a page of an "
+                    "aggregation: "
+                      + what);
 }
 
 caf::error check_shards(const dom::element& page) {
@@ -77,11 +77,11 @@ caf::error check_shards(const dom::element& page) {
                       "OpenSearch could not search "
                         + std::to_string(std::max(failed, total - successful))
                         + " of " + std::to_string(total)
-                        + " shards; look at the health of its cluster");
+                        + " shards; check the health of its cluster");
   return {};
 }
 
-/// Whether the page is a whole one.
+/// An error unless the page is complete.
 caf::error check_complete(const dom::element& page) {
   bool timed_out = false;
   if (page["timed_out"].get(timed_out))
@@ -89,12 +89,12 @@ caf::error check_complete(const dom::element& page) {
   if (timed_out)
     return make_error(ec::timeout,
                       "OpenSearch could not search everything in time; raise "
-                      "--aggregation-interval, or count less by "
+                      "--aggregation-interval, or count less with "
                       "--opensearch-since");
   return check_shards(page);
 }
 
-/// Adds a bucket; false when it is none.
+/// Adds a bucket; false when it is invalid.
 bool add_bucket(const dom::element& bucket, breakdown_builder& to,
                 opensearch_page& page) {
   dom::object key;
@@ -192,12 +192,12 @@ opensearch_page_reader::~opensearch_page_reader() {
 caf::expected<opensearch_page>
 opensearch_page_reader::read(std::string_view body, breakdown_builder& to) {
   dom::element page;
-  // The whole page is parsed before it is looked at, so that half a page is
-  // never taken for one.
+  // The whole page is parsed before it is used, so that a part of a page is
+  // never accepted.
   if (auto problem = parser_->parse(body.data(), body.size(), false).get(page))
     return unreadable(simdjson::error_message(problem));
   if (!page.is_object())
-    return unreadable("it is no object");
+    return unreadable("it is not an object");
   if (page["error"].error() == simdjson::SUCCESS)
     return make_error(ec::refused, "OpenSearch failed: "
                                      + read_opensearch_failure(body).text);
@@ -218,7 +218,7 @@ opensearch_page_reader::read(std::string_view body, breakdown_builder& to) {
   if (aggregation["after_key"].get(after_key) == simdjson::SUCCESS
       && !after_key.is_null()) {
     if (!after_key.is_object())
-      return unreadable("its after_key is no object");
+      return unreadable("its after_key is not an object");
     result.after_key = simdjson::minify(after_key);
   }
   return result;
@@ -226,13 +226,13 @@ opensearch_page_reader::read(std::string_view body, breakdown_builder& to) {
 
 opensearch_failure read_opensearch_failure(std::string_view body) {
   opensearch_failure result;
-  // Which depth it stands at depends on the version and on who noticed.
+  // Its depth depends on the version and on the phase that failed.
   result.too_many_buckets = body.find("too_many_buckets_exception")
                             != std::string_view::npos;
   auto answer = json::parse(body, nullptr, false);
   if (!answer.is_object() || !answer.contains("error"))
     return result;
-  // The cause says more than that all shards failed.
+  // The cause explains more than that all shards failed.
   auto* error = &answer["error"];
   if (error->is_object()) {
     for (auto depth = 0; depth < 8 && error->contains("caused_by")

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-/// A stream that is listed in pages, as nats-server does it.
+/// A stream whose subjects are listed in pages, as nats-server does.
 struct paged_stream {
   size_t limit = 7;
   std::string created = "2026-01-01T00:00:00Z";
@@ -23,7 +23,7 @@ struct paged_stream {
   /// Called after each page.
   std::function<void()> after_page = [] {};
   size_t pages = 0;
-  /// Whether there is none yet, and what it was made with.
+  /// Whether it does not exist yet, and how it was created.
   bool missing = false;
   json config;
 
@@ -47,7 +47,7 @@ struct paged_stream {
 
 using paged_stream_ptr = std::shared_ptr<paged_stream>;
 
-bus_actor::behavior_type broker(bus_actor::pointer, paged_stream_ptr stream) {
+bus_actor::behavior_type fake_bus(bus_actor::pointer, paged_stream_ptr stream) {
   return {
     [=](request_atom, const bus_request& x) {
       if (x.subject.find(".CREATE.") != std::string::npos) {
@@ -77,7 +77,7 @@ std::string subject_of(size_t n) {
 
 struct fixture : deterministic {
   paged_stream_ptr stream = std::make_shared<paged_stream>();
-  log_source_actor source = spawn(jetstream_log_source, spawn(broker, stream),
+  log_source_actor source = spawn(jetstream_log_source, spawn(fake_bus, stream),
                                   jetstream_log_source_config{});
 
   ~fixture() {
@@ -98,19 +98,19 @@ struct fixture : deterministic {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "a missing stream is made with the replicas asked "
-                           "for") {
+TEST_CASE_FIXTURE(fixture, "a missing stream is created with the configured "
+                           "replicas") {
   stream->missing = true;
   CHECK(count().empty());
   CHECK(stream->config.at("num_replicas") == 1);
   jetstream_log_source_config cfg;
   cfg.replicas = 3;
-  source = spawn(jetstream_log_source, spawn(broker, stream), cfg);
+  source = spawn(jetstream_log_source, spawn(fake_bus, stream), cfg);
   CHECK(count().empty());
   CHECK(stream->config.at("num_replicas") == 3);
 }
 
-TEST_CASE_FIXTURE(fixture, "all pages of a quiet stream are counted") {
+TEST_CASE_FIXTURE(fixture, "all pages of an unchanged stream are counted") {
   for (size_t n = 0; n < 50; ++n)
     stream->subjects[subject_of(n)] = 3;
   auto counts = count();
@@ -120,8 +120,8 @@ TEST_CASE_FIXTURE(fixture, "all pages of a quiet stream are counted") {
   CHECK(stream->pages == 9);
 }
 
-TEST_CASE_FIXTURE(fixture, "what is there all the time is counted once, "
-                           "whatever comes and goes") {
+TEST_CASE_FIXTURE(fixture, "a lasting subject is counted once, whatever other "
+                           "subjects appear and disappear") {
   std::minstd_rand random{1};
   for (auto round = 0; round < 100; ++round) {
     CAPTURE(round);
@@ -150,7 +150,7 @@ TEST_CASE_FIXTURE(fixture, "a stream that is emptied ends the count") {
   CHECK(count().size() == 7);
 }
 
-TEST_CASE_FIXTURE(fixture, "a stream that is made anew is counted anew") {
+TEST_CASE_FIXTURE(fixture, "a stream that is created again is counted again") {
   for (size_t n = 0; n < 50; ++n)
     stream->subjects[subject_of(n)] = 1;
   stream->after_page = [&] {

@@ -55,7 +55,7 @@ TEST_CASE("messages are counted by their subjects, whatever the names") {
   REQUIRE(s.log(subjects::log_subject("logs", odd, "kube-system", "dns")));
   REQUIRE(s.log(subjects::log_subject("logs", odd, "default", "web")));
   REQUIRE(s.log(subjects::log_subject("logs", "b", "default", "web")));
-  // Not a workload: ignored, and no reason to fail.
+  // Not a workload: ignored, and not an error.
   REQUIRE(s.log("logs.only.two"));
   REQUIRE(s.log("logs.bad.%zz.token"));
   auto counts = s.count();

@@ -11,7 +11,7 @@
 
 #include <cstdlib>
 
-// Against the node that OPENSEARCH_URL names.
+// Uses the node that OPENSEARCH_URL names.
 
 using namespace aiops;
 using namespace aiops::logs;
@@ -50,7 +50,7 @@ struct opensearch {
     return json::parse(result->body);
   }
 
-  /// Makes an index of three shards that goes with the test.
+  /// Creates an index of three shards, which is deleted after the test.
   std::string make(const std::string& suffix, const json& properties) {
     auto name = "aiops-test-" + std::to_string(getpid()) + "-" + suffix;
     json body{
@@ -77,14 +77,14 @@ struct opensearch {
   std::vector<std::string> indices;
 };
 
-/// A text with a keyword below it, as OpenSearch makes for strings by itself.
+/// A text with a keyword below it, the default of OpenSearch for strings.
 json text_and_keyword() {
   return {
     {"type", "text"},
     {"fields", {{"keyword", {{"type", "keyword"}, {"ignore_above", 256}}}}}};
 }
 
-/// How a generation of log collectors names its fields.
+/// The fields of one generation of log collectors.
 struct generation {
   json properties;
   json (*document)(const workload&);
@@ -138,7 +138,7 @@ struct live_count : live_system {
     return result ? flatten(**result) : workload_counts{};
   }
 
-  /// Counts what has to fail; answers why it did.
+  /// Counts, which has to fail; returns the reason.
   std::string failure() {
     auto result = count();
     REQUIRE(!result);
@@ -155,7 +155,7 @@ opensearch_config counting_in(const std::string& index) {
   return result;
 }
 
-/// Workloads with few messages each, so that they are quickly written.
+/// Workloads with few messages each, which are written quickly.
 workload_counts few_messages(size_t workloads) {
   auto result = some_workloads(workloads);
   for (auto& [id, count] : result)
@@ -174,16 +174,16 @@ std::vector<json> documents_of(const workload_counts& counts,
 
 } // namespace
 
-TEST_CASE("counts are the truth, in both generations of fields") {
+TEST_CASE("counts are exact, in both generations of fields") {
   opensearch server;
-  auto truth = few_messages(1500);
+  auto expected = few_messages(1500);
   for (auto& fields : {generation_0_9(), generation_0_8()}) {
     CAPTURE(fields.namespace_field);
     auto index = server.make(fields.properties.contains("kubernetes") ? "08"
                                                                       : "09",
                              fields.properties);
-    auto documents = documents_of(truth, fields);
-    // What must not be counted.
+    auto documents = documents_of(expected, fields);
+    // These must not be counted.
     auto stray = fields.document({"stray", "n", "d"});
     stray["log_type"] = "controlplane";
     documents.push_back(stray);
@@ -202,15 +202,15 @@ TEST_CASE("counts are the truth, in both generations of fields") {
       CAPTURE(page_size);
       config.page_size = page_size;
       live_count c{config};
-      CHECK(c.counts() == truth);
+      CHECK(c.counts() == expected);
     }
     config.log_type.clear();
     live_count all{config};
-    auto with_stray = truth;
+    auto with_stray = expected;
     with_stray[{"stray", "n", "d"}] = 1;
     CHECK(all.counts() == with_stray);
   }
-  // Each generation finds nothing in the other's field, which is no failure.
+  // A field of the other generation has no workloads, which is not an error.
   auto config = counting_in(server.indices.front());
   config.namespace_field = "kubernetes.namespace_name.keyword";
   live_count wrong{config};
@@ -218,10 +218,10 @@ TEST_CASE("counts are the truth, in both generations of fields") {
   // Both indices at once, by a pattern.
   auto pattern = counting_in("aiops-test-" + std::to_string(getpid()) + "-0*");
   live_count both{pattern};
-  CHECK(both.counts() == truth);
+  CHECK(both.counts() == expected);
 }
 
-TEST_CASE("a window of time counts the last documents") {
+TEST_CASE("--opensearch-since counts the last documents") {
   opensearch server;
   auto fields = generation_0_9();
   auto index = server.make("since", fields.properties);
@@ -245,7 +245,7 @@ TEST_CASE("a window of time counts the last documents") {
   CHECK(counted(100h) == 4);
 }
 
-TEST_CASE("what OpenSearch refuses is told with its remedy") {
+TEST_CASE("a refusal of OpenSearch is an error with its remedy") {
   opensearch server;
   auto contains = [](const std::string& text, const std::string& part) {
     CAPTURE(text);
@@ -263,10 +263,10 @@ TEST_CASE("what OpenSearch refuses is told with its remedy") {
            "--opensearch-cluster-field");
 }
 
-TEST_CASE("a page of too many buckets is told from overload") {
+TEST_CASE("too many buckets are distinguished from overload") {
   opensearch server;
   auto cluster = server.call(server.client.Get("/"));
-  // Not in a cluster that others use.
+  // Not in a cluster with other users.
   if (cluster["cluster_name"] != "aiops-gateway-test")
     return;
   auto limit = [&](const json& value) {
@@ -275,15 +275,15 @@ TEST_CASE("a page of too many buckets is told from overload") {
                                   "application/json"));
   };
   auto fields = generation_0_9();
-  auto truth = few_messages(100);
+  auto expected = few_messages(100);
   auto index = server.make("buckets", fields.properties);
-  server.add(index, documents_of(truth, fields));
+  server.add(index, documents_of(expected, fields));
   limit(50);
   auto config = counting_in(index);
   auto text = live_count{config}.failure();
   CAPTURE(text);
   CHECK(text.find("--opensearch-page-size") != std::string::npos);
   config.page_size = 50;
-  CHECK(live_count{config}.counts() == truth);
+  CHECK(live_count{config}.counts() == expected);
   limit(nullptr);
 }

@@ -26,7 +26,7 @@ std::string bucket(const std::string& cluster, const std::string& ns,
          + "}";
 }
 
-/// Reads one page with what it adds to no counts.
+/// Reads one page into empty counts.
 struct reading {
   explicit reading(std::string body) {
     auto size = body.size();
@@ -121,7 +121,7 @@ TEST_CASE("URLs of nodes are split") {
   CHECK(net::split_http_url("https://[::1]/").port == 443);
 }
 
-TEST_CASE("a page adds its counts and says where the next one begins") {
+TEST_CASE("a page adds its counts and has the key of the next page") {
   reading r{page(bucket("c", "n", "d.1", "5") + ","
                    + bucket("c", "n", "\\u00e4\\n", "1") + ","
                    + bucket("c", "n", "ä/\\\"日", "9007199254740993"),
@@ -144,7 +144,7 @@ TEST_CASE("the last page has no after_key or no buckets") {
   CHECK(reading{page("")}.page->buckets == 0);
 }
 
-TEST_CASE("a partial page is none") {
+TEST_CASE("a partial page is an error") {
   auto shards = [](const std::string& text) {
     return reading{page("", "", text)};
   };
@@ -164,7 +164,7 @@ TEST_CASE("a partial page is none") {
   CHECK(reading{late}.code() == ec::timeout);
 }
 
-TEST_CASE("what is no page is an error") {
+TEST_CASE("anything but a page is an error") {
   auto good = page(bucket("c", "n", "d", "1"));
   REQUIRE(reading{good}.page);
   // Cut anywhere.
@@ -205,13 +205,13 @@ TEST_CASE("what is no page is an error") {
   CHECK(refusal.complains_of("t: r"));
 }
 
-TEST_CASE("failures are told in their own words") {
+TEST_CASE("a failure has the type and reason of OpenSearch") {
   auto failure = read_opensearch_failure(R"({"error":{"root_cause":[
     {"type":"index_not_found_exception","reason":"no such index [x]"}],
     "type":"x","reason":"y"},"status":404})");
   CHECK(failure.text == "index_not_found_exception: no such index [x]");
   CHECK(!failure.too_many_buckets);
-  // As it comes from the phase that merges shards.
+  // The answer of the phase that merges shards.
   failure = read_opensearch_failure(R"({"error":{"root_cause":[],
     "type":"search_phase_execution_exception","reason":"","caused_by":
     {"type":"too_many_buckets_exception","reason":"Trying to create 9"}},

@@ -29,7 +29,7 @@ opensearch_config asking(std::vector<std::string> urls) {
 
 struct counting : live_system {
   explicit counting(opensearch_config config, caf::timespan deadline = 20s) {
-    // As the program does.
+    // As the gateway does.
     std::signal(SIGPIPE, SIG_IGN);
     source = spawn_detached(
       opensearch_log_source,
@@ -40,14 +40,14 @@ struct counting : live_system {
     return ask<breakdown_ptr>(source, count_atom_v);
   }
 
-  /// Counts what has to succeed.
+  /// Counts, which has to succeed.
   workload_counts counts() {
     auto result = count();
     CHECK_MESSAGE(result, text_of(result.error()));
     return result ? flatten(**result) : workload_counts{};
   }
 
-  /// Counts what has to fail, with `part` in the sentence.
+  /// Counts, which has to fail with `part` in the error.
   void fails(ec code, const std::string& part) {
     auto result = count();
     REQUIRE(!result);
@@ -68,7 +68,7 @@ std::string changed_page(const workload_counts& counts,
   return at == std::string::npos ? page : page.replace(at, part.size(), by);
 }
 
-/// A directory that goes with the test.
+/// A directory that is removed after the test.
 struct scratch {
   scratch() {
     auto pattern
@@ -98,10 +98,10 @@ struct scratch {
 
 } // namespace
 
-// -- what works ---------------------------------------------------------------
+// -- counts -------------------------------------------------------------------
 
 TEST_CASE(
-  "every workload is counted once, over many pages, by one connection") {
+  "every workload is counted once, over many pages and one connection") {
   auto truth = some_workloads(1000);
   scripted_node node{truth};
   auto config = asking({node.url() + "/behind/a/proxy/"});
@@ -111,14 +111,14 @@ TEST_CASE(
   CHECK(c.counts() == truth);
   CHECK(node.connections() == 1);
   auto requests = node.requests();
-  // 143 pages each, and one to see that there is no more.
+  // 143 pages each, and one empty page.
   CHECK(requests.size() == 288);
   CHECK(requests[0].head.starts_with("POST /behind/a/proxy/logs/_search?"));
   CHECK(requests[0].has("\r\nAccept-Encoding: identity\r\n"));
   CHECK(!requests[0].has("Authorization"));
 }
 
-TEST_CASE("names that cannot name a workload are left out") {
+TEST_CASE("invalid names of workloads are left out") {
   workload_counts odd{{{"c", "n", "d"}, 1}, {{"c", "n", "bad\nname"}, 2}};
   odd[{"c", "n", std::string(254, 'x')}] = 3;
   scripted_node node{odd};
@@ -132,7 +132,7 @@ TEST_CASE("an index without documents has no counts") {
   CHECK(c.counts().empty());
 }
 
-TEST_CASE("a connection that the node closed meanwhile is no error") {
+TEST_CASE("a connection that the node closed is not an error") {
   auto truth = some_workloads(20);
   scripted_node node{truth};
   auto config = asking({node.url()});
@@ -205,7 +205,7 @@ TEST_CASE("a new password is read when the old one is refused") {
   CHECK(c.counts() == truth);
 }
 
-TEST_CASE("a user that is asked for, or a missing password, is told") {
+TEST_CASE("a missing user or password is an error with its remedy") {
   scripted_node node{{}};
   node.next_response(http_response(401, "Unauthorized"));
   auto config = asking({node.url()});
@@ -219,7 +219,7 @@ TEST_CASE("a user that is asked for, or a missing password, is told") {
 
 // -- faults -------------------------------------------------------------------
 
-TEST_CASE("a node that has too much to do is asked again when it says so") {
+TEST_CASE("an overloaded node is asked again after Retry-After") {
   auto truth = some_workloads(30);
   scripted_node node{truth};
   auto config = asking({node.url()});
@@ -229,13 +229,13 @@ TEST_CASE("a node that has too much to do is asked again when it says so") {
   auto start = std::chrono::steady_clock::now();
   CHECK(c.counts() == truth);
   CHECK(std::chrono::steady_clock::now() - start >= 1s);
-  // More than there is time for.
+  // Longer than the deadline.
   node.next_response(http_response(429, "{}", "Retry-After: 3600\r\n"), 1);
   c.fails(ec::refused, "(429)");
   CHECK(c.counts() == truth);
 }
 
-TEST_CASE("failures of the server are tried again, a few times") {
+TEST_CASE("failures of the server are retried a few times") {
   auto truth = some_workloads(10);
   scripted_node node{truth};
   counting c{asking({node.url()})};
@@ -253,7 +253,7 @@ TEST_CASE("failures of the server are tried again, a few times") {
   CHECK(c.counts() == truth);
 }
 
-TEST_CASE("too many buckets are no overload") {
+TEST_CASE("too many buckets are not retried as overload") {
   scripted_node node{some_workloads(10)};
   counting c{asking({node.url()})};
   node.next_response(http_response(
@@ -265,7 +265,7 @@ TEST_CASE("too many buckets are no overload") {
   CHECK(node.requests().size() == 1);
 }
 
-TEST_CASE("refusals are told with their remedy and not tried again") {
+TEST_CASE("refusals are errors with a remedy and not retried") {
   auto truth = some_workloads(10);
   scripted_node node{truth};
   counting c{asking({node.url()})};
@@ -288,13 +288,13 @@ TEST_CASE("refusals are told with their remedy and not tried again") {
   }
 }
 
-TEST_CASE("what is not complete is an error, and the next count recovers") {
+TEST_CASE("an incomplete count is an error, and the next one recovers") {
   auto truth = some_workloads(100);
   scripted_node node{truth};
   auto config = asking({node.url()});
   config.page_size = 10;
   counting c{config};
-  // The fault comes with the fourth page.
+  // The fault occurs on the fourth page.
   auto fault = [&](ec code, const std::string& part, scripted_node::script what,
                    size_t times = 1) {
     CAPTURE(part);
@@ -322,13 +322,13 @@ TEST_CASE("what is not complete is an error, and the next count recovers") {
     auto page = composite_page(truth, request.body);
     return client.send(http_response(200, page.substr(0, page.size() / 2)));
   };
-  fault(ec::bad_reply, "no page", truncated);
+  fault(ec::bad_reply, "not a page", truncated);
   auto cut = [&](const node_request& request, node_exchange& client) {
     auto response = http_response(200, composite_page(truth, request.body));
     client.send(response.substr(0, response.size() / 2));
     return false;
   };
-  // Cut each time it is tried.
+  // Cut in each attempt.
   fault(ec::bad_reply, "ended the connection", cut, 20);
   auto compressed = [&](const node_request&, node_exchange& client) {
     return client.send(http_response(200, "x", "Content-Encoding: gzip\r\n"));
@@ -340,7 +340,7 @@ TEST_CASE("what is not complete is an error, and the next count recovers") {
   };
   fault(ec::bad_reply, "", garbage, 20);
   auto again = [&](const node_request& request, node_exchange& client) {
-    // As if the first page had been asked for.
+    // As if the first page had been requested.
     auto page = composite_page(
       truth, R"({"aggs":{"bucket":{"composite":{"size":10}}}})");
     static_cast<void>(request);
@@ -349,14 +349,14 @@ TEST_CASE("what is not complete is an error, and the next count recovers") {
   fault(ec::bad_reply, "twice", again);
 }
 
-TEST_CASE("an answer above the cap is not read") {
+TEST_CASE("an answer above the maximum size is not read") {
   auto truth = some_workloads(100);
   scripted_node node{truth};
   auto config = asking({node.url()});
   config.page_size = 10;
   config.max_bytes = 100'000;
   counting c{config};
-  SUBCASE("with its length said") {
+  SUBCASE("with a length") {
     auto huge = [](const node_request&, node_exchange& client) {
       client.send("HTTP/1.1 200 OK\r\nContent-Length: 999999999999999\r\n\r\n");
       client.hang();
@@ -364,7 +364,7 @@ TEST_CASE("an answer above the cap is not read") {
     };
     node.next(huge, 2);
   }
-  SUBCASE("with its length not said") {
+  SUBCASE("without a length") {
     auto endless = [](const node_request&, node_exchange& client) {
       auto large = std::string(200'000, ' ');
       auto good = client.send("HTTP/1.1 200 OK\r\n\r\n");
@@ -379,7 +379,7 @@ TEST_CASE("an answer above the cap is not read") {
   CHECK(c.counts() == truth);
 }
 
-TEST_CASE("more pages than wanted are an error") {
+TEST_CASE("more pages than --opensearch-max-pages are an error") {
   scripted_node node{some_workloads(100)};
   auto config = asking({node.url()});
   config.page_size = 10;
@@ -391,7 +391,7 @@ TEST_CASE("more pages than wanted are an error") {
 
 // -- time ---------------------------------------------------------------------
 
-TEST_CASE("a count ends by its deadline, wherever the node hangs") {
+TEST_CASE("a count ends at its deadline, wherever the node hangs") {
   auto truth = some_workloads(100);
   scripted_node node{truth};
   counting c{asking({node.url()}), 600ms};
@@ -442,7 +442,7 @@ TEST_CASE("a count ends by its deadline, wherever the node hangs") {
 
 // -- several nodes ------------------------------------------------------------
 
-TEST_CASE("another node is asked when one fails, from page to page") {
+TEST_CASE("another node is used when one fails in the middle") {
   auto truth = some_workloads(100);
   scripted_node second{truth};
   scripted_node first{truth};
@@ -460,10 +460,10 @@ TEST_CASE("another node is asked when one fails, from page to page") {
   auto before = first.requests().size();
   CHECK(c.counts() == truth);
   CHECK(first.requests().size() == before + 4);
-  // And stays with it.
+  // The second node stays in use.
   CHECK(c.counts() == truth);
   CHECK(first.requests().size() == before + 4);
-  // Until that one fails.
+  // Until it fails.
   second.next([](auto&, auto&) { return false; }, 2);
   CHECK(c.counts() == truth);
   CHECK(first.requests().size() > before + 4);
@@ -471,33 +471,33 @@ TEST_CASE("another node is asked when one fails, from page to page") {
 
 TEST_CASE("a node that hangs leaves time for another one") {
   auto truth = some_workloads(10);
-  scripted_node mute{truth};
+  scripted_node hanging{truth};
   scripted_node good{truth};
-  mute.next(
+  hanging.next(
     [](auto&, auto& client) {
       client.hang();
       return false;
     },
     0, 100);
-  counting c{asking({mute.url(), good.url()}), 2s};
+  counting c{asking({hanging.url(), good.url()}), 2s};
   CHECK(c.counts() == truth);
 }
 
 TEST_CASE("a node that hangs does not hide why another one failed") {
-  scripted_node mute{{}};
+  scripted_node hanging{{}};
   scripted_node failing{{}};
   failing.next_response(http_response(500, R"({"error":"broken"})"), 0, 100);
-  mute.next(
+  hanging.next(
     [](auto&, auto& client) {
       client.hang();
       return false;
     },
     0, 100);
-  counting c{asking({failing.url(), mute.url()}), 600ms};
+  counting c{asking({failing.url(), hanging.url()}), 600ms};
   c.fails(ec::refused, "broken");
 }
 
-TEST_CASE("no node at all is an error that names one") {
+TEST_CASE("an error names the node that cannot be reached") {
   std::string gone;
   {
     scripted_node node{{}};
@@ -561,10 +561,10 @@ TEST_CASE("certificates and names are verified") {
   };
   verify("other.pem", "localhost", ec::disconnected, "does not verify");
   verify("", "localhost", ec::disconnected, "--opensearch-ca");
-  // The common name does not count beside alternative names.
+  // The common name is ignored when there are alternative names.
   verify("ca.pem", "127.0.0.1", ec::disconnected, "does not verify");
   verify("node.key", "localhost", ec::invalid_configuration, "no certificates");
-  // An authority that is put right is taken without a new start.
+  // A corrected authority is used without a restart.
   files.run("cp other.pem changing.pem");
   config.ca_file = files.file("changing.pem");
   counting changing{config, 10s};

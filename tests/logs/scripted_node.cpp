@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Reads one request; false when the client is gone.
+/// Reads one request; false when the client has disconnected.
 bool receive(int fd, std::string& rest, node_request& request) {
   auto more = [&] {
     char buffer[65536];
@@ -207,8 +207,8 @@ void scripted_node::run() {
 void scripted_node::serve(int fd) {
   std::string rest;
   node_request request;
-  auto stays = true;
-  while (stays && receive(fd, rest, request)) {
+  auto open = true;
+  while (open && receive(fd, rest, request)) {
     script what;
     {
       std::lock_guard guard{mutex_};
@@ -218,9 +218,9 @@ void scripted_node::serve(int fd) {
       requests_.push_back(request);
     }
     exchange client{fd};
-    stays = what ? what(request, client)
-                 : client.send(
-                   http_response(200, composite_page(counts_, request.body)));
+    open = what ? what(request, client)
+                : client.send(
+                  http_response(200, composite_page(counts_, request.body)));
   }
 }
 

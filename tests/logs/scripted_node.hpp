@@ -15,7 +15,7 @@ namespace aiops::test {
 /// Log messages by workload.
 using workload_counts = std::map<workload, int64_t>;
 
-/// `count` workloads with names of all kinds.
+/// `count` workloads with many kinds of names.
 workload_counts some_workloads(size_t count);
 
 workload_counts flatten(const breakdown& counts);
@@ -38,8 +38,8 @@ std::string composite_page(const workload_counts& counts,
 std::string http_response(int status, const std::string& body,
                           const std::string& headers = "");
 
-/// Stands in for an OpenSearch node, one connection at a time, on a free port
-/// of the loopback interface. It does what the test says, faults included.
+/// A fake OpenSearch node, with one connection at a time, on a free port of the
+/// loopback interface. It does what the test sets, including faults.
 class scripted_node {
 public:
   /// The side of the node in one exchange.
@@ -49,20 +49,20 @@ public:
       // nop
     }
 
-    /// Sends bytes as they are; false when the client is gone.
+    /// Sends bytes unchanged; false when the client has disconnected.
     bool send(const std::string& bytes);
 
-    /// Waits until the client goes.
+    /// Waits until the client disconnects.
     void hang();
 
   private:
     int fd_;
   };
 
-  /// Answers false to end the connection after the exchange.
+  /// Returns false to end the connection after the exchange.
   using script = std::function<bool(const node_request&, exchange&)>;
 
-  /// Serves `counts`, apart from what scripts say.
+  /// Serves `counts`, except for the requests that have a script.
   explicit scripted_node(workload_counts counts);
 
   ~scripted_node();
@@ -72,11 +72,11 @@ public:
 
   std::string url() const;
 
-  /// Follows the script for the requests from the given one on (0 is the next),
-  /// `times` times.
+  /// Uses the script for `times` requests, beginning with number `first` (0 is
+  /// the next one).
   void next(script what, size_t first = 0, size_t times = 1);
 
-  /// The same, with a fixed response after which the connection stays.
+  /// The same, with a fixed response; the connection stays open.
   void next_response(std::string response, size_t first = 0, size_t times = 1);
 
   std::vector<node_request> requests() const;

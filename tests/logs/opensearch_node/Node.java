@@ -9,7 +9,7 @@ public class Node {
       settings.put("http.port", "0");
       settings.put("transport.port", "0");
       settings.put("discovery.type", "single-node");
-      // A test shall not depend on how full the disk is.
+      // A test must not depend on how full the disk is.
       settings.put("cluster.routing.allocation.disk.threshold_enabled",
                    "false");
     });
