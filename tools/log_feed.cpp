@@ -1,8 +1,8 @@
 #include "base/log.hpp"
 #include "nats/subjects.hpp"
-#include "tools/broker.hpp"
 #include "tools/log_line.hpp"
 #include "tools/log_publisher.hpp"
+#include "tools/nats_link.hpp"
 #include "tools/sample_logs.hpp"
 
 #include <array>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /// @file
-/// Publishes log lines, one message a line, where the gateway counts them.
+/// Publishes log lines, one message per line, for the gateway to count.
 
 namespace aiops::tools {
 
@@ -24,12 +24,12 @@ using namespace std::chrono_literals;
 
 constexpr auto component = "log_feed";
 
-/// A longer subject might exceed the broker's limit on a protocol line, for
-/// which it would close the connection.
+/// A longer subject might exceed the limit of the NATS server for a protocol
+/// line; the server would close the connection.
 constexpr size_t max_subject = 2'048;
 
 struct feed_options {
-  broker_options broker;
+  nats_link_options nats;
   std::string stream = "logs";
   name_sources names;
   bool demo = false;
@@ -42,8 +42,9 @@ void add_name_options(CLI::App& app, const std::string& what,
       return valid_name(name) ? "" : "not a name";
     });
   app
-    .add_option("--" + what + "-field", source.fields,
-                "Fields of a JSON line that may hold it, first match wins")
+    .add_option(
+      "--" + what + "-field", source.fields,
+      "Fields of a JSON line that may have it; the first match counts")
     ->delimiter(',')
     ->capture_default_str();
 }
@@ -52,17 +53,17 @@ class feed {
 public:
   feed(feed_options options, const stop_signal& stop)
     : options_(std::move(options)), stop_(stop),
-      publisher_(options_.broker, stop) {
+      publisher_(options_.nats, stop) {
     // nop
   }
 
   /// Publishes sample lines until the signal comes.
   void demo();
 
-  /// Publishes the lines of standard input to its end.
+  /// Publishes the lines of standard input, to its end.
   void standard_input();
 
-  /// Waits for the last acknowledgements, says how it went and answers the
+  /// Waits for the last acknowledgements, prints the totals and returns the
   /// exit code.
   int finish();
 
@@ -71,7 +72,7 @@ private:
 
   void publish(std::string line);
 
-  /// Waits for input; false when the signal came first.
+  /// Waits for input; false when the signal arrives first.
   bool wait_for_input() const;
 
   const feed_options options_;
@@ -103,7 +104,7 @@ void feed::publish(std::string line) {
 
 void feed::demo() {
   sample_logs samples;
-  log::info(component, "publishes made-up log lines of three clusters");
+  log::info(component, "publishes generated log lines of three clusters");
   while (!stop_.wait(25ms)) {
     auto [owner, text] = samples.next();
     ++lines_;
@@ -149,23 +150,24 @@ int feed::finish() {
 int run(int argc, char** argv) {
   feed_options options;
   CLI::App app{"Publishes log lines into the stream that the gateway counts, "
-               "one message a line:\nthose of standard input, or made-up ones "
-               "with --demo. Lines are JSON objects that\nhold the names of "
+               "one message per\nline: those of standard input, or generated "
+               "ones with --demo. Lines are JSON objects\nwith the names of "
                "cluster, namespace and deployment, as `journalctl -o json` "
-               "and\nlog shippers write them; a name given here holds for "
-               "every line, and with all\nthree the lines may be any text."};
+               "and\nlog shippers write them. A name given as an option "
+               "applies to every line; with all\nthree the lines may be any "
+               "text."};
   app.set_version_flag("--version", "log_feed " AIOPS_GATEWAY_VERSION);
-  options.broker.add_to(app);
+  options.nats.add_to(app);
   app
     .add_option("--stream", options.stream,
-                "Stream and first token of its subjects")
+                "Stream, and first token of its subjects")
     ->capture_default_str();
   add_name_options(app, "cluster", options.names.cluster);
   add_name_options(app, "namespace", options.names.namespace_name);
   add_name_options(app, "deployment", options.names.deployment);
-  app.add_flag("--demo", options.demo, "Publish made-up lines for ever");
+  app.add_flag("--demo", options.demo, "Publish generated lines without end");
   app.footer("Exit codes: 0 when every line was stored, 1 when one was not, "
-             "2 for a wrong\ncommand line.");
+             "2 for an invalid\ncommand line.");
   CLI11_PARSE(app, argc, argv);
   stop_signal stop;
   auto demo = options.demo;
@@ -174,7 +176,7 @@ int run(int argc, char** argv) {
     lines.standard_input();
     return lines.finish();
   }
-  // Whoever stops a demonstration does not care for its last lines.
+  // The last lines of a demonstration do not matter.
   lines.demo();
   lines.finish();
   return 0;

@@ -12,10 +12,10 @@ namespace aiops::tools {
 
 /// Where the name of a cluster, namespace or deployment comes from.
 struct name_source {
-  /// The name of every line; empty when it stands in the lines.
+  /// The name for every line; empty when the lines contain it.
   std::string fixed;
-  /// Fields of a JSON line that may hold the name, most telling first. A dot
-  /// leads into an object.
+  /// Fields of a JSON line that may have the name, in order of preference. A
+  /// dot selects a member of an object.
   std::vector<std::string> fields;
 };
 
@@ -33,14 +33,14 @@ struct name_sources {
                           "_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER"}};
 };
 
-/// Whose line it is; nothing when a name is missing or unusable.
+/// The workload of a line; nothing when a name is missing or invalid.
 std::optional<workload> owner_of(std::string_view line,
                                  const name_sources& sources);
 
 /// Cuts a stream of bytes into lines.
 class line_splitter {
 public:
-  /// Lines are cut to so many bytes.
+  /// Lines are cut to this many bytes.
   static constexpr size_t max_line = 64 * 1024;
 
   /// Calls `f(line)` for each line that ends within `bytes`.
@@ -55,7 +55,7 @@ public:
     append(bytes);
   }
 
-  /// Calls `f(line)` for a last line that no line break ends.
+  /// Calls `f(line)` for a last line without a line break.
   template <class F>
   void finish(F&& f) {
     if (!line_.empty())

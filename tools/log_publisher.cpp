@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr auto component = "log_feed";
 
-/// The broker had its chance to acknowledge.
+/// After this time without an acknowledgement, messages are sent again.
 constexpr auto overdue = 1s;
 
 std::string new_inbox() {
@@ -31,9 +31,9 @@ std::string new_inbox() {
   return result + '.';
 }
 
-/// What the broker says about a message.
+/// The answer of the NATS server to a message.
 struct verdict {
-  /// It may store the message a moment later.
+  /// Whether the server may store the message a moment later.
   bool retry = false;
   /// Why it did not store the message; empty when it did.
   std::string problem;
@@ -43,31 +43,31 @@ verdict read_verdict(natsMsg* msg) {
   if (natsMsg_IsNoResponders(msg))
     return {true, "the stream, which the gateway makes, does not exist yet"};
   auto data = natsMsg_GetData(msg);
-  auto said = nats::judge(
+  auto answer = nats::judge(
     nats::parse_json({data, static_cast<size_t>(natsMsg_GetDataLength(msg))}));
-  switch (said.outcome) {
+  switch (answer.outcome) {
     case nats::jetstream_outcome::done:
-    // Another copy of the message is in the broker's hands.
+    // The NATS server has another copy of the message.
     case nats::jetstream_outcome::duplicate:
       return {};
     case nats::jetstream_outcome::try_again:
     case nats::jetstream_outcome::unreadable:
-      return {true, std::move(said.description)};
+      return {true, std::move(answer.description)};
     default:
-      return {false, std::move(said.description)};
+      return {false, std::move(answer.description)};
   }
 }
 
 } // namespace
 
-log_publisher::log_publisher(broker_options options, const stop_signal& stop)
+log_publisher::log_publisher(nats_link_options options, const stop_signal& stop)
   : stop_(stop), link_(std::move(options), component), inbox_(new_inbox()) {
   // nop
 }
 
 log_publisher::~log_publisher() {
-  // The library may be calling still, and messages that it hands out while it
-  // closes are lost to its own clean-up.
+  // The library may still call `on_ack`, and its clean-up misses messages that
+  // it delivers while it closes.
   link_.close();
   std::unique_lock lock{mutex_};
   acknowledged_.wait_for(lock, 2s, [&] { return open_subscriptions_ == 0; });
@@ -114,7 +114,7 @@ void log_publisher::acknowledge(natsMsg* msg) {
   auto [retry, problem] = read_verdict(msg);
   std::lock_guard guard{mutex_};
   if (!problem.empty() && problem != last_problem_)
-    log::warning(component, retry ? "waits for the broker" : "is refused",
+    log::warning(component, retry ? "waits for the NATS server" : "is refused",
                  {{"reason", problem}});
   last_problem_ = problem;
   if (retry || pending_.erase(id) == 0)
@@ -153,7 +153,7 @@ void log_publisher::send(uint64_t id, const message& msg) {
                      msg.payload.data(), static_cast<int>(msg.payload.size()))
       != NATS_OK)
     return;
-  // What gets lost here is overdue later, and then sent again.
+  // A message that is lost here becomes overdue, and is then sent again.
   if (natsMsgHeader_Set(raw, "Nats-Msg-Id", reply.c_str()) == NATS_OK)
     natsConnection_PublishMsg(link_.get(), raw);
   natsMsg_Destroy(raw);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tools/broker.hpp"
+#include "tools/nats_link.hpp"
 
 #include <chrono>
 #include <condition_variable>
@@ -11,33 +11,33 @@
 
 namespace aiops::tools {
 
-/// Stores messages in JetStream, each exactly once: a message is kept until
-/// the broker acknowledges it and sent again when it does not, under an id by
-/// which the broker drops what it has already.
+/// Stores messages in JetStream, each exactly once: a message is kept until the
+/// NATS server acknowledges it, and sent again if that takes too long. It has
+/// an id by which the server drops duplicates.
 class log_publisher {
 public:
   /// Messages that may wait for their acknowledgement.
   static constexpr size_t window = 512;
 
-  log_publisher(broker_options options, const stop_signal& stop);
+  log_publisher(nats_link_options options, const stop_signal& stop);
 
   ~log_publisher();
 
-  /// Takes a message, and waits before that while the window is full. False
-  /// when the signal to stop came meanwhile; the message is then lost.
+  /// Takes a message, after the window has room for it. False when the signal
+  /// to stop arrives first; the message is then lost.
   bool publish(std::string subject, std::string payload);
 
-  /// Waits until everything is acknowledged, after the signal to stop at most
-  /// two seconds more.
+  /// Waits until everything is acknowledged; after the signal to stop, for at
+  /// most two seconds.
   void flush();
 
-  /// Messages that the broker has stored.
+  /// Messages that the NATS server has stored.
   uint64_t stored() const;
 
-  /// Messages that the broker refused to store.
+  /// Messages that the NATS server refused to store.
   uint64_t refused() const;
 
-  /// Messages that were not acknowledged yet.
+  /// Messages that are not acknowledged yet.
   uint64_t pending() const;
 
 private:
@@ -51,13 +51,13 @@ private:
   static void on_ack(natsConnection*, natsSubscription*, natsMsg* msg,
                      void* self);
 
-  /// The library calls `on_ack` no more for one of the subscriptions.
+  /// The library will not call `on_ack` for this subscription again.
   static void on_complete(void* self);
 
   void acknowledge(natsMsg* msg);
 
-  /// Connects when need be, sends again what is overdue, and waits a moment
-  /// for less than `limit` messages to be pending.
+  /// Connects if necessary, sends overdue messages again, and waits a moment
+  /// for fewer than `limit` pending messages.
   void drive(size_t limit);
 
   bool connect();
@@ -67,7 +67,7 @@ private:
   void send_all();
 
   const stop_signal& stop_;
-  broker_link link_;
+  nats_link link_;
   natsSubscription* acks_ = nullptr;
   /// Where acknowledgements arrive, with its last dot.
   std::string inbox_;

@@ -11,9 +11,9 @@
 
 namespace aiops::tools {
 
-/// What a training backend does wrong.
-enum class manner {
-  /// Answers requests with rubbish, never, or late.
+/// Faults of a training backend.
+enum class fault {
+  /// Answers requests with invalid bytes, never, or late.
   rubbish,
   silent,
   slow,
@@ -25,10 +25,9 @@ enum class manner {
   backwards,
   /// Sends each report late.
   late,
-  /// Sends a report on an earlier job, or on one that nobody knows, now and
-  /// then.
+  /// Sends a report about an earlier or unknown job now and then.
   older_job,
-  /// Leaves the statistics of each report null.
+  /// Sends each report with null statistics.
   null_statistics,
   /// Writes all numbers as strings.
   strings,
@@ -36,28 +35,28 @@ enum class manner {
   lose_completion,
 };
 
-using manners = std::set<manner>;
+using faults = std::set<fault>;
 
-/// Their names on the command line.
-const std::map<std::string, manner>& manners_by_name();
+/// The faults by their names on the command line.
+const std::map<std::string, fault>& faults_by_name();
 
-/// Every so many reports one of those comes that come now and then.
-inline constexpr int64_t now_and_then = 3;
+/// Interval, in reports, of the faults that occur now and then.
+inline constexpr int64_t occasional_interval = 3;
 
-/// What is to be sent to the gateway.
+/// The reports to send to the gateway.
 struct planned_reports {
   /// One after another.
   std::vector<std::string> bodies;
-  /// Whether the gateway then knows everything there is to know.
+  /// Whether they are the last ones of the training.
   bool last = false;
 };
 
-/// What is to be sent now.
+/// Returns the reports to send now.
 /// @param late_by How late a late report is.
 /// @param count Reports that were sent before.
 planned_reports plan_reports(const simulated_training& job,
                              simulated_training::time_point now,
-                             const manners& how,
+                             const faults& how,
                              std::chrono::milliseconds late_by, int64_t count);
 
 } // namespace aiops::tools

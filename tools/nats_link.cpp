@@ -1,4 +1,4 @@
-#include "tools/broker.hpp"
+#include "tools/nats_link.hpp"
 
 #include "base/log.hpp"
 #include "base/secret_file.hpp"
@@ -28,8 +28,8 @@ std::filesystem::path default_state_dir() {
   return std::filesystem::path{variable("HOME")} / ".local/state/aiops-gateway";
 }
 
-/// Where NATS is at this moment; no URL when that cannot be known.
-nats_config locate(const broker_options& options) {
+/// The NATS servers at this moment; no URL when they are unknown.
+nats_config locate(const nats_link_options& options) {
   nats_config result;
   if (options.urls.empty()) {
     const auto& dir = options.state_dir;
@@ -44,15 +44,15 @@ nats_config locate(const broker_options& options) {
 
 } // namespace
 
-void broker_options::add_to(CLI::App& app) {
+void nats_link_options::add_to(CLI::App& app) {
   app
     .add_option("--nats-url", urls,
-                "NATS servers; without it the server that the gateway "
-                "embeds")
+                "NATS servers (default: the embedded server of the "
+                "gateway)")
     ->delimiter(',');
   app
     .add_option("--nats-token-file", token_file,
-                "File that holds the token of the servers")
+                "File with the token for the servers")
     ->check(CLI::ExistingFile);
   app.add_option("--state-dir", state_dir,
                  "State directory of the gateway that embeds the server "
@@ -68,32 +68,32 @@ CLI::AsNumberWithUnit duration_units() {
                                    | CLI::AsNumberWithUnit::UNIT_REQUIRED)};
 }
 
-broker_link::broker_link(broker_options options, std::string name)
+nats_link::nats_link(nats_link_options options, std::string name)
   : options_(std::move(options)), name_(std::move(name)) {
   // nop
 }
 
-broker_link::~broker_link() {
+nats_link::~nats_link() {
   close();
 }
 
-bool broker_link::connected() const {
+bool nats_link::connected() const {
   return connection_ != nullptr && !natsConnection_IsClosed(connection_);
 }
 
-void broker_link::close() {
+void nats_link::close() {
   natsConnection_Destroy(connection_);
   connection_ = nullptr;
 }
 
-bool broker_link::fail(std::string reason) {
+bool nats_link::fail(std::string reason) {
   if (reason != last_failure_)
     log::warning(name_, "waits for NATS", {{"reason", reason}});
   last_failure_ = std::move(reason);
   return false;
 }
 
-bool broker_link::connect() {
+bool nats_link::connect() {
   if (connected())
     return true;
   close();

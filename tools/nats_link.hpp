@@ -9,13 +9,13 @@
 #include <vector>
 
 /// @file
-/// What the tools have in common: finding NATS, staying connected, stopping.
+/// What the tools share: the connection to NATS, and the signal to stop.
 
 namespace aiops::tools {
 
-/// The options by which a tool finds NATS.
-struct broker_options {
-  /// Servers; empty means the one that a gateway on this machine embeds.
+/// The options that locate NATS.
+struct nats_link_options {
+  /// Servers; empty: the embedded server of a gateway on this machine.
   std::vector<std::string> urls;
   /// File that holds the token of the servers.
   std::filesystem::path token_file;
@@ -28,20 +28,20 @@ struct broker_options {
 /// Reads durations such as `500ms`, `30s`, `5m` or `1h` into milliseconds.
 CLI::AsNumberWithUnit duration_units();
 
-/// A connection to NATS that its owner makes again whenever it is closed. The
-/// library's own reconnect is off: a gateway that starts again starts a server
-/// at another port with another token.
-class broker_link {
+/// A connection to NATS that its owner makes again when it is closed. The
+/// reconnect of the library is off, because a restarted gateway starts its
+/// server at another port with another token.
+class nats_link {
 public:
-  broker_link(broker_options options, std::string name);
+  nats_link(nats_link_options options, std::string name);
 
-  ~broker_link();
+  ~nats_link();
 
-  broker_link(const broker_link&) = delete;
+  nats_link(const nats_link&) = delete;
 
-  broker_link& operator=(const broker_link&) = delete;
+  nats_link& operator=(const nats_link&) = delete;
 
-  /// Connects unless connected and tells whether there is a connection now. A
+  /// Connects if necessary, and returns whether there is a connection. A
   /// failure is logged when its reason changes.
   bool connect();
 
@@ -57,13 +57,13 @@ public:
 private:
   bool fail(std::string reason);
 
-  broker_options options_;
+  nats_link_options options_;
   std::string name_;
   std::string last_failure_;
   natsConnection* connection_ = nullptr;
 };
 
-/// Catches SIGTERM and SIGINT. To be made before the first thread.
+/// Catches SIGTERM and SIGINT. To be created before the first thread.
 class stop_signal {
 public:
   stop_signal();
@@ -74,12 +74,12 @@ public:
 
   stop_signal& operator=(const stop_signal&) = delete;
 
-  /// Becomes readable with the signal and stays so.
+  /// Is readable from the signal on.
   int fd() const {
     return fd_;
   }
 
-  /// Waits for the signal; false when it did not come within that time.
+  /// Waits for the signal; false when it does not arrive in this time.
   bool wait(std::chrono::milliseconds timeout) const;
 
 private:

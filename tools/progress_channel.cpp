@@ -41,8 +41,8 @@ private:
 
 class nats_channel : public progress_channel {
 public:
-  explicit nats_channel(broker_options broker)
-    : link_(std::move(broker), "training_sim progress") {
+  explicit nats_channel(nats_link_options options)
+    : link_(std::move(options), "training_sim progress") {
     // nop
   }
 
@@ -61,14 +61,14 @@ public:
     auto value = nlohmann::json::parse(text, nullptr, false);
     if (value.is_object() && !value.contains("code"))
       return {outcome::stored};
-    // Unavailable and too late, as gRPC counts: worth another try.
-    auto passing = value.is_object()
-                   && (value["code"] == 14 || value["code"] == 4);
-    return {passing ? outcome::lost : outcome::refused, text};
+    // The gRPC codes UNAVAILABLE and DEADLINE_EXCEEDED: a retry may succeed.
+    auto temporary = value.is_object()
+                     && (value["code"] == 14 || value["code"] == 4);
+    return {temporary ? outcome::lost : outcome::refused, text};
   }
 
 private:
-  broker_link link_;
+  nats_link link_;
 };
 
 } // namespace
@@ -86,8 +86,8 @@ progress_by_http(const std::string& gateway_url, backend_protocol protocol) {
   return std::make_unique<http_channel>(gateway_url, protocol);
 }
 
-std::unique_ptr<progress_channel> progress_by_nats(broker_options broker) {
-  return std::make_unique<nats_channel>(std::move(broker));
+std::unique_ptr<progress_channel> progress_by_nats(nats_link_options options) {
+  return std::make_unique<nats_channel>(std::move(options));
 }
 
 } // namespace aiops::tools

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "config/config.hpp"
-#include "tools/broker.hpp"
+#include "tools/nats_link.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -15,10 +15,10 @@ class Client;
 
 namespace aiops::tools {
 
-/// What became of a report.
+/// The outcome of a report.
 enum class outcome : uint8_t {
   stored,
-  /// The gateway understood and will not have it.
+  /// The gateway understood and refused it.
   refused,
   /// It may not have arrived.
   lost,
@@ -26,16 +26,16 @@ enum class outcome : uint8_t {
 
 struct report_result {
   outcome what = outcome::lost;
-  /// Why it was not stored, for a person.
+  /// Why it was not stored.
   std::string reason = {};
 };
 
-/// A way on which a training backend tells the gateway of its progress.
+/// How a training backend reports its progress to the gateway.
 class progress_channel {
 public:
   virtual ~progress_channel() = default;
 
-  /// Blocks until the gateway answered, 10 s at most.
+  /// Blocks until the gateway has answered, for 10 s at most.
   virtual report_result send(const std::string& body) = 0;
 };
 
@@ -46,7 +46,7 @@ std::unique_ptr<httplib::Client> make_client(const std::string& gateway_url);
 std::unique_ptr<progress_channel>
 progress_by_http(const std::string& gateway_url, backend_protocol protocol);
 
-/// Requests on `aiops.training.progress`, on a connection of its own.
-std::unique_ptr<progress_channel> progress_by_nats(broker_options broker);
+/// Requests on `aiops.training.progress`, with its own connection.
+std::unique_ptr<progress_channel> progress_by_nats(nats_link_options options);
 
 } // namespace aiops::tools

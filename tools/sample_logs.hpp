@@ -8,8 +8,8 @@
 
 namespace aiops::tools {
 
-/// An endless series of made-up log lines of three clusters, some of whose
-/// workloads talk far more than others.
+/// An endless series of generated log lines of three clusters, whose workloads
+/// log at very different rates.
 class sample_logs {
 public:
   struct line {

@@ -14,14 +14,14 @@ namespace aiops::tools {
 struct report_style {
   /// All numbers as strings.
   bool strings = false;
-  /// No statistics, where there should be some.
+  /// Null statistics.
   bool null_statistics = false;
-  /// The identity of the job that it is about; nothing: as it is.
+  /// The id of the job in the report; nothing: that of the training.
   std::optional<std::string> id = {};
 };
 
-/// What a training backend remembers, and a training that only the clock
-/// advances. Pure: time comes in, texts of the wire go out.
+/// The state of a training backend, with a training whose progress depends only
+/// on the clock. Pure: the time is a parameter, and messages are returned.
 class simulated_training {
 public:
   using time_point = std::chrono::system_clock::time_point;
@@ -33,14 +33,14 @@ public:
 
   // -- what arrives over NATS -------------------------------------------------
 
-  /// Takes the payload of `train_model`: trains when something new is in the
-  /// list, forgets everything when it is empty. Answers the reply.
+  /// Takes the payload of `train_model`: starts a training when the list has
+  /// new workloads, and resets the model when it is empty. Returns the reply.
   std::string submit(std::string_view payload, time_point now);
 
-  /// Answers `not started`, `training` or `completed`.
+  /// Returns `not started`, `training` or `completed`.
   std::string status() const;
 
-  /// Answers the last list as it was submitted.
+  /// Returns the last list as it was submitted.
   std::string watchlist() const;
 
   /// Whether nothing was ever submitted.
@@ -50,10 +50,10 @@ public:
 
   // -- progress ---------------------------------------------------------------
 
-  /// Whether there is progress that the gateway was not told yet.
+  /// Whether there is progress that was not reported yet.
   bool reporting() const;
 
-  /// When the training began; changes with every training.
+  /// When the training started; changes with every training.
   time_point started() const {
     return started_;
   }
@@ -68,27 +68,27 @@ public:
   /// `kv` of `PUT /model/current_status`, which at the end has no statistics.
   std::string report(time_point now, const report_style& style = {}) const;
 
-  /// The identity of the submission that trains; `kv` only.
+  /// The id of the submission that started the training; `kv` only.
   const std::string& id() const {
     return training_id_;
   }
 
-  /// That of the training before; empty when there was none.
+  /// The id of the previous training; empty when there was none.
   const std::string& earlier_id() const {
     return earlier_id_;
   }
 
-  /// The training is over: from now on the status is `completed`.
+  /// Ends the training: from now on the status is `completed`.
   void finish();
 
-  /// The gateway knows about the end.
+  /// The end was reported to the gateway.
   void reported();
 
   // -- state that survives a restart ------------------------------------------
 
   std::string save() const;
 
-  /// Restores what `save` gave; false when the text is something else.
+  /// Restores what `save` returned; false when the text is something else.
   bool load(std::string_view text);
 
 private:

@@ -1,6 +1,6 @@
 #include "base/log.hpp"
-#include "tools/broker.hpp"
 #include "tools/misbehaviour.hpp"
+#include "tools/nats_link.hpp"
 #include "tools/progress_channel.hpp"
 #include "tools/simulated_training.hpp"
 
@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 /// @file
-/// A training backend that trains nothing. It speaks the backend's side of both
-/// protocols and reports a progress that only the clock advances.
+/// A training backend that only simulates trainings. It implements both
+/// protocols, and reports progress that depends only on the clock.
 
 namespace aiops::tools {
 
@@ -32,23 +32,23 @@ using std::chrono::system_clock;
 
 constexpr auto component = "training_sim";
 
-/// Where a gateway that speaks `kv` leaves what to train.
+/// Where a gateway with the protocol `kv` stores what to train.
 constexpr auto parameters_bucket = "model-training-parameters";
 constexpr auto parameters_key = "modelTrainingParameters";
 
 struct sim_options {
-  broker_options broker;
+  nats_link_options nats;
   backend_protocol protocol = backend_protocol::request_reply;
   bool report_by_nats = false;
   std::string gateway_url = "http://127.0.0.1:11080";
   int64_t duration = 30'000;
   int64_t report_interval = 1'000;
   std::filesystem::path state_file;
-  std::vector<manner> misbehaviour;
+  std::vector<fault> misbehaviour;
   int64_t slow_by = 10'000;
 };
 
-/// Writes a file so that a reader sees the old or the new text, nothing else.
+/// Replaces a file in one step: a reader sees the old or the new text.
 bool write_atomically(const std::filesystem::path& file,
                       const std::string& text) {
   auto fresh = file;
@@ -66,16 +66,16 @@ class simulator {
 public:
   explicit simulator(sim_options options)
     : options_(std::move(options)),
-      manners_(options_.misbehaviour.begin(), options_.misbehaviour.end()),
+      faults_(options_.misbehaviour.begin(), options_.misbehaviour.end()),
       job_(milliseconds{options_.duration}, options_.protocol),
-      link_(options_.broker, component) {
+      link_(options_.nats, component) {
     load();
   }
 
-  /// Answers requests until the signal comes.
+  /// Answers requests until the signal arrives.
   void serve(const stop_signal& stop);
 
-  /// Tells the gateway how far the training is; never returns.
+  /// Reports the progress to the gateway; never returns.
   void report();
 
 private:
@@ -95,19 +95,19 @@ private:
 
   void unsubscribe();
 
-  /// Takes the watchlist that stands in the store, if there never was another.
+  /// Takes the watchlist from the store if none was submitted yet.
   void read_parameters();
 
   void log_gpus(httplib::Client& gateway);
 
-  /// Sends the progress of now and answers how long to wait for the next.
+  /// Sends the current progress and returns the pause before the next report.
   milliseconds report_once(progress_channel& channel);
 
-  /// Sends them all; whether the first one needs no repetition.
+  /// Sends all of them; false when the first one has to be sent again.
   bool send(progress_channel& channel, const planned_reports& reports);
 
-  bool does(manner what) const {
-    return manners_.contains(what);
+  bool has(fault what) const {
+    return faults_.contains(what);
   }
 
   void load();
@@ -115,13 +115,13 @@ private:
   void save();
 
   const sim_options options_;
-  const manners manners_;
+  const faults faults_;
   std::mutex mutex_;
   std::condition_variable changed_;
   simulated_training job_;
-  broker_link link_;
+  nats_link link_;
   std::vector<natsSubscription*> subscriptions_;
-  // Touched by the reporting thread only.
+  // Used by the reporting thread only.
   milliseconds back_off_{0};
   int64_t reports_ = 0;
   system_clock::time_point announced_;
@@ -134,7 +134,8 @@ void simulator::load() {
   std::stringstream text;
   text << in.rdbuf();
   if (job_.load(text.str()))
-    log::info(component, "goes on where it was", {{"state", job_.status()}});
+    log::info(component, "continues from its state file",
+              {{"state", job_.status()}});
   else
     log::warning(component, "ignores an unreadable state file",
                  {{"file", options_.state_file.string()}});
@@ -171,14 +172,14 @@ std::string simulator::reply_to(std::string_view subject,
 }
 
 void simulator::answer(natsMsg* msg) {
-  if (natsMsg_GetReply(msg) == nullptr || does(manner::silent))
+  if (natsMsg_GetReply(msg) == nullptr || has(fault::silent))
     return;
-  if (does(manner::slow))
+  if (has(fault::slow))
     std::this_thread::sleep_for(milliseconds{options_.slow_by});
   auto size = static_cast<size_t>(natsMsg_GetDataLength(msg));
-  auto reply = does(manner::rubbish) ? std::string{"\xff\xfe{{{\0rubbish", 13}
-                                     : reply_to(natsMsg_GetSubject(msg),
-                                                {natsMsg_GetData(msg), size});
+  auto reply = has(fault::rubbish) ? std::string{"\xff\xfe{{{\0rubbish", 13}
+                                   : reply_to(natsMsg_GetSubject(msg),
+                                              {natsMsg_GetData(msg), size});
   natsConnection_Publish(link_.get(), natsMsg_GetReply(msg), reply.data(),
                          static_cast<int>(reply.size()));
 }
@@ -222,7 +223,7 @@ void simulator::read_parameters() {
   jsCtx_Destroy(context);
   std::lock_guard guard{mutex_};
   if (!found.empty() && job_.fresh()) {
-    log::info(component, "goes on with the watchlist of the store");
+    log::info(component, "uses the watchlist in the store");
     train(found);
   }
 }
@@ -238,8 +239,8 @@ void simulator::serve(const stop_signal& stop) {
       continue;
     }
     read_parameters();
-    log::info(component, "is ready for training requests, and will train "
-                         "nothing");
+    log::info(component, "is ready for training requests, and only "
+                         "simulates trainings");
   }
 }
 
@@ -251,7 +252,8 @@ void simulator::log_gpus(httplib::Client& gateway) {
     log::info(component, "would train on these GPUs",
               {{"gpus", response->body.substr(0, 500)}});
   else
-    log::warning(component, "could not ask the gateway for GPUs, goes on",
+    log::warning(component,
+                 "could not get the GPUs from the gateway, continues",
                  {{"gateway", options_.gateway_url}});
 }
 
@@ -268,7 +270,7 @@ bool simulator::send(progress_channel& channel,
       log::warning(component,
                    result.what == outcome::refused
                      ? "was refused a report"
-                     : "could not report progress, tries again",
+                     : "could not report progress, will try again",
                    {{"report", body}, {"reason", result.reason}});
   }
   return done;
@@ -279,11 +281,11 @@ milliseconds simulator::report_once(progress_channel& channel) {
   auto now = system_clock::now();
   auto started = job_.started();
   auto due = job_.due(now);
-  if (does(manner::die) && job_.done(now) >= 0.5) {
-    log::info(component, "dies in the middle of the training");
+  if (has(fault::die) && job_.done(now) >= 0.5) {
+    log::info(component, "exits in the middle of the training");
     std::_Exit(1);
   }
-  auto reports = plan_reports(job_, now, manners_,
+  auto reports = plan_reports(job_, now, faults_,
                               milliseconds{options_.slow_by}, reports_++);
   lock.unlock();
   auto done = send(channel, reports);
@@ -307,7 +309,7 @@ milliseconds simulator::report_once(progress_channel& channel) {
 void simulator::report() {
   auto gateway = make_client(options_.gateway_url);
   auto channel = options_.report_by_nats
-                   ? progress_by_nats(options_.broker)
+                   ? progress_by_nats(options_.nats)
                    : progress_by_http(options_.gateway_url, options_.protocol);
   for (;;) {
     std::unique_lock lock{mutex_};
@@ -332,12 +334,11 @@ void simulator::report() {
 
 int run(int argc, char** argv) {
   sim_options options;
-  CLI::App app{"A training backend that trains nothing: it answers the "
-               "requests of the gateway as\na real one would and reports a "
-               "progress that only the clock advances. For\ndemonstrations and "
-               "tests."};
+  CLI::App app{"A training backend that only simulates trainings: it answers "
+               "the gateway as a real\none does, and reports progress that "
+               "depends only on the clock. For demonstrations\nand tests."};
   app.set_version_flag("--version", "training_sim " AIOPS_GATEWAY_VERSION);
-  options.broker.add_to(app);
+  options.nats.add_to(app);
   app
     .add_option("--backend-protocol", options.protocol,
                 "The protocol to speak, as the gateway does: `request-reply` "
@@ -364,7 +365,7 @@ int run(int argc, char** argv) {
     ->transform(duration_units())
     ->check(CLI::PositiveNumber);
   app.add_option("--state-file", options.state_file,
-                 "Remember watchlist and training in this file");
+                 "Keep watchlist and training in this file");
   app
     .add_option("--misbehave", options.misbehaviour,
                 "For tests, a list: answer `rubbish`, never (`silent`) or late "
@@ -373,7 +374,7 @@ int run(int argc, char** argv) {
                 "`older-job`, with `null-statistics`, all numbers as "
                 "`strings`,\nor not the end (`lose-completion`)")
     ->delimiter(',')
-    ->transform(CLI::CheckedTransformer(manners_by_name()));
+    ->transform(CLI::CheckedTransformer(faults_by_name()));
   app
     .add_option("--slow-by", options.slow_by,
                 "How late `slow` and `late` are (10s)")
@@ -391,8 +392,8 @@ int run(int argc, char** argv) {
   std::thread{[&sim] { sim.report(); }}.detach();
   sim.serve(stop);
   log::info(component, "stops");
-  // All that has to last is in the state file; the reporting thread may be
-  // waiting for the gateway.
+  // All lasting state is in the state file; the reporting thread may be waiting
+  // for the gateway.
   std::_Exit(0);
 }
 

@@ -75,7 +75,7 @@ class Training(E2eTest):
 
         self.assertEqual(backend.stop(), 0)
         backend = self.backend(gateway, duration="20s")
-        backend.wait_for("goes on where it was")
+        backend.wait_for("continues from its state file")
         self.wait_for_training(gateway, 100)
         self.wait_for_status(gateway, "completed")
 

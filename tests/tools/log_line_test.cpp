@@ -19,7 +19,7 @@ std::vector<std::string> split(line_splitter& splitter,
 
 } // namespace
 
-TEST_CASE("lines of the systemd journal name their owner") {
+TEST_CASE("lines of the systemd journal name their workload") {
   auto owner = owner_of(
     R"({"_HOSTNAME":"h.1","_TRANSPORT":"stdout","_SYSTEMD_UNIT":"a.service"})",
     {});
@@ -32,7 +32,7 @@ TEST_CASE("lines of the systemd journal name their owner") {
   CHECK_EQ(owner->deployment, "kernel");
 }
 
-TEST_CASE("lines of Kubernetes log shippers name their owner") {
+TEST_CASE("lines of Kubernetes log shippers name their workload") {
   auto owner = owner_of(R"({"cluster_id":"c","deployment":"d",
                             "kubernetes":{"namespace_name":"n"}})",
                         {});
@@ -40,7 +40,7 @@ TEST_CASE("lines of Kubernetes log shippers name their owner") {
   CHECK_EQ(*owner, workload{"c", "n", "d"});
 }
 
-TEST_CASE("a fixed name wins, and three of them take any line") {
+TEST_CASE("a fixed name has priority; with three, any line is accepted") {
   name_sources sources;
   sources.cluster.fixed = "mine";
   auto owner = owner_of(
@@ -54,7 +54,7 @@ TEST_CASE("a fixed name wins, and three of them take any line") {
   CHECK(owner_of("\xff\xfe", sources));
 }
 
-TEST_CASE("unusable names are passed over") {
+TEST_CASE("invalid names are skipped") {
   for (auto cluster : {"\"\"", "7", "null", "\"a\\nb\"", "[\"c\"]"}) {
     auto line
       = std::string{R"({"namespace":"n","deployment":"d","cluster_id":)"}

@@ -28,11 +28,11 @@ simulated_training second_job(backend_protocol protocol) {
 
 struct fixture {
   backend_protocol protocol = backend_protocol::kv;
-  manners how;
+  faults with;
 
   planned_reports plan(simulated_training::time_point now,
                        int64_t count = 0) const {
-    return plan_reports(second_job(protocol), now, how, 5s, count);
+    return plan_reports(second_job(protocol), now, with, 5s, count);
   }
 
   std::vector<json> bodies(simulated_training::time_point now,
@@ -50,7 +50,7 @@ int64_t percentage(const json& body) {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "who behaves sends the progress of now") {
+TEST_CASE_FIXTURE(fixture, "without faults the current progress is sent") {
   for (int64_t count = 0; count < 10; ++count) {
     auto sent = bodies(start + 10s, count);
     REQUIRE_EQ(sent.size(), 1);
@@ -60,46 +60,47 @@ TEST_CASE_FIXTURE(fixture, "who behaves sends the progress of now") {
   CHECK(plan(start + 20s).last);
 }
 
-TEST_CASE_FIXTURE(fixture, "some repeat themselves") {
-  how = {manner::repeat};
+TEST_CASE_FIXTURE(fixture, "repeat: each report is sent twice") {
+  with = {fault::repeat};
   auto sent = bodies(start + 10s);
   REQUIRE_EQ(sent.size(), 2);
   CHECK_EQ(sent[0], sent[1]);
 }
 
-TEST_CASE_FIXTURE(fixture, "some go backwards now and then") {
-  how = {manner::backwards};
+TEST_CASE_FIXTURE(fixture, "backwards: an older report is sent now and then") {
+  with = {fault::backwards};
   CHECK_EQ(bodies(start + 10s, 0).size(), 1);
-  auto sent = bodies(start + 10s, now_and_then - 1);
+  auto sent = bodies(start + 10s, occasional_interval - 1);
   REQUIRE_EQ(sent.size(), 2);
   CHECK_EQ(percentage(sent[0]), 50);
   CHECK_EQ(percentage(sent[1]), 25);
   CHECK_EQ(sent[1]["uuid"], "id-2");
 }
 
-TEST_CASE_FIXTURE(fixture, "some speak of an earlier job now and then") {
-  how = {manner::older_job};
+TEST_CASE_FIXTURE(fixture,
+                  "older-job: an earlier job is reported now and then") {
+  with = {fault::older_job};
   CHECK_EQ(bodies(start + 10s, 0).size(), 1);
-  auto sent = bodies(start + 10s, now_and_then - 1);
+  auto sent = bodies(start + 10s, occasional_interval - 1);
   REQUIRE_EQ(sent.size(), 2);
   CHECK_EQ(sent[0]["uuid"], "id-2");
   CHECK_EQ(sent[1]["uuid"], "id-1");
   protocol = backend_protocol::request_reply;
-  sent = bodies(start + 10s, now_and_then - 1);
+  sent = bodies(start + 10s, occasional_interval - 1);
   CHECK_FALSE(sent[0].contains("uuid"));
   CHECK_FALSE(sent[1]["uuid"].get<std::string>().empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "some are late, with the end too") {
-  how = {manner::late};
+TEST_CASE_FIXTURE(fixture, "late: each report is late, the last one too") {
+  with = {fault::late};
   CHECK_EQ(percentage(bodies(start + 10s)[0]), 25);
   CHECK_EQ(percentage(bodies(start + 1s)[0]), 0);
   CHECK_FALSE(plan(start + 24s).last);
   CHECK(plan(start + 25s).last);
 }
 
-TEST_CASE_FIXTURE(fixture, "some leave out the statistics") {
-  how = {manner::null_statistics};
+TEST_CASE_FIXTURE(fixture, "null-statistics: reports have no statistics") {
+  with = {fault::null_statistics};
   CHECK(bodies(start + 10s)[0]["statistics"].is_null());
   CHECK_EQ(bodies(start + 10s)[0]["status"], "training");
   protocol = backend_protocol::request_reply;
@@ -109,8 +110,8 @@ TEST_CASE_FIXTURE(fixture, "some leave out the statistics") {
     CHECK(value.is_null());
 }
 
-TEST_CASE_FIXTURE(fixture, "some write all numbers as strings") {
-  how = {manner::strings};
+TEST_CASE_FIXTURE(fixture, "strings: all numbers are strings") {
+  with = {fault::strings};
   protocol = backend_protocol::request_reply;
   auto sent = bodies(start + 10s)[0];
   CHECK_EQ(sent["percentageCompleted"], "50");
@@ -118,8 +119,8 @@ TEST_CASE_FIXTURE(fixture, "some write all numbers as strings") {
     CHECK(value.is_string());
 }
 
-TEST_CASE_FIXTURE(fixture, "some never tell of the end") {
-  how = {manner::lose_completion, manner::repeat};
+TEST_CASE_FIXTURE(fixture, "lose-completion: the end is not reported") {
+  with = {fault::lose_completion, fault::repeat};
   CHECK_EQ(bodies(start + 19s).size(), 2);
   CHECK(bodies(start + 20s).empty());
   CHECK(plan(start + 20s).last);

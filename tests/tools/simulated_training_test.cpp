@@ -46,7 +46,7 @@ TEST_CASE("a training moves from 0 to 100 percent by the clock") {
   CHECK_EQ(last["remainingTime"], 0);
 }
 
-TEST_CASE("a finished training is reported until the gateway knows") {
+TEST_CASE("the end of a training is reported until the gateway has it") {
   simulated_training job{20s};
   job.submit(two, start);
   job.finish();
@@ -56,7 +56,7 @@ TEST_CASE("a finished training is reported until the gateway knows") {
   CHECK_FALSE(job.reporting());
 }
 
-TEST_CASE("only something new starts a training") {
+TEST_CASE("only new workloads start a training") {
   simulated_training job{20s};
   job.submit(two, start);
   CHECK_EQ(job.submit(one, start + 5s), "training job submitted");
@@ -75,7 +75,7 @@ TEST_CASE("an empty list resets the model") {
   CHECK_FALSE(job.reporting());
 }
 
-TEST_CASE("what is no workload map changes nothing") {
+TEST_CASE("anything but a map of workloads is ignored") {
   simulated_training job{20s};
   job.submit(two, start);
   for (auto text : {"", "[]", "{\"c\":[]}", "{\"c\":{\"n\":{}}}",
@@ -123,7 +123,7 @@ TEST_CASE("with kv a report has status, statistics and the job's id") {
              R"({"status":"completed","statistics":null,"uuid":"id-1"})"));
 }
 
-TEST_CASE("with kv the absence of workloads resets the model") {
+TEST_CASE("with kv a submission without workloads resets the model") {
   simulated_training job{20s, backend_protocol::kv};
   job.submit(first_of_kv, start);
   CHECK_EQ(job.submit(R"({"uuid":"id-2"})", start), "model reset");
@@ -139,12 +139,12 @@ TEST_CASE("with kv the id is that of the submission that trains") {
   job.submit(more_of_kv, start);
   CHECK_EQ(job.id(), "id-2");
   CHECK_EQ(job.earlier_id(), "id-1");
-  // Only removals: the training goes on.
+  // Only removals: the training continues.
   job.submit(R"({"uuid":"id-3","workloads":{"c":{"n":["b"]}}})", start);
   CHECK_EQ(job.id(), "id-2");
 }
 
-TEST_CASE("with kv a bare map is no training request") {
+TEST_CASE("with kv a bare map is not a training request") {
   simulated_training job{20s, backend_protocol::kv};
   for (auto text : {two, "{}", "[]", R"({"uuid":1})",
                     R"({"uuid":"id-1","workloads":[]})", "\xff"})
