@@ -6,13 +6,13 @@
 #include <limits>
 
 /// @file
-/// What the gateway is measured against: a cpp-httplib server that answers
-/// every GET with the same bytes.
+/// The reference for the gateway: a cpp-httplib server that answers every GET
+/// with the same bytes.
 
 namespace {
 
-/// httplib's backlog of 5 turns away most of 64 clients that come at once, for
-/// a second or more; that is not what we measure.
+/// With httplib's backlog of 5, most of 64 clients that connect at once wait
+/// for a second or more, which is not what we measure.
 class bare_server : public httplib::Server {
 public:
   void raise_backlog() {

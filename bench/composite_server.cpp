@@ -26,13 +26,13 @@
 #include <unistd.h>
 
 /// @file
-/// Answers composite aggregations over made-up workloads from memory, as
-/// OpenSearch would. A cycle begins with a request without `after`; its number
-/// travels in the `after_key`, so that all pages of a cycle count alike even
-/// when two clients ask at the same time.
+/// Answers composite aggregations over generated workloads from memory, like
+/// OpenSearch. A cycle begins with a request without `after`. Its number is in
+/// the `after_key`, so that all pages of a cycle have the counts of that cycle,
+/// even with two clients at the same time.
 ///
-/// `GET /cycles` answers how many cycles began. At the start the id of the
-/// first cluster of the first group goes to standard output.
+/// `GET /cycles` returns how many cycles have begun. At the start, the id of
+/// the first cluster of the first group is printed to standard output.
 
 namespace {
 
@@ -46,7 +46,7 @@ struct group {
 
 struct options {
   std::vector<group> groups;
-  /// Count every workload as often as the number of the cycle.
+  /// Each count is the number of the cycle.
   bool stamp = false;
   std::chrono::milliseconds page_delay{0};
 };
@@ -58,7 +58,7 @@ uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// Digits base 16, or of an alphabet as Kubernetes uses it in names of pods.
+/// Digits of base 16, or of the alphabet that Kubernetes uses in names of pods.
 std::string digits(uint64_t x, size_t size,
                    std::string_view alphabet = "0123456789abcdef") {
   std::string result;
@@ -71,7 +71,7 @@ std::string word(uint64_t x, size_t size) {
   return digits(x, size, "bcdfghjklmnpqrstvwxz2456789");
 }
 
-// -- what is counted ----------------------------------------------------------
+// -- workloads ----------------------------------------------------------------
 
 struct workload {
   /// Index of the cluster, and of the namespace in its cluster.
@@ -81,7 +81,7 @@ struct workload {
   uint32_t name_end = 0;
 };
 
-/// All workloads, sorted as a composite aggregation gives them.
+/// All workloads, in the order of a composite aggregation.
 class catalog {
 public:
   explicit catalog(const std::vector<group>& groups) {
@@ -188,7 +188,7 @@ public:
     return all_;
   }
 
-  /// Answers status line and body of one request.
+  /// Returns status line and body of the answer to one request.
   std::pair<std::string_view, std::string> answer(std::string_view target,
                                                   std::string_view body);
 
@@ -199,7 +199,7 @@ private:
     if (options_.stamp)
       return cycle;
     auto x = mix(index);
-    // A few messages more each time, for one workload in four none.
+    // Each cycle adds a few messages, except for one workload in four.
     return x % 100'000 + cycle * (x >> 32) % 4;
   }
 
@@ -227,8 +227,8 @@ std::pair<std::string_view, std::string> server::search(const json& request) {
                                                 : request.at("aggregations");
   auto& composite = aggregations.at("bucket").at("composite");
   size_t size = composite.value("size", 10);
-  // The members of a key, as they stand before each value: sources are asked
-  // for in the order cluster, namespace, deployment.
+  // The text before each value of a key. The sources are in the order cluster,
+  // namespace, deployment.
   std::vector<std::string> names;
   std::vector<std::string> labels;
   for (auto& source : composite.at("sources")) {
@@ -256,7 +256,7 @@ std::pair<std::string_view, std::string> server::search(const json& request) {
     = R"({"took":1,"timed_out":false,"_shards":{"total":1,"successful":1,)"
       R"("skipped":0,"failed":0},"aggregations":{"bucket":{)";
   out.reserve(size * 200 + 1'000);
-  // As OpenSearch does, a full page tells where to go on even at the end.
+  // Like OpenSearch, a full page has the key of the next one even at the end.
   if (last - first == size && size > 0)
     out += R"("after_key":)"
            + json{{names[0], all_.cluster(last - 1)},
@@ -299,7 +299,7 @@ bool send_all(int fd, std::string_view data) {
   return true;
 }
 
-/// Length of the body that a header announces.
+/// Length of the body according to a header.
 size_t content_length(std::string_view header) {
   constexpr std::string_view label = "\r\ncontent-length:";
   auto i = std::search(header.begin(), header.end(), label.begin(), label.end(),
@@ -311,7 +311,7 @@ size_t content_length(std::string_view header) {
   return std::strtoull(&*i + label.size(), nullptr, 10);
 }
 
-/// Serves requests, one after another, until the client hangs up.
+/// Serves requests, one after another, until the client disconnects.
 void serve(server& to, int fd) {
   std::string in;
   char buffer[16 * 1024];
@@ -370,8 +370,9 @@ std::optional<options> parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   auto how = parse(argc, argv);
   if (!how) {
-    std::cerr << "usage: bench_composite_server [--stamp] [--page-delay MS] "
-                 "CLUSTERSxWORKLOADS...\n\nWORKLOADS is for each cluster.\n";
+    std::cerr
+      << "usage: bench_composite_server [--stamp] [--page-delay MS] "
+         "CLUSTERSxWORKLOADS...\n\nWORKLOADS is the number per cluster.\n";
     return 2;
   }
   server all{*how};

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 /// @file
-/// A training backend that answers at once and counts what it is asked. Its
-/// watchlist is always empty, so that every submission is a training.
+/// A training backend that answers immediately and counts the requests for its
+/// status. Its watchlist is always empty, so every submission is a training.
 
 namespace {
 

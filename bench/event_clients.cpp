@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 /// @file
-/// Many clients of a gateway that want to know how far the training is, in one
-/// thread: they follow its events, or ask each second. Beside them the training
-/// reports progress, each report with a number of its own. Prints what came as
-/// one line of JSON.
+/// Many clients that follow the progress of a training, in one thread: they
+/// receive events, or poll each second. Meanwhile the training reports
+/// progress, with a number in each report. Prints the results as one line of
+/// JSON.
 
 namespace {
 
@@ -33,11 +33,11 @@ struct options {
   bool follow = false;
   size_t clients = 0;
   std::chrono::seconds length{0};
-  /// Between two reports; 0: the next one follows the answer.
+  /// Interval of the reports; 0: the next one follows the answer.
   std::chrono::nanoseconds report_interval{0};
 };
 
-/// The number that follows `key`; 0 when it is not there.
+/// The number after `key`; 0 when there is none.
 uint64_t number_after(std::string_view text, std::string_view key) {
   uint64_t result = 0;
   if (auto at = text.find(key); at != std::string_view::npos)
@@ -83,7 +83,7 @@ public:
     send(text.append("\r\n").append(body));
   }
 
-  /// Reads what is there.
+  /// Reads the bytes that have arrived.
   void receive() {
     char buffer[65536];
     for (;;) {
@@ -96,7 +96,7 @@ public:
     }
   }
 
-  /// Takes the head of an answer; false while it is not there.
+  /// Takes the head of an answer; false when it is incomplete.
   bool take_head() {
     auto end = in_.find("\r\n\r\n");
     if (end == std::string::npos)
@@ -108,7 +108,7 @@ public:
     return true;
   }
 
-  /// Takes a whole answer; false while it is not there.
+  /// Takes a whole answer; false when it is incomplete.
   bool take_answer() {
     auto end = in_.find("\r\n\r\n");
     if (end == std::string::npos
@@ -157,20 +157,20 @@ public:
            && std::any_of(clients_.begin(), clients_.end(),
                           [](auto& x) { return !x.ready; }))
       turn(milliseconds{100});
-    // Of the reports before ours.
+    // Events of earlier reports.
     for (auto end = clock_type::now() + milliseconds{500};
          clock_type::now() < end;)
       turn(milliseconds{100});
     begin_ = clock_type::now();
     next_report_ = begin_;
     for (size_t i = 0; i < clients_.size(); ++i)
-      clients_[i].next_question = begin_
-                                  + milliseconds{1000} * i / clients_.size();
+      clients_[i].next_request = begin_
+                                 + milliseconds{1000} * i / clients_.size();
     auto end = begin_ + how_.length;
     while (clock_type::now() < end)
       turn(act(clock_type::now()));
     taken_ = clock_type::now() - begin_;
-    // What is on its way.
+    // Wait for the answers and events that are still missing.
     auto last_call = clock_type::now() + milliseconds{2000};
     while (clock_type::now() < last_call
            && (waiting_ || (how_.follow && received_ < expected())))
@@ -196,8 +196,8 @@ private:
   struct client {
     link connection;
     bool ready = false;
-    bool asking = false;
-    clock_type::time_point next_question = {};
+    bool waiting = false;
+    clock_type::time_point next_request = {};
   };
 
   uint64_t expected() const {
@@ -211,7 +211,7 @@ private:
     ::epoll_ctl(epoll_, EPOLL_CTL_ADD, x.fd(), &event);
   }
 
-  /// Sends what is due; answers how long nothing will be.
+  /// Sends what is due; returns the time until more is due.
   std::chrono::nanoseconds act(clock_type::time_point now) {
     auto next = now + milliseconds{100};
     if (!waiting_ && next_report_ <= now)
@@ -220,13 +220,13 @@ private:
       next = std::min(next, next_report_);
     if (!how_.follow)
       for (auto& x : clients_) {
-        if (!x.asking && x.next_question <= now) {
+        if (!x.waiting && x.next_request <= now) {
           x.connection.request("GET", "/ModelTraining/model/status");
-          x.asking = true;
-          x.next_question += milliseconds{1000};
+          x.waiting = true;
+          x.next_request += milliseconds{1000};
         }
-        if (!x.asking)
-          next = std::min(next, x.next_question);
+        if (!x.waiting)
+          next = std::min(next, x.next_request);
       }
     return std::max(next - now, clock_type::duration{0});
   }
@@ -245,7 +245,7 @@ private:
   }
 
   void turn(std::chrono::nanoseconds timeout) {
-    // Rounded up, lest we spin.
+    // Rounded up, to avoid a busy loop.
     auto wait = std::chrono::ceil<milliseconds>(timeout).count();
     epoll_event events[256];
     auto n = ::epoll_wait(epoll_, events, 256, static_cast<int>(wait));
@@ -254,7 +254,7 @@ private:
       if (index == how_.clients)
         on_stored();
       else
-        on_news(clients_[index]);
+        on_readable(clients_[index]);
     }
   }
 
@@ -266,12 +266,12 @@ private:
     ++stored_;
   }
 
-  void on_news(client& x) {
+  void on_readable(client& x) {
     x.connection.receive();
     auto now = clock_type::now();
     if (!how_.follow) {
       while (x.connection.take_answer()) {
-        x.asking = false;
+        x.waiting = false;
         ++received_;
       }
       return;
@@ -282,7 +282,7 @@ private:
       auto number = line.starts_with("data: ")
                       ? number_after(line, "\"epoch\":")
                       : 0;
-      // To begin with there is a word of an earlier run.
+      // The first event may show a report of an earlier run.
       if (number == 0 || number > sent_.size())
         return;
       ++received_;

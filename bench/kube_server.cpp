@@ -1,8 +1,8 @@
-/// Stands in for the API server of a large Kubernetes cluster, over TLS.
+/// A fake API server of a large Kubernetes cluster, over TLS.
 ///
 /// Usage: bench_kube_server CERT KEY NODES PODS
-/// Serves lists of nodes with 8 GPUs each and of pods, of the size that real
-/// ones have. Prints the lists that were begun and ended, one a line.
+/// Serves lists of nodes with 8 GPUs each and of pods, with objects of
+/// realistic size. Prints the start and the end of each list, one per line.
 
 #include <httplib.h>
 
@@ -13,7 +13,7 @@
 
 namespace {
 
-/// Fields that a real object has beside those that are read.
+/// Fields of a real object that the gateway does not read.
 std::string padding(size_t bytes) {
   std::string result;
   for (size_t i = 0; result.size() < bytes; ++i)

@@ -11,10 +11,10 @@
 #include <thread>
 
 /// @file
-/// What counting and serving is measured against: a plain loop in the manner
-/// of the gateway that this one replaces. It reads pages of 1,000 workloads
-/// into nested maps and stores them as one value, whether the broker takes it
-/// or not; every GET reads and decodes the whole value.
+/// The reference for counting and serving: a plain loop like that of the
+/// gateway that this one replaces. It reads pages of 1,000 workloads into
+/// nested maps and stores them as one value, even if the NATS server refuses
+/// it; every GET reads and decodes the whole value.
 
 namespace {
 
@@ -23,8 +23,8 @@ using json = nlohmann::json;
 constexpr auto bucket_name = "os-workload-aggregation";
 constexpr auto key_name = "aggregation";
 
-/// httplib's backlog of 5 turns away most of 64 clients that come at once, for
-/// a second or more; that is not what we measure.
+/// With httplib's backlog of 5, most of 64 clients that connect at once wait
+/// for a second or more, which is not what we measure.
 class loop_server : public httplib::Server {
 public:
   void raise_backlog() {
@@ -50,7 +50,7 @@ json source(const char* label, const char* field) {
   return {{label, {{"terms", {{"field", field}}}}}};
 }
 
-/// Reads all pages; throws what a request throws.
+/// Reads all pages; throws when a request fails.
 json count(httplib::Client& opensearch) {
   json sources = {source("cluster_id", "cluster_id"),
                   source("namespace_name", "namespace_name.keyword"),
@@ -82,7 +82,7 @@ json count(httplib::Client& opensearch) {
   }
 }
 
-/// Counts for ever.
+/// Counts without end.
 void run_loop(const std::string& url, kvStore* store,
               std::chrono::seconds interval) {
   httplib::Client opensearch{url};

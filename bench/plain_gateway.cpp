@@ -8,15 +8,15 @@
 #include <string>
 
 /// @file
-/// What a submission is measured against: a gateway that hands the watchlist to
-/// the backend and its words to the caller, and keeps nothing.
+/// The reference for a submission: a gateway that passes the watchlist to the
+/// backend and the reply to the caller, and stores nothing.
 
 namespace {
 
 using nlohmann::json;
 
-/// httplib's backlog of 5 turns away most of many clients that come at once,
-/// for a second or more; that is not what we measure.
+/// With httplib's backlog of 5, most of many clients that connect at once wait
+/// for a second or more, which is not what we measure.
 class plain_server : public httplib::Server {
 public:
   void raise_backlog() {
@@ -24,7 +24,7 @@ public:
   }
 };
 
-/// The watchlist as the backend takes it; nothing when it cannot be read.
+/// The watchlist as the backend expects it; nothing when it is unreadable.
 std::optional<std::string> workloads(const std::string& body) {
   auto submitted = json::parse(body, nullptr, false);
   if (!submitted.is_object() || !submitted["items"].is_array())
@@ -41,7 +41,7 @@ std::optional<std::string> workloads(const std::string& body) {
   return result.dump();
 }
 
-/// The backend's words; nothing when it does not answer.
+/// The reply of the backend; nothing when it does not answer.
 std::optional<std::string> submit(natsConnection* conn,
                                   const std::string& watchlist) {
   natsMsg* reply = nullptr;
@@ -49,10 +49,10 @@ std::optional<std::string> submit(natsConnection* conn,
                              static_cast<int>(watchlist.size()), 5'000)
       != NATS_OK)
     return std::nullopt;
-  std::string words{natsMsg_GetData(reply),
-                    static_cast<size_t>(natsMsg_GetDataLength(reply))};
+  std::string text{natsMsg_GetData(reply),
+                   static_cast<size_t>(natsMsg_GetDataLength(reply))};
   natsMsg_Destroy(reply);
-  return words;
+  return text;
 }
 
 natsConnection* connect(const char* url) {
@@ -86,9 +86,9 @@ int main(int argc, char** argv) {
   server.Post("/ModelTraining/model/train", [conn](const httplib::Request& req,
                                                    httplib::Response& res) {
     auto watchlist = workloads(req.body);
-    auto words = watchlist ? submit(conn, *watchlist) : std::nullopt;
-    if (words)
-      res.set_content(json{{"response", *words}}.dump(),
+    auto answer = watchlist ? submit(conn, *watchlist) : std::nullopt;
+    if (answer)
+      res.set_content(json{{"response", *answer}}.dump(),
                       "application/json; charset=utf-8");
     else
       res.status = watchlist ? 504 : 400;

@@ -8,10 +8,10 @@
 #include <vector>
 
 /// @file
-/// The floor of a submission: its three round trips in a row by one client,
-/// one submission after another. The job is entered by a compare-and-set, the
-/// backend is asked, and the outcome is entered by a compare-and-set. Prints
-/// the median and the 99th percentile in microseconds.
+/// The lower bound for a submission: its three round trips in a row by one
+/// client, one submission after another. A conditional write stores the job, a
+/// request goes to the backend, and a conditional write stores the outcome.
+/// Prints the median and the 99th percentile in microseconds.
 
 namespace {
 
@@ -19,7 +19,7 @@ using clock_type = std::chrono::steady_clock;
 
 const std::string workloads = R"({"c":{"n":["d"]}})";
 
-/// What the library gave us, to be given back.
+/// Owns an object of the library.
 template <class T>
 using owned = std::unique_ptr<T, void (*)(T*)>;
 
@@ -59,7 +59,7 @@ bool request(natsConnection* conn) {
   return status == NATS_OK;
 }
 
-/// Writes over `revision`, which becomes the new one.
+/// Replaces `revision`, which is set to the new one.
 bool compare_and_set(kvStore* store, const std::string& book,
                      uint64_t& revision) {
   return kvStore_UpdateString(&revision, store, "book", book.c_str(), revision)
@@ -81,7 +81,7 @@ int main(int argc, char** argv) {
   if (!store
       || kvStore_PutString(&revision, store.get(), "book", book.c_str())
            != NATS_OK) {
-    std::cerr << "cannot connect or make the bucket\n";
+    std::cerr << "cannot connect or create the bucket\n";
     return 1;
   }
   auto count = std::stoul(argv[2]);

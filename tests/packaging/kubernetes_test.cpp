@@ -9,7 +9,7 @@ namespace {
 constexpr auto file = AIOPS_GATEWAY_SOURCE_DIR
   "/packaging/kubernetes/rbac.yaml";
 
-/// The one object of a kind.
+/// The only object of a kind.
 YAML::Node object(const std::string& kind) {
   YAML::Node result;
   for (auto& document : YAML::LoadAllFromFile(file))
@@ -27,7 +27,7 @@ std::string text(const YAML::Node& node) {
 
 } // namespace
 
-TEST_CASE("the cluster role allows what the gateway asks for, and no more") {
+TEST_CASE("the cluster role allows exactly what the gateway lists") {
   CHECK(YAML::LoadAllFromFile(file).size() == 3);
   std::multiset<std::string> allowed;
   for (auto rule : object("ClusterRole")["rules"]) {
