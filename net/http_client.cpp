@@ -54,8 +54,8 @@ std::unique_ptr<Client> make_connection(const http_url& url) {
   auto result = std::make_unique<Client>(url.host, url.port);
   result->set_keep_alive(true);
   result->set_follow_location(false);
-  // Request head and body are two writes, the second of which would wait for
-  // the acknowledgement of the first.
+  // Request head and body are two writes. The second one would wait for the
+  // acknowledgement of the first.
   result->set_tcp_nodelay(true);
   // The target is already encoded.
   result->set_url_encode(false);
