@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 #include "host/demo.hpp"
+#include "host/one_thread_scheduler.hpp"
 #include "host/sd_notify.hpp"
 #include "http/compat/ai_settings.hpp"
 #include "http/server/server.hpp"
@@ -35,11 +36,6 @@ constexpr auto stop_time = 1'800ms;
 /// How long an external NATS server may take to report how it stores the
 /// bucket.
 constexpr auto durability_patience = 500ms;
-
-/// Workers of the actor scheduler. No actor on it blocks, and a message between
-/// two actors on one thread costs a microsecond: waking a second one costs a
-/// hundred times as much (docs/decisions/0004-submission-latency.md).
-constexpr size_t scheduler_workers = 1;
 
 /// Signals that end the program; blocked everywhere and waited for in `main`.
 sigset_t termination_signals() {
@@ -122,7 +118,10 @@ int run(gateway_config config) {
   termination stop;
   nats::embedded_server embedded;
   caf::actor_system_config caf_config;
-  use_sharing_scheduler(caf_config, scheduler_workers);
+  // No actor on it blocks, and a message between two actors on one thread costs
+  // a microsecond: waking a second one costs a hundred times as much
+  // (docs/decisions/0004-submission-latency.md).
+  host::one_thread_scheduler::use(caf_config);
   caf::actor_system system{caf_config};
   directory actors;
   auto own_server = config.nats.embedded();

@@ -162,6 +162,8 @@ void bus_state::expire_requests() {
   auto end = deadlines_.upper_bound(self_->clock().now());
   for (auto i = deadlines_.begin(); i != end; ++i) {
     auto node = pending_.extract(i->second);
+    if (connection_)
+      connection_->forget(i->second);
     node.mapped().promise.deliver(
       make_error(ec::timeout, "no answer in time on the NATS subject '"
                                 + node.mapped().subject + "'"));
@@ -252,10 +254,22 @@ void bus_state::open() {
   if (connection_ || connecting_)
     return;
   connecting_ = true;
-  config_.open(config_.locate ? config_.locate() : config_.nats, ++attempt_,
-               bridge_);
+  auto where = config_.locate ? config_.locate() : config_.nats;
+  ++attempt_;
+  if (config_.open)
+    config_.open(std::move(where), attempt_, bridge_);
+  else
+    nats_connection::open(std::move(where), attempt_, bridge_, watcher());
   self_->delayed_send(self_, config_.connect_deadline, connect_atom_v, attempt_,
                       false);
+}
+
+std::shared_ptr<socket_watcher> bus_state::watcher() const {
+  auto scheduler = dynamic_cast<watching_scheduler*>(
+    &self_->home_system().scheduler());
+  auto result = scheduler != nullptr ? scheduler->watcher() : nullptr;
+  // A detached bus has another thread.
+  return result && result->here() ? result : nullptr;
 }
 
 void bus_state::check_attempt(uint64_t attempt, bool stuck) {

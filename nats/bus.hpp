@@ -37,9 +37,9 @@ struct bus_config {
   /// `stuck_deadline`: it then burns a core until the process is restarted.
   std::function<void(std::string)> give_up;
   caf::timespan stuck_deadline = std::chrono::seconds{60};
-  /// Starts an attempt to connect; tests put their own in place.
+  /// Starts an attempt to connect, in place of `nats_connection::open`.
   std::function<void(nats_config, uint64_t, std::shared_ptr<connection_bridge>)>
-    open = nats_connection::open;
+    open = {};
 };
 
 } // namespace aiops::nats
@@ -136,6 +136,9 @@ private:
   // -- connection -------------------------------------------------------------
 
   void open();
+
+  /// What looks after sockets on our thread; may be null.
+  std::shared_ptr<socket_watcher> watcher() const;
 
   void check_attempt(uint64_t attempt, bool stuck);
 

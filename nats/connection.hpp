@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/messages.hpp"
+#include "base/socket_watcher.hpp"
 #include "nats/credit.hpp"
 #include "nats/options.hpp"
 
@@ -86,14 +87,24 @@ public:
   /// Connects on a thread of its own and reports to the bridge. The thread may
   /// hang: with this version of the library a server that greets and then
   /// falls silent is waited for without end. So it is never joined.
+  ///
+  /// With a watcher, its thread reads and writes; otherwise, and with TLS,
+  /// threads of the library do. All other functions of the connection are then
+  /// called on the watcher's thread.
   static void open(nats_config config, uint64_t attempt,
-                   std::shared_ptr<connection_bridge> bridge);
+                   std::shared_ptr<connection_bridge> bridge,
+                   std::shared_ptr<socket_watcher> watcher);
 
   virtual ~nats_connection() = default;
 
   /// Sends a request whose reply comes back under `id`. `disconnected` means
   /// that the connection has ended.
   virtual caf::error send(uint64_t id, const bus_request& request) = 0;
+
+  /// The reply to a request is not waited for any longer.
+  virtual void forget(uint64_t) {
+    // nop
+  }
 
   /// Sends a message that nobody answers to us; errors as above.
   virtual caf::error publish(const bus_message& msg) = 0;

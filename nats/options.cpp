@@ -21,9 +21,6 @@ constexpr int64_t connect_timeout = 2'000;
 /// A dead peer is noticed after two unanswered pings, in ms.
 constexpr int64_t ping_interval = 10'000;
 
-/// A peer that takes nothing for so long is dead, in ms.
-constexpr int64_t write_deadline = 1'000;
-
 /// Signs the server's nonce with the seed that the file (the closure) holds at
 /// this moment.
 natsStatus sign_nonce(char** error_text, unsigned char** signature, int* size,
@@ -87,12 +84,6 @@ natsStatus set_password(natsOptions* opts, const nats_config& config,
   return natsOptions_SetUserInfo(opts, config.user.c_str(), password.c_str());
 }
 
-bool wants_tls(const nats_config& config) {
-  auto tls_url = [](const std::string& url) { return url.starts_with("tls:"); };
-  return !config.ca_file.empty() || !config.cert_file.empty()
-         || std::any_of(config.urls.begin(), config.urls.end(), tls_url);
-}
-
 natsStatus set_tls(natsOptions* opts, const nats_config& config) {
   auto status = natsOptions_SetSecure(opts, true);
   if (status == NATS_OK && !config.ca_file.empty())
@@ -128,7 +119,7 @@ caf::expected<nats_options_ptr> make_options(const nats_config& config) {
   apply(natsOptions_SetTimeout, connect_timeout);
   apply(natsOptions_SetPingInterval, ping_interval);
   apply(natsOptions_SetMaxPingsOut, 2);
-  apply(natsOptions_SetWriteDeadline, write_deadline);
+  apply(natsOptions_SetWriteDeadline, write_deadline.count());
   apply(natsOptions_SetSendAsap, true);
   if (!config.token.empty())
     apply(natsOptions_SetToken, config.token.c_str());
@@ -145,6 +136,12 @@ caf::expected<nats_options_ptr> make_options(const nats_config& config) {
     return make_error(ec::invalid_configuration,
                       problem.empty() ? nats_error_text(status) : problem);
   return result;
+}
+
+bool wants_tls(const nats_config& config) {
+  auto tls_url = [](const std::string& url) { return url.starts_with("tls:"); };
+  return !config.ca_file.empty() || !config.cert_file.empty()
+         || std::any_of(config.urls.begin(), config.urls.end(), tls_url);
 }
 
 std::string nats_error_text(natsStatus status) {

@@ -4,12 +4,16 @@
 
 #include <nats/nats.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 
 namespace aiops::nats {
+
+/// A peer that takes nothing for so long is dead.
+inline constexpr std::chrono::milliseconds write_deadline{1'000};
 
 struct nats_options_deleter {
   void operator()(natsOptions* ptr) const noexcept {
@@ -23,6 +27,9 @@ using nats_options_ptr = std::unique_ptr<natsOptions, nats_options_deleter>;
 /// files are read here, so call it anew for each attempt to connect. Fails
 /// with `invalid_configuration` and a sentence that names the file.
 caf::expected<nats_options_ptr> make_options(const nats_config& config);
+
+/// Whether the connection is encrypted.
+bool wants_tls(const nats_config& config);
 
 /// The last error of the library on this thread, or the text of `status`.
 std::string nats_error_text(natsStatus status);

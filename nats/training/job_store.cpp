@@ -415,6 +415,7 @@ void job_store_state::look_again() {
 
 void job_store_state::report_loss(uint64_t revision) {
   ++losses_;
+  slots_.clear();
   lists_.store_missing({});
   log::error(name,
              "the store lost acknowledged changes of the training: it goes on "
@@ -474,7 +475,12 @@ caf::result<void> job_store_state::remove_list(const std::string& id) {
 
 caf::result<void> job_store_state::archive(const training_job& x) {
   auto promise = self_->make_response_promise();
-  look_at_slot(std::make_shared<archival>(archival{promise, x}));
+  auto job = std::make_shared<archival>(archival{promise, x});
+  auto known = slots_.find(subjects::job_key(x.number));
+  if (known != slots_.end() && known->second.number < x.number)
+    write_slot(job, known->second.revision);
+  else
+    look_at_slot(job);
   return promise;
 }
 
@@ -492,6 +498,12 @@ void job_store_state::fill_slot(const archival_ptr& x, const kv_entry& slot) {
     x->promise.deliver(caf::unit);
     return;
   }
+  write_slot(x, slot.revision);
+}
+
+void job_store_state::write_slot(const archival_ptr& x, uint64_t expected) {
+  auto key = subjects::job_key(x->job.number);
+  slots_.erase(key);
   auto failed = [this, x](const caf::error& err) {
     if (code_of(err) == ec::conflict && ++x->tries < max_tries)
       look_at_slot(x);
@@ -500,9 +512,13 @@ void job_store_state::fill_slot(const archival_ptr& x, const kv_entry& slot) {
   };
   self_
     ->request(kv_store_, patience_, put_atom_v,
-              kv_write{bucket, subjects::job_key(x->job.number),
-                       encode_record(x->job), slot.revision})
-    .then([x](uint64_t) { x->promise.deliver(caf::unit); }, failed);
+              kv_write{bucket, key, encode_record(x->job), expected})
+    .then(
+      [this, x, key](uint64_t revision) {
+        slots_[key] = {x->job.number, revision};
+        x->promise.deliver(caf::unit);
+      },
+      failed);
 }
 
 caf::result<job_summaries> job_store_state::list() {

@@ -129,6 +129,8 @@ private:
 
   void fill_slot(const archival_ptr& x, const kv_entry& slot);
 
+  void write_slot(const archival_ptr& x, uint64_t expected);
+
   caf::result<job_summaries> list();
 
   /// Reads jobs until enough reads are in flight, or answers.
@@ -159,6 +161,13 @@ private:
   book_line line_;
   /// Writes of ours and others, by revision, for the next one to name.
   std::map<uint64_t, std::string> write_ids_;
+  struct known_slot {
+    uint64_t number = 0;
+    uint64_t revision = 0;
+  };
+
+  /// The slots of the history that we wrote ourselves, by key.
+  std::map<std::string, known_slot> slots_;
   /// How often the store was seen to have lost writes.
   uint64_t losses_ = 0;
   /// The last number, as found when there was no book; logged once.

@@ -17,6 +17,8 @@ struct kv_memory {
   uint64_t sequence = 0;
   /// Buckets that had to be there, in order.
   std::vector<std::string> checked;
+  /// Values that were read.
+  size_t reads = 0;
   /// Every write that was stored, in order.
   std::vector<kv_write> writes;
   /// What each write meets: nothing, or an error that leaves it undone.
@@ -118,6 +120,7 @@ inline kv_store_actor::behavior_type fake_kv_store(kv_store_actor::pointer self,
       return serve<kv_entry>(self, memory, [=]() -> caf::expected<kv_entry> {
         if (memory->down)
           return memory->down;
+        ++memory->reads;
         auto i = memory->entries.find({bucket, key});
         return i == memory->entries.end() ? kv_entry{} : i->second;
       });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "host/one_thread_scheduler.hpp"
 #include "nats/bus.hpp"
 #include "nats/kv_store.hpp"
 #include "tests/support/eventually.hpp"
@@ -28,10 +29,16 @@ inline nats_config to(const nats_server& server,
   return result;
 }
 
-/// The bus and what rests on it, against a real server.
+/// The bus and what rests on it, against a real server, on one thread as in the
+/// program.
 struct live_stack : live_system {
-  explicit live_stack(nats_config nats) {
-    bus_handle = spawn_detached(bus, quick(std::move(nats)));
+  explicit live_stack(nats_config nats) : live_stack(quick(std::move(nats))) {
+    // nop
+  }
+
+  explicit live_stack(bus_config bus_cfg)
+    : live_system(host::one_thread_scheduler::use) {
+    bus_handle = spawn(bus, std::move(bus_cfg));
     kv_store_config cfg;
     // Making a bucket may take a while on a busy disk.
     cfg.request_timeout = 10s;

@@ -175,6 +175,52 @@ TEST_CASE("a connection that its server closes at once is never kept") {
   CHECK(s.ask<caf::unit_t>(handle, put_atom_v, bus_message{"subject", "x"}));
 }
 
+TEST_CASE("a connection that its server closes at once is never kept, with "
+          "the library's threads off") {
+  closing_server server{300};
+  auto cfg = quick(server.where());
+  cfg.first_backoff = cfg.last_backoff = 1ms;
+  live_stack s{cfg};
+  CHECK(
+    eventually([&] { return server.keeps() && s.status().connected; }, 60s));
+  CHECK(
+    s.ask<caf::unit_t>(s.bus_handle, put_atom_v, bus_message{"subject", "x"}));
+}
+
+TEST_CASE("each request has its own reply, whatever came before") {
+  nats_server server;
+  live_stack s{to(server)};
+  REQUIRE(s.connects());
+  // Answers twice, the second time when nobody waits any more.
+  responder twice{server, "twice", "first"};
+  responder again{server, "twice", "second"};
+  responder echo{server, "echo", "reply"};
+  // A subscriber that never answers.
+  auto seen = std::make_shared<mailbox_of<std::string>>();
+  s.ask<caf::unit_t>(s.bus_handle, subscribe_atom_v, std::string{"mute"},
+                     s.spawn(sink, seen));
+  for (int i = 0; i < 20; ++i) {
+    CHECK(s.request("twice") == ec::none);
+    CHECK(s.request("nobody.here") == ec::no_responders);
+    CHECK(s.request("mute", 5ms) == ec::timeout);
+    auto reply = s.ask<bus_reply>(s.bus_handle, request_atom_v,
+                                  bus_request{"echo", "x", {}, 5s});
+    REQUIRE(reply);
+    CHECK(reply->payload == "reply");
+  }
+}
+
+TEST_CASE("large values come and go whole") {
+  nats_server server{"jetstream: enabled\nmax_payload: 8MB"};
+  live_stack s{to(server)};
+  REQUIRE(s.connects());
+  for (auto size : {1, 32'767, 32'768, 1'000'000, 5'000'000}) {
+    auto value = std::string(static_cast<size_t>(size), 'x');
+    REQUIRE(s.put(value));
+    CHECK(s.get()->value == value);
+  }
+}
+
 TEST_CASE("a flood of messages is bounded, and its sink told to catch up") {
   nats_server server;
   live_stack s{to(server)};

@@ -2,6 +2,7 @@
 
 #include "actors/actors.hpp"
 #include "base/error.hpp"
+#include "base/socket_watcher.hpp"
 
 #include <caf/scoped_actor.hpp>
 
@@ -13,7 +14,10 @@ namespace aiops::test {
 /// A real actor system, for tests against real servers.
 class live_system {
 public:
-  live_system() : system_(configured(config_)) {
+  using configuration = void(caf::actor_system_config&);
+
+  explicit live_system(configuration* configure = two_workers)
+    : system_(configured(config_, configure)) {
     // nop
   }
 
@@ -38,6 +42,12 @@ public:
     return keep(system_.spawn<caf::detached>(fun, std::forward<Ts>(xs)...));
   }
 
+  /// What looks after sockets on the thread of the actors; may be null.
+  std::shared_ptr<socket_watcher> watcher() {
+    auto scheduler = dynamic_cast<watching_scheduler*>(&system_.scheduler());
+    return scheduler != nullptr ? scheduler->watcher() : nullptr;
+  }
+
   /// Asks and waits for the answer.
   template <class R, class Handle, class... Ts>
   caf::expected<R> ask(const Handle& to, Ts... xs) {
@@ -60,8 +70,13 @@ private:
     return handle;
   }
 
-  static caf::actor_system_config& configured(caf::actor_system_config& cfg) {
+  static void two_workers(caf::actor_system_config& cfg) {
     use_sharing_scheduler(cfg, 2);
+  }
+
+  static caf::actor_system_config& configured(caf::actor_system_config& cfg,
+                                              configuration* configure) {
+    configure(cfg);
     return cfg;
   }
 

@@ -629,6 +629,19 @@ TEST_CASE_FIXTURE(fixture, "two who write in turn lose nothing") {
 
 // -- the history --------------------------------------------------------------
 
+TEST_CASE_FIXTURE(fixture, "a slot that was written here is written again "
+                           "without a look") {
+  CHECK(archive(7)->value);
+  auto reads = memory->reads;
+  CHECK(archive(107)->value);
+  CHECK(slot(7) == 107);
+  CHECK(memory->reads == reads);
+  // Another replica went on.
+  CHECK(ask(replica(), put_atom_v, job(307))->value);
+  CHECK(archive(207)->value);
+  CHECK(slot(7) == 307);
+}
+
 TEST_CASE_FIXTURE(fixture, "the history is a ring that only goes forward") {
   CHECK(archive(7)->value);
   CHECK(slot(7) == 7);
