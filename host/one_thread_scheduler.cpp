@@ -14,14 +14,14 @@ namespace aiops::host {
 
 namespace {
 
-/// So many actors run before the thread looks again at the clock and at what
-/// others enqueued.
+/// How many actors run before the thread checks the clock and the inbox again.
 constexpr int turns = 16;
 
-/// While there is always something to run, sockets are read only so often.
+/// While there is always an actor to run, the sockets are read once in this many
+/// rounds.
 constexpr int rounds_between_reads = 4;
 
-/// What could not be sent is looked at again so often.
+/// How often the rest of what could not be sent is tried again.
 constexpr std::chrono::milliseconds unsent_interval{100};
 
 } // namespace
@@ -223,7 +223,7 @@ void one_thread_scheduler::start() {
     caf::detail::set_thread_name("actors");
     system().thread_started();
     run();
-    // What comes now is nobody's, and cleaned up.
+    // Actors that are enqueued from now on do not run. `stop` releases them.
     inbox_->belongs_to({});
     system().thread_terminates();
   }};

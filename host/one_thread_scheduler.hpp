@@ -29,7 +29,7 @@ public:
   /// Sends what is due. @thread-safe
   void trigger();
 
-  /// Called when what is due next has come closer, by whoever set it.
+  /// Called when an earlier deadline was set, by the thread that set it.
   std::function<void()> on_closer;
 
   // -- overridden member functions, all of them thread-safe -------------------
@@ -101,7 +101,7 @@ public:
   bool take(std::deque<caf::resumable*>& jobs,
             std::vector<std::shared_ptr<watched_socket>>& sockets);
 
-  /// From now on until `awake` whoever fills it makes `descriptor` readable.
+  /// Until `awake` a thread that fills it makes `descriptor` readable.
   /// False when it is filled already.
   bool sleep();
 
