@@ -17,8 +17,8 @@ namespace {
 /// How many actors run before the thread checks the clock and the inbox again.
 constexpr int turns = 16;
 
-/// While there is always an actor to run, the sockets are read once in this many
-/// rounds.
+/// While there is always an actor to run, the sockets are read once in this
+/// many rounds.
 constexpr int rounds_between_reads = 4;
 
 /// How often the rest of what could not be sent is tried again.
