@@ -93,7 +93,9 @@ void training_mirror::compare() {
         // what we wrote ourselves.
         auto same_text = [&] {
           auto& text = found.value.status;
-          return text.empty() ? shown_ == target_ : text == (*target_)->status;
+          return text.empty() && !found.with_status
+                   ? shown_ == target_
+                   : text == (*target_)->status;
         };
         auto equal = *target_
                        ? found.revision != 0

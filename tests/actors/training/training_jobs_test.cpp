@@ -124,6 +124,25 @@ TEST_CASE_FIXTURE(fixture, "what other programs read is put again when that "
   CHECK(backend->put.calls() == calls + 1);
 }
 
+TEST_CASE_FIXTURE(fixture, "a status that a late write has emptied is put "
+                           "again where the protocol stores it") {
+  start("1");
+  auto calls = backend->put.calls();
+  stored_model late{{"", store->book.value.model.statistics}, 1, {}};
+  SUBCASE("it does") {
+    late.with_status = true;
+    ++calls;
+  }
+  SUBCASE("it does not, so nothing is known of it") {
+    // As is.
+  }
+  backend->stored.answer(late);
+  advance(30s);
+  backend->stored.answer({store->book.value.model, 1, {}});
+  advance(60s);
+  CHECK(backend->put.calls() == calls);
+}
+
 TEST_CASE_FIXTURE(fixture, "what other programs read is put right after a "
                            "restart") {
   start("1");
