@@ -117,6 +117,14 @@ bool ledger::submitted(const std::string& id) const {
   return i != jobs_.end() && i->second.sent != time_point{};
 }
 
+bool ledger::shows_unasked(const std::string& id) const {
+  auto i = jobs_.find(id);
+  if (i == jobs_.end() || i->second.epochs.empty())
+    return false;
+  auto training = backend_->find(i->second.epochs.back() / epoch_base);
+  return training && training->job.empty();
+}
+
 void ledger::on_report_answered(const true_training& which,
                                 const sent_report& report, ec code) {
   if (note)
@@ -140,7 +148,7 @@ bool ledger::is_outdated(const true_training& which,
   // What showed it may have left the book since the report was judged.
   return std::any_of(jobs_.begin(), jobs_.end(), [&](auto& entry) {
     auto& [id, x] = entry;
-    if (x.epochs.empty() || time_.now() - x.heard > start_tolerance)
+    if (x.epochs.empty() || time_.now() - x.heard.back() > start_tolerance)
       return false;
     auto epoch = x.epochs.back();
     auto shown = backend_->find(epoch / epoch_base);
@@ -181,8 +189,12 @@ void ledger::on_went_back(time_point since) {
   store_lost_ = true;
   lost_at_ = time_.now();
   std::erase_if(numbers_, [&](auto& x) { return x.second.second > since; });
-  for (auto& [id, x] : jobs_)
+  for (auto& [id, x] : jobs_) {
     x.state.reset();
+    // Nobody need know any more what was lost.
+    while (x.heard.size() > 1 && x.heard.back() > since)
+      x.heard.pop_back();
+  }
   book_ = read_book(store_);
   auto found = store_.find(std::string{subjects::gateway_bucket},
                            std::string{subjects::book_key});
@@ -268,7 +280,7 @@ void ledger::check_job(const job_view& x, const book_view& book) {
          name_of(x.id) + " shows " + std::to_string(percentage));
   auto& known = job(x.id);
   if (!known.entered)
-    known.entered = known.heard = time_.now();
+    known.heard.push_back(*(known.entered = time_.now()));
   known.action = x.action;
   if (x.accepted && !known.accepted_in_book)
     known.accepted_in_book = time_.now();
@@ -295,12 +307,13 @@ void ledger::check_transition(const job_view& x, true_job& known,
                               const book_view& book) {
   auto stalls = x.state == job_state::stalled && known.state != x.state;
   if (stalls && known.state
-      && time_.now() - known.heard < config_.stall_after - start_tolerance / 4)
+      && time_.now() - known.heard.back()
+           < config_.stall_after - start_tolerance / 4)
     fail("no training stalls that reports",
          name_of(x.id) + " stalled, but was heard of "
-           + std::to_string(
-             std::chrono::duration_cast<seconds>(time_.now() - known.heard)
-               .count())
+           + std::to_string(std::chrono::duration_cast<seconds>(
+                              time_.now() - known.heard.back())
+                              .count())
            + " s ago");
   if (!known.state || *known.state == x.state
       || can_follow(*known.state, x.state))
@@ -442,7 +455,7 @@ void ledger::check_progress(const job_view& x, true_job& known) {
            + std::to_string(known.epochs.back()) + " to "
            + std::to_string(epoch));
   known.epochs.push_back(epoch);
-  known.heard = time_.now();
+  known.heard.push_back(time_.now());
   auto training = backend_->find(epoch / epoch_base);
   if (!training || training->job == x.id)
     return;
@@ -559,11 +572,17 @@ void ledger::on_hook(size_t replica, const training_job& x) {
          name_of(x.id) + " was notified as " + text(x.state));
   if (x.state == job_state::completed)
     check_completion(x.id, "a notification");
-  auto [i, added] = notified_.try_emplace(x.id, x.state);
-  if (!added && i->second != x.state && lost_at_ == time_point{})
+  auto [i, added] = notified_.try_emplace(x.id, x.state, x.number);
+  auto& [state, number] = i->second;
+  // The backend found in the store what was taken back too late, and trains it:
+  // that is another job, whose progress names the same id.
+  auto adopted = state == job_state::failed && x.number > number
+                 && accepted(x.id);
+  if (!added && state != x.state && !adopted && lost_at_ == time_point{})
     fail("notifications of a job agree", name_of(x.id) + " was notified as "
-                                           + text(i->second) + " and as "
+                                           + text(state) + " and as "
                                            + text(x.state));
+  i->second = {x.state, x.number};
 }
 
 void ledger::on_lease(size_t replica, const lease_status& lease) {

@@ -127,6 +127,10 @@ public:
     return lost_at_ != time_point{};
   }
 
+  /// Whether the last report that was entered for this job is of a training
+  /// that nobody submitted.
+  bool shows_unasked(const std::string& id) const;
+
   /// Whether a replica sent this job to the backend.
   bool submitted(const std::string& id) const;
 
@@ -159,8 +163,9 @@ private:
     std::string reason;
     /// Epochs that were shown of it, in order.
     std::vector<int64_t> epochs;
-    /// When the book last had news of it from the backend.
-    time_point heard;
+    /// When the book had news of it from the backend, in order; the store may
+    /// lose the last ones.
+    std::vector<time_point> heard;
   };
 
   void check_book(const book_view& next);
@@ -228,7 +233,8 @@ private:
   std::set<std::string> archived_;
   /// The job that the parameters in the store came with.
   std::string parameters_job_;
-  std::map<std::string, job_state> notified_;
+  /// The state, and the number of the job.
+  std::map<std::string, std::pair<job_state, uint64_t>> notified_;
   std::map<size_t, lease_status> leases_;
   /// What each replica knows of the book.
   struct shown_book {
