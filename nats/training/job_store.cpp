@@ -145,13 +145,19 @@ void job_store_state::understand(const kv_entry& entry, on_book then) {
     remember(entry.revision, record->write, record->origin);
     return fill(std::move(*record), entry, std::move(then));
   }
-  stored_book book{{}, entry.revision, losses_at(entry.revision)};
+  stored_book book{{}, entry.revision, 0};
   if (entry.revision != 0) {
     forget(entry.revision);
     keep_aside(entry);
+    // The one that was known is gone.
+    if (line_.newest() != 0 && !line_.older({entry.revision})) {
+      line_.give_way({});
+      report_loss(entry.revision);
+    }
     // A later version may have written it.
     book.value.last_number = number_in(entry);
   }
+  book.losses = losses_at(entry.revision);
   begin_anew(std::move(book), entry.removed, std::move(then));
 }
 

@@ -288,6 +288,20 @@ TEST_CASE_FIXTURE(fixture, "an unreadable book is kept aside, and can be "
         == later);
 }
 
+TEST_CASE_FIXTURE(fixture,
+                  "an unreadable book in the place of a known one is a "
+                  "loss, once") {
+  put(1, 0);
+  auto seen = follow();
+  store(book_key, "rubbish");
+  run();
+  CHECK(seen->back().losses == 1);
+  CHECK(get()->value->losses == 1);
+  CHECK(put(2, revision())->value);
+  CHECK(put(3, revision())->value);
+  CHECK(get()->value->losses == 1);
+}
+
 TEST_CASE_FIXTURE(fixture, "an unreadable book that cannot be kept aside is no "
                            "obstacle") {
   memory->refuse = [](const kv_write& x) {
