@@ -143,6 +143,30 @@ TEST_CASE_FIXTURE(fixture, "a status that a late write has emptied is put "
   CHECK(backend->put.calls() == calls);
 }
 
+TEST_CASE_FIXTURE(fixture, "what other programs read is compared with the book "
+                           "as it is now") {
+  auto other = replica(std::make_shared<backend_script>());
+  start("1");
+  store->quiet = true;
+  CHECK(change(other, at(20))->value);
+  backend->stored.answer({store->book.value.model, 1, {}});
+  auto calls = backend->put.calls();
+  advance(60s);
+  CHECK(backend->put.calls() == calls);
+}
+
+TEST_CASE_FIXTURE(fixture, "a training that is taken over gets a number that "
+                           "no job had") {
+  kill(aut);
+  store->book.value.last_number = 41;
+  backend->stored.answer({{"training", {1, 10, 9, 0, 0.0, "train"}}, 1, {}});
+  aut = replica(backend);
+  CHECK(change(job_cancellation{})->value);
+  REQUIRE(store->book.value.training);
+  CHECK(store->book.value.training->number == 42);
+  CHECK(store->book.value.last_number == 42);
+}
+
 TEST_CASE_FIXTURE(fixture, "what other programs read is put right after a "
                            "restart") {
   start("1");
