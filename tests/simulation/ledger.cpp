@@ -185,6 +185,12 @@ bool ledger::is_healthy(const true_training& which) const {
 
 // -- the store ----------------------------------------------------------------
 
+void ledger::on_broken_book(const std::string& broken) {
+  // A replica may take the book after a loss for the next of what it knew.
+  if (!lost())
+    fail("the invariants of the book hold", broken);
+}
+
 void ledger::on_went_back(time_point since) {
   store_lost_ = true;
   lost_at_ = time_.now();
@@ -245,6 +251,7 @@ void ledger::check_parameters(const jetstream_model::change& x) {
   auto next = std::string{};
   if (x.value)
     read_text(parse_json(*x.value), "uuid", next);
+  parameter_writes_.emplace_back(time_.now(), next);
   auto last = std::exchange(parameters_job_, next);
   if (!next.empty() || last.empty() || !book_ || lost_at_ != time_point{})
     return;
@@ -536,6 +543,10 @@ void ledger::on_post_answered(const post_answer& x) {
       && never(fault::read_only) && never(fault::bucket_removed))
     fail("a submission is refused only by who refuses",
          "a POST was refused, but neither backend nor store refuse any");
+  if (x.code == ec::conflict && conflicts_with_itself(x))
+    fail("a submission conflicts only with others",
+         "a POST was answered with a conflict, but nobody else stored "
+         "anything");
   if (x.code != ec::none || x.result.running || x.result.job_id.empty())
     return;
   auto& known = job(x.result.job_id);
@@ -548,6 +559,28 @@ void ledger::on_post_answered(const post_answer& x) {
     fail("a 200 means that the store has it",
          name_of(x.result.job_id)
            + " was answered 200, but no book has its acceptance");
+}
+
+bool ledger::conflicts_with_itself(const post_answer& x) const {
+  // These look like somebody else.
+  for (auto what : {fault::stale_read, fault::false_conflict,
+                    fault::race_conflict, fault::write_late})
+    if (faults_.counts()[static_cast<size_t>(what)] > 0)
+      return false;
+  std::set<std::string> writers;
+  for (auto& [when, id] : parameter_writes_)
+    if (when >= x.asked)
+      writers.insert(id);
+  auto own = writers.size() == 1 ? jobs_.find(*writers.begin()) : jobs_.end();
+  if (lost() || own == jobs_.end())
+    return false;
+  auto others = std::any_of(jobs_.begin(), jobs_.end(), [&](auto& entry) {
+    auto& entered = entry.second.entered;
+    return entry.first != own->first && entered && *entered >= x.asked;
+  });
+  auto& job = own->second;
+  return !others && job.replica == x.replica && job.sent >= x.asked
+         && job.state == job_state::failed && job.receipts.empty();
 }
 
 void ledger::on_status_shown(const model_status& x) {

@@ -91,6 +91,9 @@ run_result world::run() {
   simulated_clock_offset = [](const std::string& owner) {
     return current_world->clock_offset(owner);
   };
+  simulated_invariant_check = [](const std::string& broken) {
+    current_world->ledger_.on_broken_book(broken);
+  };
 #endif
   backend_.start();
   for (auto& x : replicas_)
