@@ -385,8 +385,8 @@ bool ledger::disturbed(const std::string& id) const {
     return true;
   auto other = x.epochs.empty() ? nullptr
                                 : backend_->find(x.epochs.back() / epoch_base);
-  return x.state == job_state::failed && other && other->job != id
-         && told_without_name(x);
+  auto over = x.state == job_state::failed || x.state == job_state::stalled;
+  return over && other && other->job != id && told_without_name(x);
 }
 
 bool ledger::seems_trained(const true_job& x) const {

@@ -1,7 +1,7 @@
 #include "actors/training/training_jobs.hpp"
 
+#include "actors/training/training_invariants.hpp"
 #include "base/error.hpp"
-
 #include "tests/support/deterministic.hpp"
 #include "tests/support/fakes.hpp"
 
@@ -153,6 +153,21 @@ TEST_CASE_FIXTURE(fixture, "what other programs read is compared with the book "
   auto calls = backend->put.calls();
   advance(60s);
   CHECK(backend->put.calls() == calls);
+}
+
+TEST_CASE("a job keeps its watchlist, which may be read later than the job") {
+  training_book book;
+  training_job job;
+  job.id = job.list_id = "1";
+  job.number = book.last_number = 1;
+  book.training = job;
+  auto unread = book;
+  book.training->workloads = {a};
+  auto other = book;
+  other.training->workloads = {{"c", "n", "other"}};
+  CHECK(broken_invariant(unread, book).empty());
+  CHECK(broken_invariant(book, unread).empty());
+  CHECK_FALSE(broken_invariant(book, other).empty());
 }
 
 TEST_CASE_FIXTURE(fixture, "a training that is taken over gets a number that "
