@@ -149,9 +149,9 @@ void job_store_state::understand(const kv_entry& entry, on_book then) {
   if (entry.revision != 0) {
     forget(entry.revision);
     keep_aside(entry);
-    // The one that was known is gone.
-    if (line_.newest() != 0 && !line_.older({entry.revision})) {
-      line_.give_way({});
+    // The one that was known is gone. What is older is still an old copy.
+    if (line_.newest() != 0 && line_.newest() < entry.revision) {
+      line_.give_way({entry.revision});
       report_loss(entry.revision);
     }
     // A later version may have written it.
