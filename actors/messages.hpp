@@ -69,6 +69,8 @@ struct stored_model {
   /// that it came with, empty in that of an older version, and its revision.
   std::string watchlist_job = {};
   uint64_t watchlist_revision = 0;
+  /// Whether the protocol stores the status, so that an empty one is its value.
+  bool with_status = false;
 };
 
 /// The training book as it stands in the store.
@@ -278,6 +280,8 @@ struct kv_entry {
   std::chrono::system_clock::time_point created;
   /// Set when the value is sent to a listener, who may follow several keys.
   std::string key = {};
+  /// Revision of the mark of its removal, when it has no value for that reason.
+  uint64_t removed = 0;
 };
 
 /// A write to a key-value bucket.
@@ -290,6 +294,10 @@ struct kv_write {
   std::optional<uint64_t> expected;
   /// Whether the key shall have no value afterwards.
   bool removal = false;
+  /// When the key must not exist: refuse unless this is what `kv_entry` says of
+  /// its removal, so that nothing stood there meanwhile. Nothing: whenever it
+  /// was removed.
+  std::optional<uint64_t> removed = {};
 };
 
 // -- state that all replicas share ---------------------------------------------

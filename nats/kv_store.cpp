@@ -34,6 +34,13 @@ bus_request read_only(bus_request request) {
   return request;
 }
 
+/// A key whose last value was removed.
+kv_entry gone(uint64_t revision) {
+  kv_entry result;
+  result.removed = revision;
+  return result;
+}
+
 /// Hands an error to a promise.
 template <class T>
 auto fail(caf::typed_response_promise<T> promise) {
@@ -224,7 +231,8 @@ void kv_store_state::read_key(const std::string& bucket, const std::string& key,
                           + " failed: the NATS server shows no value although "
                             "nothing removed it"));
     else
-      promise.deliver(found.removal ? kv_entry{} : std::move(found.entry));
+      promise.deliver(found.removal ? gone(found.entry.revision)
+                                    : std::move(found.entry));
   };
   read_message(bucket, key, on_message, fail(promise));
 }
@@ -287,7 +295,9 @@ void kv_store_state::write(const write_ptr& x) {
   request.payload = what.value;
   if (what.expected && !planted(planted_bug::write_without_revision))
     request.headers.emplace_back("Nats-Expected-Last-Subject-Sequence",
-                                 std::to_string(*what.expected));
+                                 std::to_string(*what.expected == 0
+                                                  ? what.removed.value_or(0)
+                                                  : *what.expected));
   if (what.removal)
     request.headers.emplace_back("KV-Operation", "DEL");
   ask(
@@ -323,7 +333,7 @@ void kv_store_state::resolve_conflict(const write_ptr& x, caf::error conflict) {
     if (ours) {
       // An earlier try was stored after all.
       x->promise.deliver(found.entry.revision);
-    } else if (found.removal && expected == 0) {
+    } else if (found.removal && expected == 0 && !x->what.removed) {
       // JetStream counts the mark of a removed key as its last revision.
       expected = found.entry.revision;
       write(x);

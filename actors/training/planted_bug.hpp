@@ -137,6 +137,9 @@ inline bool planted(planted_bug bug) {
   return current_planted_bug == bug;
 }
 
+/// Is told of what breaks an invariant of the book; a debug build ends there.
+inline void (*simulated_invariant_check)(const std::string&) = nullptr;
+
 /// How far the wall clock of the owner of a lease is ahead.
 inline std::chrono::milliseconds (*simulated_clock_offset)(const std::string&)
   = nullptr;

@@ -51,9 +51,12 @@ bool takes_back(const job_change& what) {
          || std::holds_alternative<job_cancellation>(what);
 }
 
-/// Ends a debug build whose book breaks an invariant.
+/// Ends a debug build whose book breaks an invariant, and fails a simulation.
 void assert_none(const std::string& broken) {
-#ifndef NDEBUG
+#ifdef AIOPS_SIMULATION
+  if (!broken.empty() && simulated_invariant_check)
+    simulated_invariant_check(broken);
+#elif !defined(NDEBUG)
   if (broken.empty())
     return;
   log::error(training_jobs_state::name,
@@ -474,23 +477,28 @@ void training_jobs_state::import_first(stored_book got, on_book then) {
     imported_.emplace();
     return then(std::move(got));
   }
-  if (imported_) {
-    imported_->last_number = std::max(imported_->last_number,
-                                      got.value.last_number);
-    return then(stored_book{*imported_, 0, got.losses});
-  }
+  // Numbers that were given before go to no other job.
+  auto finish = [this, then, got] {
+    auto& book = *imported_;
+    if (book.last_number < got.value.last_number) {
+      book.last_number = got.value.last_number;
+      if (book.training)
+        book.training->number = ++book.last_number;
+    }
+    then(stored_book{book, 0, got.losses});
+  };
+  if (imported_)
+    return finish();
   self_->request(backend_, cfg_.request_timeout, get_atom_v)
     .then(
-      [this, then, got](const stored_model& model) {
+      [this, finish](const stored_model& model) {
         imported_ = model.revision == 0
                       ? training_book{}
                       : import_model(
                         model.value,
                         std::chrono::floor<milliseconds>(model.created),
                         context());
-        imported_->last_number = std::max(imported_->last_number,
-                                          got.value.last_number);
-        then(stored_book{*imported_, 0, got.losses});
+        finish();
       },
       [then](const caf::error& err) { then(err); });
 }

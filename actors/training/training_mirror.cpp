@@ -86,6 +86,16 @@ void training_mirror::compare() {
       log::debug(name, "cannot compare what other programs read",
                  {{"reason", text_of(err)}});
   };
+  // What we know of the book may be old; others may have shown a newer one.
+  env_.read([this, failed](const caf::expected<stored_book>& book) {
+    if (!book)
+      return failed(book.error());
+    follow(*book);
+    compare_with_store(failed);
+  });
+}
+
+void training_mirror::compare_with_store(on_done failed) {
   env_.self->request(env_.backend, env_.request_timeout, get_atom_v)
     .then(
       [this, failed](const stored_model& found) {
@@ -93,7 +103,9 @@ void training_mirror::compare() {
         // what we wrote ourselves.
         auto same_text = [&] {
           auto& text = found.value.status;
-          return text.empty() ? shown_ == target_ : text == (*target_)->status;
+          return text.empty() && !found.with_status
+                   ? shown_ == target_
+                   : text == (*target_)->status;
         };
         auto equal = *target_
                        ? found.revision != 0

@@ -59,6 +59,9 @@ private:
 
   void write();
 
+  /// By the book that is known, which was just read.
+  void compare_with_store(on_done failed);
+
   /// Somebody else may write at the same time: it is tried so often.
   void replace_watchlist(const stored_model& found, bool all, on_done then,
                          int tries);

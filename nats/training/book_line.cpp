@@ -56,6 +56,12 @@ bool book_line::saw(const book_write& x) {
   // One that we never saw says nothing: word of it may have been lost.
   auto fork = (parent != line_.end() && parent + 1 != line_.end())
               || (!line_.empty() && x.number < line_.back().number);
+  // Who begins a book has found none. Over one that could not be read it is no
+  // other loss.
+  auto begun_anew = !x.origin.empty() && !line_.empty()
+                    && !line_.back().id.empty()
+                    && x.origin != line_.back().origin;
+  fork = fork || begun_anew;
   if (fork)
     line_.clear();
   add(x);

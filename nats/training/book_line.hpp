@@ -18,13 +18,16 @@ struct book_write {
   std::chrono::system_clock::time_point created = {};
   /// Of the latest job in it; never falls.
   uint64_t number = 0;
+  /// The id of the write that began this book when there was none; empty in
+  /// what older versions wrote.
+  std::string origin = {};
 };
 
 /// Notices when the store lost acknowledged writes of the book: after a power
 /// failure, or when a cluster goes on from an older copy, revisions go back and
 /// are used again, so that a revision alone says little. The writes of the book
 /// are a line; a write that names an older one than the last shows the
-/// loss.
+/// loss, and so does one of a book that was begun anew.
 class book_line {
 public:
   /// Answers whether the book that was read shows a loss.

@@ -314,7 +314,8 @@ std::optional<job_summary> decode_record(std::string_view text) {
 }
 
 std::string encode_book(const training_book& x, const std::string& write,
-                        const std::string& previous) {
+                        const std::string& previous,
+                        const std::string& origin) {
   auto leaving = json::array();
   for (auto& job : x.leaving)
     leaving.push_back(record_to_json(job));
@@ -325,7 +326,8 @@ std::string encode_book(const training_book& x, const std::string& write,
                     {"lastNumber", x.last_number},
                     {"model", model_to_json(x.model)},
                     {"write", write},
-                    {"previous", previous}});
+                    {"previous", previous},
+                    {"origin", origin}});
 }
 
 std::optional<book_record> decode_book(std::string_view text) {
@@ -345,6 +347,7 @@ std::optional<book_record> decode_book(std::string_view text) {
   members.read("model", x.model, model_from_json);
   members.read("write", result.write);
   members.read("previous", result.previous);
+  members.read("origin", result.origin);
   if (!members.good())
     return std::nullopt;
   convert(x, std::move(job), std::move(before));

@@ -35,13 +35,15 @@ struct book_record {
   /// book of an older version.
   std::string write;
   std::string previous;
+  /// That of the write with which this book began.
+  std::string origin;
 };
 
 /// `{"watchlist":{…},"training":{…}|null,"submission":{…}|null,"leaving":[…],
-/// "lastNumber":7,"model":{…},"write":"…","previous":"…"}`, always smaller than
-/// `max_book_size`.
+/// "lastNumber":7,"model":{…},"write":"…","previous":"…","origin":"…"}`, always
+/// smaller than `max_book_size`.
 std::string encode_book(const training_book& x, const std::string& write,
-                        const std::string& previous);
+                        const std::string& previous, const std::string& origin);
 
 /// Reads the books of older versions, too:
 /// `{"job":{…}|null,"before":{…}|null,"lastNumber":7,"model":{…}}`.

@@ -34,7 +34,13 @@ constexpr int max_reads_in_a_row = static_cast<int>(subjects::job_slots
                                    + 2;
 
 /// Writes whose ids are remembered.
-constexpr size_t max_write_ids = 16;
+constexpr size_t max_known_writes = 16;
+
+/// The last number that a value tells; 0 when it tells none.
+uint64_t number_in(const kv_entry& entry) {
+  auto number = integer_at(parse_json(entry.value), "lastNumber");
+  return static_cast<uint64_t>(std::max<int64_t>(number, 0));
+}
 
 } // namespace
 
@@ -134,25 +140,38 @@ void job_store_state::understand(const kv_entry& entry, on_book then) {
   auto record = entry.revision != 0 ? decode_book(entry.value) : std::nullopt;
   if (record) {
     if (line_.saw({entry.revision, record->write, record->previous,
-                   entry.created, record->book.last_number}))
+                   entry.created, record->book.last_number, record->origin}))
       report_loss(entry.revision);
-    remember(entry.revision, record->write);
+    remember(entry.revision, record->write, record->origin);
     return fill(std::move(*record), entry, std::move(then));
   }
-  stored_book book{{}, entry.revision, losses_at(entry.revision)};
+  stored_book book{{}, entry.revision, 0};
   if (entry.revision != 0) {
+    forget(entry.revision);
     keep_aside(entry);
+    // The one that was known is gone. What is older is still an old copy.
+    if (line_.newest() != 0 && line_.newest() < entry.revision) {
+      line_.give_way({entry.revision});
+      report_loss(entry.revision);
+    }
     // A later version may have written it.
-    book.value.last_number = static_cast<uint64_t>(
-      std::max<int64_t>(integer_at(parse_json(entry.value), "lastNumber"), 0));
+    book.value.last_number = number_in(entry);
   }
-  begin_anew(std::move(book), std::move(then));
+  book.losses = losses_at(entry.revision);
+  begin_anew(std::move(book), entry.removed, std::move(then));
 }
 
-void job_store_state::remember(uint64_t revision, const std::string& write) {
-  write_ids_[revision] = write;
-  if (write_ids_.size() > max_write_ids)
-    write_ids_.erase(write_ids_.begin());
+void job_store_state::remember(uint64_t revision, const std::string& write,
+                               const std::string& origin) {
+  forget(revision);
+  known_writes_.push_back({revision, write, origin});
+  if (known_writes_.size() > max_known_writes)
+    known_writes_.pop_front();
+}
+
+void job_store_state::forget(uint64_t revision) {
+  std::erase_if(known_writes_,
+                [&](auto& known) { return known.revision == revision; });
 }
 
 void job_store_state::keep_aside(const kv_entry& entry) {
@@ -171,11 +190,14 @@ void job_store_state::keep_aside(const kv_entry& entry) {
           });
 }
 
-void job_store_state::begin_anew(stored_book book, on_book then) {
+void job_store_state::begin_anew(stored_book book, uint64_t removed,
+                                 on_book then) {
   if (planted(planted_bug::numbers_not_recovered))
     return then(book);
-  auto with = [book, then](uint64_t number) mutable {
+  auto with = [this, book, removed, then](uint64_t number) mutable {
     book.value.last_number = std::max(book.value.last_number, number);
+    if (book.revision == 0)
+      beginning_ = {removed, number};
     then(book);
   };
   find_last_number([=, this](const caf::expected<uint64_t>& number) mutable {
@@ -206,9 +228,7 @@ void job_store_state::find_last_number(on_number then) {
     self_->request(kv_store_, patience_, get_atom_v, bucket, number_key)
       .then(
         [with_noted, told](const kv_entry& entry) {
-          auto noted = integer_at(parse_json(entry.value), "lastNumber");
-          with_noted(
-            std::max(told, static_cast<uint64_t>(std::max<int64_t>(noted, 0))));
+          with_noted(std::max(told, number_in(entry)));
         },
         failed);
   };
@@ -220,13 +240,33 @@ void job_store_state::note_number(uint64_t number) {
   if (number <= noted_)
     return;
   noted_ = number;
-  // Sent before the book, so stored before it; nobody waits for it.
+  // Sent before the book, so usually stored before it; nobody waits for it.
+  write_number(number, max_tries);
+}
+
+void job_store_state::write_number(uint64_t number, int tries) {
+  auto failed = [this](const caf::error&) { noted_ = 0; };
+  auto on_entry = [=, this](const kv_entry& entry) {
+    noted_revision_ = entry.revision;
+    auto there = number_in(entry);
+    if (there < number)
+      write_number(number, tries - 1);
+    else
+      noted_ = std::max(noted_, there);
+  };
+  // Over what is known to be lower: the book may turn out to be an old one, and
+  // others may have noted a higher number.
   self_
     ->request(kv_store_, patience_, put_atom_v,
               kv_write{bucket, number_key, dump_json({{"lastNumber", number}}),
-                       std::nullopt})
-    .then([](uint64_t) { /* nop */ },
-          [this](const caf::error&) { noted_ = 0; });
+                       noted_revision_})
+    .then([this](uint64_t revision) { noted_revision_ = revision; },
+          [=, this](const caf::error& err) {
+            if (code_of(err) != ec::conflict || tries <= 1)
+              return failed(err);
+            self_->request(kv_store_, patience_, get_atom_v, bucket, number_key)
+              .then(on_entry, failed);
+          });
 }
 
 void job_store_state::fill(book_record record, const kv_entry& entry,
@@ -277,6 +317,11 @@ void job_store_state::fill(book_record record, const kv_entry& entry,
 
 caf::result<uint64_t> job_store_state::put_book(const training_book& x,
                                                 uint64_t expected) {
+  // Another book stood there while the last number was looked for.
+  if (expected == 0 && beginning_ && x.last_number < beginning_->number)
+    return make_error(ec::conflict, "jobs after number "
+                                      + std::to_string(x.last_number)
+                                      + " were found");
   auto promise = self_->make_response_promise<uint64_t>();
   // Lists that were stored may be lost with the book.
   if (line_.older({expected}))
@@ -329,20 +374,31 @@ void job_store_state::write_book(
   const training_book& x, uint64_t expected,
   caf::typed_response_promise<uint64_t> promise) {
   auto id = cfg_.make_id();
-  auto i = write_ids_.find(expected);
-  auto previous = i != write_ids_.end() ? i->second : std::string{};
+  auto i = std::find_if(
+    known_writes_.begin(), known_writes_.end(),
+    [&](auto& known) { return known.revision == expected; });
+  known_write over;
+  if (i != known_writes_.end())
+    over = *i;
+  else if (expected == 0 || expected == kept_aside_)
+    over.origin = id;
   auto went_back = line_.older({expected});
   auto number = x.last_number;
   note_number(number);
-  self_
-    ->request(
-      kv_store_, patience_, put_atom_v,
-      kv_write{bucket, book_key, encode_book(x, id, previous), expected})
+  kv_write what{bucket, book_key, encode_book(x, id, over.id, over.origin),
+                expected};
+  if (expected == 0 && beginning_)
+    what.removed = beginning_->removed;
+  self_->request(kv_store_, patience_, put_atom_v, std::move(what))
     .then(
       [=, this](uint64_t revision) mutable {
-        remember(revision, id);
-        if (line_.wrote({revision, id, previous, {}, number}, went_back))
+        remember(revision, id, over.origin);
+        if (line_.wrote({revision, id, over.id, {}, number, over.origin},
+                        went_back)) {
           report_loss(revision);
+          // Word of it may have come before, and seemed to be an old copy.
+          read_again();
+        }
         promise.deliver(revision);
       },
       [promise](const caf::error& err) mutable { promise.deliver(err); });
@@ -350,9 +406,11 @@ void job_store_state::write_book(
 
 void job_store_state::follow(const kv_entry& entry) {
   understand(entry, [this](const caf::expected<stored_book>& book) {
-    // The next change or the next reading brings it.
     if (book)
       publish(*book);
+    else
+      // Nobody tells of it again unless it changes.
+      look_for_lists();
   });
 }
 
@@ -384,6 +442,12 @@ void job_store_state::publish(const stored_book& book) {
     self_->send(listener, update_atom_v, *book_);
 }
 
+void job_store_state::read_again() {
+  self_->request(kv_store_, patience_, get_atom_v, bucket, book_key)
+    .then([this](const kv_entry& entry) { follow(entry); },
+          [](const caf::error&) { /* the next change brings it */ });
+}
+
 void job_store_state::look_again() {
   auto due = gone_back_
              && self_->clock().now()
@@ -401,8 +465,9 @@ void job_store_state::look_again() {
           gone_back_.reset();
         if (back) {
           auto record = decode_book(entry.value).value_or(book_record{});
-          line_.give_way(
-            {entry.revision, record.write, record.previous, entry.created});
+          line_.give_way({entry.revision, record.write, record.previous,
+                          entry.created, record.book.last_number,
+                          record.origin});
           report_loss(entry.revision);
         }
         follow(entry);

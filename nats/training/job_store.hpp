@@ -5,6 +5,7 @@
 #include "nats/training/book_line.hpp"
 #include "nats/training/watchlist_values.hpp"
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -66,15 +67,23 @@ private:
 
   /// There is no book that could be read: the numbers that were given stand in
   /// the history.
-  void begin_anew(stored_book book, on_book then);
+  /// @param removed As `kv_entry` says.
+  void begin_anew(stored_book book, uint64_t removed, on_book then);
 
   void find_last_number(on_number then);
 
   /// Keeps the last number outside of the book, too.
   void note_number(uint64_t number);
 
-  /// Keeps the id of a write, for the next one to name.
-  void remember(uint64_t revision, const std::string& write);
+  /// Replaces the number that is noted by a higher one.
+  void write_number(uint64_t number, int tries);
+
+  /// Keeps the ids of a write, for the next one to name.
+  void remember(uint64_t revision, const std::string& write,
+                const std::string& origin);
+
+  /// What stands under that revision is none that could be read.
+  void forget(uint64_t revision);
 
   void keep_aside(const kv_entry& entry);
 
@@ -104,6 +113,9 @@ private:
   void suspect();
 
   void look_again();
+
+  /// Tells the listeners of the book as it stands now.
+  void read_again();
 
   /// A list that the book refers to was not there: it may be an old copy that
   /// answered, so it is looked for again.
@@ -159,8 +171,6 @@ private:
   std::optional<stored_book> book_;
   watchlist_values lists_;
   book_line line_;
-  /// Writes of ours and others, by revision, for the next one to name.
-  std::map<uint64_t, std::string> write_ids_;
   struct known_slot {
     uint64_t number = 0;
     uint64_t revision = 0;
@@ -168,12 +178,30 @@ private:
 
   /// The slots of the history that we wrote ourselves, by key.
   std::map<std::string, known_slot> slots_;
+  /// Writes of ours and others, for the next one to name; that seen last is the
+  /// last, since after a loss its revision may be the lowest.
+  struct known_write {
+    uint64_t revision = 0;
+    std::string id;
+    std::string origin;
+  };
+
+  std::deque<known_write> known_writes_;
   /// How often the store was seen to have lost writes.
   uint64_t losses_ = 0;
+  /// How a book may begin: after this removal of the one before, and with
+  /// numbers after this one, which was found since.
+  struct beginning {
+    uint64_t removed = 0;
+    uint64_t number = 0;
+  };
+
+  std::optional<beginning> beginning_;
   /// The last number, as found when there was no book; logged once.
   uint64_t recovered_ = 0;
   /// The last number that was noted outside of the book.
   uint64_t noted_ = 0;
+  uint64_t noted_revision_ = 0;
   /// Revision of the unreadable book that was kept aside.
   uint64_t kept_aside_ = 0;
   /// An older book than this revision was shown, the first time at `since`.

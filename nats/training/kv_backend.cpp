@@ -155,6 +155,7 @@ caf::result<stored_model> kv_backend_state::get() {
            model = stored_model{model}](const kv_entry& entry) mutable {
             model.watchlist_job = job_of(entry.value);
             model.watchlist_revision = entry.revision;
+            model.with_status = true;
             promise.deliver(std::move(model));
           },
           failed);

@@ -13,6 +13,8 @@ struct kv_memory {
   using place = std::pair<std::string, std::string>;
 
   std::map<place, kv_entry> entries;
+  /// Revisions of the marks of removed keys.
+  std::map<place, uint64_t> removed;
   std::multimap<place, kv_listener_actor> listeners;
   uint64_t sequence = 0;
   /// Buckets that had to be there, in order.
@@ -61,6 +63,7 @@ struct kv_memory {
     kv_entry entry{write.value, ++sequence, clock(), write.key};
     if (write.removal) {
       entry = {};
+      entry.removed = removed[where] = sequence;
       entries.erase(where);
     } else {
       entries[where] = entry;
@@ -69,6 +72,15 @@ struct kv_memory {
       for (auto [i, end] = listeners.equal_range(where); i != end; ++i)
         caf::anon_send(i->second, update_atom_v, entry);
     return sequence;
+  }
+
+  kv_entry find(const place& where) const {
+    if (auto i = entries.find(where); i != entries.end())
+      return i->second;
+    kv_entry nothing;
+    if (auto i = removed.find(where); i != removed.end())
+      nothing.removed = i->second;
+    return nothing;
   }
 
   /// Whether a key matches a pattern with `*` and `>`.
@@ -121,8 +133,7 @@ inline kv_store_actor::behavior_type fake_kv_store(kv_store_actor::pointer self,
         if (memory->down)
           return memory->down;
         ++memory->reads;
-        auto i = memory->entries.find({bucket, key});
-        return i == memory->entries.end() ? kv_entry{} : i->second;
+        return memory->find({bucket, key});
       });
     },
     [=](put_atom, const kv_write& write) {
@@ -132,9 +143,12 @@ inline kv_store_actor::behavior_type fake_kv_store(kv_store_actor::pointer self,
         if (memory->refuse)
           if (auto err = memory->refuse(write))
             return err;
-        auto i = memory->entries.find({write.bucket, write.key});
-        auto now = i == memory->entries.end() ? 0 : i->second.revision;
-        if (write.expected && *write.expected != now)
+        auto now = memory->find({write.bucket, write.key});
+        auto wrong = write.expected
+                     && (*write.expected != now.revision
+                         || (now.revision == 0 && write.removed
+                             && *write.removed != now.removed));
+        if (wrong)
           return make_error(ec::conflict, "wrong last sequence");
         auto revision = memory->store(write);
         if (memory->lose_answer)

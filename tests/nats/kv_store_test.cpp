@@ -542,6 +542,37 @@ TEST_CASE_FIXTURE(fixture, "a key is removed over the revision that it has") {
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "a key that must not exist can be one that was "
+                           "removed then and not since") {
+  // "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"
+  auto mark = [](int revision) {
+    return bus_reply{
+      R"({"message":{"seq":)" + std::to_string(revision)
+      + R"(,"time":"2026-01-31T12:00:00Z",)"
+        R"("hdrs":"TkFUUy8xLjANCktWLU9wZXJhdGlvbjogREVMDQoNCg=="}})"};
+  };
+  bus_script->on(get_subject).answer(mark(5));
+  auto found = get();
+  CHECK(found->value->revision == 0);
+  CHECK(found->value->removed == 5);
+  auto& writes = bus_script->on(key_subject);
+  auto expected = [&] {
+    return std::get<0>(writes.last()).headers.at(0).second;
+  };
+  auto put_after = [&](uint64_t removed) {
+    kv_write what{"b", "k", "x", 0};
+    what.removed = removed;
+    return ask(store, put_atom_v, what);
+  };
+  writes.answer({R"({"stream":"KV_b","seq":9})"});
+  CHECK(put_after(5)->value == 9);
+  CHECK(expected() == "5");
+  // It was never there, as far as the caller knows.
+  writes.answer({R"({"error":{"code":400,"err_code":10071}})"});
+  CHECK(put_after(0)->code() == ec::conflict);
+  CHECK(expected() == "0");
+}
+
 TEST_CASE_FIXTURE(fixture, "keys are removed by pattern") {
   auto subject = std::string{"$JS.API.STREAM.PURGE.KV_b"};
   auto remove = [&] {

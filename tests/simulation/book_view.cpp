@@ -124,7 +124,7 @@ std::optional<job_view> archived_job(const jetstream_model::change& x) {
   return view_of(job->job, true);
 }
 
-std::optional<bool> reports_loss(const training_overview& overview) {
+bool reports_loss(const training_overview& overview) {
   return overview.losses > 0;
 }
 

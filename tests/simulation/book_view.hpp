@@ -71,8 +71,7 @@ std::optional<book_view> read_book(const jetstream_model& store);
 /// The job that a change stored in the history; nothing for other changes.
 std::optional<job_view> archived_job(const jetstream_model::change& x);
 
-/// Whether the gateways say that the store has lost something. Nothing: this
-/// version cannot tell.
-std::optional<bool> reports_loss(const training_overview& overview);
+/// Whether the gateways say that the store has lost something.
+bool reports_loss(const training_overview& overview);
 
 } // namespace aiops::simulation

@@ -117,6 +117,14 @@ bool ledger::submitted(const std::string& id) const {
   return i != jobs_.end() && i->second.sent != time_point{};
 }
 
+bool ledger::shows_unasked(const std::string& id) const {
+  auto i = jobs_.find(id);
+  if (i == jobs_.end() || i->second.epochs.empty())
+    return false;
+  auto training = backend_->find(i->second.epochs.back() / epoch_base);
+  return training && training->job.empty();
+}
+
 void ledger::on_report_answered(const true_training& which,
                                 const sent_report& report, ec code) {
   if (note)
@@ -140,7 +148,7 @@ bool ledger::is_outdated(const true_training& which,
   // What showed it may have left the book since the report was judged.
   return std::any_of(jobs_.begin(), jobs_.end(), [&](auto& entry) {
     auto& [id, x] = entry;
-    if (x.epochs.empty() || time_.now() - x.heard > start_tolerance)
+    if (x.epochs.empty() || time_.now() - x.heard.back() > start_tolerance)
       return false;
     auto epoch = x.epochs.back();
     auto shown = backend_->find(epoch / epoch_base);
@@ -177,12 +185,22 @@ bool ledger::is_healthy(const true_training& which) const {
 
 // -- the store ----------------------------------------------------------------
 
+void ledger::on_broken_book(const std::string& broken) {
+  // A replica may take the book after a loss for the next of what it knew.
+  if (!lost())
+    fail("the invariants of the book hold", broken);
+}
+
 void ledger::on_went_back(time_point since) {
   store_lost_ = true;
   lost_at_ = time_.now();
   std::erase_if(numbers_, [&](auto& x) { return x.second.second > since; });
-  for (auto& [id, x] : jobs_)
+  for (auto& [id, x] : jobs_) {
     x.state.reset();
+    // Nobody need know any more what was lost.
+    while (x.heard.size() > 1 && x.heard.back() > since)
+      x.heard.pop_back();
+  }
   book_ = read_book(store_);
   auto found = store_.find(std::string{subjects::gateway_bucket},
                            std::string{subjects::book_key});
@@ -233,6 +251,7 @@ void ledger::check_parameters(const jetstream_model::change& x) {
   auto next = std::string{};
   if (x.value)
     read_text(parse_json(*x.value), "uuid", next);
+  parameter_writes_.emplace_back(time_.now(), next);
   auto last = std::exchange(parameters_job_, next);
   if (!next.empty() || last.empty() || !book_ || lost_at_ != time_point{})
     return;
@@ -268,7 +287,7 @@ void ledger::check_job(const job_view& x, const book_view& book) {
          name_of(x.id) + " shows " + std::to_string(percentage));
   auto& known = job(x.id);
   if (!known.entered)
-    known.entered = known.heard = time_.now();
+    known.heard.push_back(*(known.entered = time_.now()));
   known.action = x.action;
   if (x.accepted && !known.accepted_in_book)
     known.accepted_in_book = time_.now();
@@ -295,12 +314,13 @@ void ledger::check_transition(const job_view& x, true_job& known,
                               const book_view& book) {
   auto stalls = x.state == job_state::stalled && known.state != x.state;
   if (stalls && known.state
-      && time_.now() - known.heard < config_.stall_after - start_tolerance / 4)
+      && time_.now() - known.heard.back()
+           < config_.stall_after - start_tolerance / 4)
     fail("no training stalls that reports",
          name_of(x.id) + " stalled, but was heard of "
-           + std::to_string(
-             std::chrono::duration_cast<seconds>(time_.now() - known.heard)
-               .count())
+           + std::to_string(std::chrono::duration_cast<seconds>(
+                              time_.now() - known.heard.back())
+                              .count())
            + " s ago");
   if (!known.state || *known.state == x.state
       || can_follow(*known.state, x.state))
@@ -365,8 +385,8 @@ bool ledger::disturbed(const std::string& id) const {
     return true;
   auto other = x.epochs.empty() ? nullptr
                                 : backend_->find(x.epochs.back() / epoch_base);
-  return x.state == job_state::failed && other && other->job != id
-         && told_without_name(x);
+  auto over = x.state == job_state::failed || x.state == job_state::stalled;
+  return over && other && other->job != id && told_without_name(x);
 }
 
 bool ledger::seems_trained(const true_job& x) const {
@@ -442,7 +462,7 @@ void ledger::check_progress(const job_view& x, true_job& known) {
            + std::to_string(known.epochs.back()) + " to "
            + std::to_string(epoch));
   known.epochs.push_back(epoch);
-  known.heard = time_.now();
+  known.heard.push_back(time_.now());
   auto training = backend_->find(epoch / epoch_base);
   if (!training || training->job == x.id)
     return;
@@ -523,6 +543,10 @@ void ledger::on_post_answered(const post_answer& x) {
       && never(fault::read_only) && never(fault::bucket_removed))
     fail("a submission is refused only by who refuses",
          "a POST was refused, but neither backend nor store refuse any");
+  if (x.code == ec::conflict && conflicts_with_itself(x))
+    fail("a submission conflicts only with others",
+         "a POST was answered with a conflict, but nobody else stored "
+         "anything");
   if (x.code != ec::none || x.result.running || x.result.job_id.empty())
     return;
   auto& known = job(x.result.job_id);
@@ -535,6 +559,28 @@ void ledger::on_post_answered(const post_answer& x) {
     fail("a 200 means that the store has it",
          name_of(x.result.job_id)
            + " was answered 200, but no book has its acceptance");
+}
+
+bool ledger::conflicts_with_itself(const post_answer& x) const {
+  // These look like somebody else.
+  for (auto what : {fault::stale_read, fault::false_conflict,
+                    fault::race_conflict, fault::write_late})
+    if (faults_.counts()[static_cast<size_t>(what)] > 0)
+      return false;
+  std::set<std::string> writers;
+  for (auto& [when, id] : parameter_writes_)
+    if (when >= x.asked)
+      writers.insert(id);
+  auto own = writers.size() == 1 ? jobs_.find(*writers.begin()) : jobs_.end();
+  if (lost() || own == jobs_.end())
+    return false;
+  auto others = std::any_of(jobs_.begin(), jobs_.end(), [&](auto& entry) {
+    auto& entered = entry.second.entered;
+    return entry.first != own->first && entered && *entered >= x.asked;
+  });
+  auto& job = own->second;
+  return !others && job.replica == x.replica && job.sent >= x.asked
+         && job.state == job_state::failed && job.receipts.empty();
 }
 
 void ledger::on_status_shown(const model_status& x) {
@@ -559,11 +605,17 @@ void ledger::on_hook(size_t replica, const training_job& x) {
          name_of(x.id) + " was notified as " + text(x.state));
   if (x.state == job_state::completed)
     check_completion(x.id, "a notification");
-  auto [i, added] = notified_.try_emplace(x.id, x.state);
-  if (!added && i->second != x.state && lost_at_ == time_point{})
+  auto [i, added] = notified_.try_emplace(x.id, x.state, x.number);
+  auto& [state, number] = i->second;
+  // The backend found in the store what was taken back too late, and trains it:
+  // that is another job, whose progress names the same id.
+  auto adopted = state == job_state::failed && x.number > number
+                 && accepted(x.id);
+  if (!added && state != x.state && !adopted && lost_at_ == time_point{})
     fail("notifications of a job agree", name_of(x.id) + " was notified as "
-                                           + text(i->second) + " and as "
+                                           + text(state) + " and as "
                                            + text(x.state));
+  i->second = {x.state, x.number};
 }
 
 void ledger::on_lease(size_t replica, const lease_status& lease) {

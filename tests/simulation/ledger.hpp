@@ -74,6 +74,10 @@ public:
 
   void on_book_shown(size_t replica, const stored_book& book) override;
 
+  /// A replica made or saw a book that breaks an invariant of
+  /// `actors/training_invariants.hpp`.
+  void on_broken_book(const std::string& broken);
+
   void on_stored(const jetstream_model::change& x);
 
   void on_went_back(time_point since);
@@ -127,6 +131,10 @@ public:
     return lost_at_ != time_point{};
   }
 
+  /// Whether the last report that was entered for this job is of a training
+  /// that nobody submitted.
+  bool shows_unasked(const std::string& id) const;
+
   /// Whether a replica sent this job to the backend.
   bool submitted(const std::string& id) const;
 
@@ -159,8 +167,9 @@ private:
     std::string reason;
     /// Epochs that were shown of it, in order.
     std::vector<int64_t> epochs;
-    /// When the book last had news of it from the backend.
-    time_point heard;
+    /// When the book had news of it from the backend, in order; the store may
+    /// lose the last ones.
+    std::vector<time_point> heard;
   };
 
   void check_book(const book_view& next);
@@ -199,6 +208,10 @@ private:
 
   bool accepted(const std::string& id) const;
 
+  /// Whether a submission was refused for a conflict although only its own
+  /// watchlist was stored meanwhile.
+  bool conflicts_with_itself(const post_answer& x) const;
+
   /// Whether the book shows later progress of what may be the same training.
   bool is_outdated(const true_training& which, const sent_report& report) const;
 
@@ -228,7 +241,10 @@ private:
   std::set<std::string> archived_;
   /// The job that the parameters in the store came with.
   std::string parameters_job_;
-  std::map<std::string, job_state> notified_;
+  /// When they were written, and with which job; empty when they were removed.
+  std::vector<std::pair<time_point, std::string>> parameter_writes_;
+  /// The state, and the number of the job.
+  std::map<std::string, std::pair<job_state, uint64_t>> notified_;
   std::map<size_t, lease_status> leases_;
   /// What each replica knows of the book.
   struct shown_book {

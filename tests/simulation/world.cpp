@@ -91,6 +91,9 @@ run_result world::run() {
   simulated_clock_offset = [](const std::string& owner) {
     return current_world->clock_offset(owner);
   };
+  simulated_invariant_check = [](const std::string& broken) {
+    current_world->ledger_.on_broken_book(broken);
+  };
 #endif
   backend_.start();
   for (auto& x : replicas_)
@@ -456,22 +459,33 @@ std::string world::disagreement() {
   return ledger_.mirror_difference();
 }
 
+bool world::reports_a_loss(const replica& x) {
+  if (!x.training_status)
+    return false;
+  auto reported = std::make_shared<bool>(false);
+  time_.ask<snapshot_ptr<training_overview>>(
+    x.training_status,
+    [=](snapshot_ptr<training_overview>& got) {
+      *reported = reports_loss(got->value());
+    },
+    [](caf::error&) {}, status_atom_v);
+  time_.run_for(milliseconds{0});
+  return *reported;
+}
+
+void world::check_false_alarm() {
+  if (ledger_.lost())
+    return;
+  for (auto& x : replicas_)
+    if (reports_a_loss(*x))
+      ledger_.fail("no loss is reported without one",
+                   "replica " + std::to_string(x->index()) + " reports one");
+}
+
 std::string world::silence_on_loss() {
-  for (auto& x : replicas_) {
-    if (!x->training_status)
-      continue;
-    auto reported = std::make_shared<std::optional<bool>>(false);
-    time_.ask<snapshot_ptr<training_overview>>(
-      x->training_status,
-      [=](snapshot_ptr<training_overview>& got) {
-        *reported = reports_loss(got->value());
-      },
-      [](caf::error&) {}, status_atom_v);
-    time_.run_for(milliseconds{0});
-    // A version that cannot tell is not asked.
-    if (*reported != false)
+  for (auto& x : replicas_)
+    if (reports_a_loss(*x))
       return {};
-  }
   std::string who;
   for (auto index : ledger_.witnesses())
     who += ' ' + std::to_string(index);
@@ -515,6 +529,7 @@ void world::check_liveness() {
   if (time_.stopped())
     return;
   ledger_.check_outcomes();
+  check_false_alarm();
   if (!ledger_.witnesses().empty())
     expect_calm("a store that went back is reported",
                 loss_margin + config.request_timeout * 4,

@@ -91,6 +91,12 @@ private:
   /// Why a replica shows something else than what is stored.
   std::string disagreement();
 
+  /// Whether a replica says that the store lost something.
+  bool reports_a_loss(const replica& x);
+
+  /// None says so when nothing was lost.
+  void check_false_alarm();
+
   /// Why it cannot be seen that the store lost a book.
   std::string silence_on_loss();
 

@@ -1,7 +1,7 @@
 #include "actors/training/training_jobs.hpp"
 
+#include "actors/training/training_invariants.hpp"
 #include "base/error.hpp"
-
 #include "tests/support/deterministic.hpp"
 #include "tests/support/fakes.hpp"
 
@@ -122,6 +122,64 @@ TEST_CASE_FIXTURE(fixture, "what other programs read is put again when that "
   backend->stored.answer({store->book.value.model, 1, {}});
   advance(60s);
   CHECK(backend->put.calls() == calls + 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a status that a late write has emptied is put "
+                           "again where the protocol stores it") {
+  start("1");
+  auto calls = backend->put.calls();
+  stored_model late{{"", store->book.value.model.statistics}, 1, {}};
+  SUBCASE("it does") {
+    late.with_status = true;
+    ++calls;
+  }
+  SUBCASE("it does not, so nothing is known of it") {
+    // As is.
+  }
+  backend->stored.answer(late);
+  advance(30s);
+  backend->stored.answer({store->book.value.model, 1, {}});
+  advance(60s);
+  CHECK(backend->put.calls() == calls);
+}
+
+TEST_CASE_FIXTURE(fixture, "what other programs read is compared with the book "
+                           "as it is now") {
+  auto other = replica(std::make_shared<backend_script>());
+  start("1");
+  store->quiet = true;
+  CHECK(change(other, at(20))->value);
+  backend->stored.answer({store->book.value.model, 1, {}});
+  auto calls = backend->put.calls();
+  advance(60s);
+  CHECK(backend->put.calls() == calls);
+}
+
+TEST_CASE("a job keeps its watchlist, which may be read later than the job") {
+  training_book book;
+  training_job job;
+  job.id = job.list_id = "1";
+  job.number = book.last_number = 1;
+  book.training = job;
+  auto unread = book;
+  book.training->workloads = {a};
+  auto other = book;
+  other.training->workloads = {{"c", "n", "other"}};
+  CHECK(broken_invariant(unread, book).empty());
+  CHECK(broken_invariant(book, unread).empty());
+  CHECK_FALSE(broken_invariant(book, other).empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "a training that is taken over gets a number that "
+                           "no job had") {
+  kill(aut);
+  store->book.value.last_number = 41;
+  backend->stored.answer({{"training", {1, 10, 9, 0, 0.0, "train"}}, 1, {}});
+  aut = replica(backend);
+  CHECK(change(job_cancellation{})->value);
+  REQUIRE(store->book.value.training);
+  CHECK(store->book.value.training->number == 42);
+  CHECK(store->book.value.last_number == 42);
 }
 
 TEST_CASE_FIXTURE(fixture, "what other programs read is put right after a "

@@ -55,6 +55,28 @@ TEST_CASE("a write that goes on from an older one than the last shows a loss") {
   CHECK_FALSE(line.saw(write(10, "y", "x")));
 }
 
+TEST_CASE("a book that was begun anew shows a loss, once") {
+  auto from = [](uint64_t revision, std::string id, std::string origin) {
+    auto result = write(revision, std::move(id), "unknown");
+    result.origin = std::move(origin);
+    return result;
+  };
+  book_line line;
+  CHECK_FALSE(line.saw(from(3, "a", "first")));
+  CHECK_FALSE(line.saw(from(9, "b", "first")));
+  SUBCASE("by another") {
+    CHECK(line.saw(from(20, "c", "second")));
+  }
+  SUBCASE("by us") {
+    CHECK(line.wrote(from(20, "c", "second"), false));
+  }
+  CHECK_FALSE(line.saw(from(21, "d", "second")));
+  // What older versions write has no origin, and gets none.
+  CHECK_FALSE(line.saw(from(22, "e", "")));
+  CHECK_FALSE(line.saw(from(23, "f", "")));
+  CHECK(line.saw(from(24, "g", "third")));
+}
+
 TEST_CASE("our write over an older revision shows a loss") {
   auto line = three();
   CHECK(line.wrote(write(8, "x", "b"), true));

@@ -220,25 +220,30 @@ TEST_CASE("what is no UTF-8 does not cost the job") {
 // -- books --------------------------------------------------------------------
 
 TEST_CASE("a book is read as it was written") {
-  CHECK(read_book(encode_book({}, "", "")) == training_book{});
-  auto empty = nlohmann::json::parse(encode_book({}, "", ""));
+  CHECK(read_book(encode_book({}, "", "", "")) == training_book{});
+  auto empty = nlohmann::json::parse(encode_book({}, "", "", ""));
   CHECK(empty["training"].is_null());
   CHECK(empty["submission"].is_null());
   CHECK(empty["leaving"] == nlohmann::json::array());
-  auto text = encode_book(full_book(), "this one", "the one before");
+  auto text = encode_book(full_book(), "this one", "the one before",
+                          "the first one");
   auto record = decode_book(text);
   REQUIRE(record);
   CHECK(record->book == full_book());
   CHECK(record->write == "this one");
   CHECK(record->previous == "the one before");
-  CHECK(encode_book(record->book, record->write, record->previous) == text);
+  CHECK(record->origin == "the first one");
+  CHECK(
+    encode_book(record->book, record->write, record->previous, record->origin)
+    == text);
   CHECK(read_book("{}") == training_book{});
   for (auto bad :
        {"", "[]", R"({"training":7})", R"({"training":{"state":"?"}})",
         R"({"submission":[]})", R"({"leaving":{}})", R"({"leaving":[7]})",
         R"({"watchlist":[]})", R"({"watchlist":{"action":"dance"}})",
         R"({"lastNumber":"x"})", R"({"model":"x"})", R"({"write":7})",
-        R"({"previous":7})", R"({"job":7})", R"({"job":{"state":"?"}})"}) {
+        R"({"previous":7})", R"({"origin":7})", R"({"job":7})",
+        R"({"job":{"state":"?"}})"}) {
     CAPTURE(bad);
     CHECK(!decode_book(bad));
   }
@@ -251,7 +256,7 @@ TEST_CASE("a book has no lists") {
     uuid, false};
   x.training = full_job();
   x.training->workloads = x.training->changes.added = x.watchlist.workloads;
-  auto text = encode_book(x, "a", "b");
+  auto text = encode_book(x, "a", "b", "c");
   CHECK(text.find("deploy") == std::string::npos);
   auto again = read_book(text);
   REQUIRE(again);
@@ -318,7 +323,7 @@ TEST_CASE("the worst book is smaller than the limit") {
   x.watchlist = {uuid, job.number, job.action, noon, {}, uuid, false};
   x.last_number = job.number;
   x.model = {job.told, job.statistics};
-  auto text = encode_book(x, uuid, uuid);
+  auto text = encode_book(x, uuid, uuid, uuid);
   CHECK(text.size() < max_book_size);
   CHECK(decode_book(text));
 }
@@ -336,7 +341,7 @@ TEST_CASE("a job from outside with the worst id leaves room, too") {
   auto others = worst_job(uuid);
   book.submission = others;
   book.leaving.assign(max_leaving, others);
-  CHECK(encode_book(book, uuid, uuid).size() < max_book_size);
+  CHECK(encode_book(book, uuid, uuid, uuid).size() < max_book_size);
 }
 
 // -- books of older versions --------------------------------------------------
@@ -469,7 +474,7 @@ TEST_CASE("an old book that was read is written as a new one") {
             of_d + R"(,"state":"training","action":"train","response":"ok")"),
     "null"));
   REQUIRE(x);
-  auto again = read_book(encode_book(*x, "w", ""));
+  auto again = read_book(encode_book(*x, "w", "", ""));
   REQUIRE(again);
   CHECK(again->training->id == "a");
   CHECK(again->training->list_id == "a");

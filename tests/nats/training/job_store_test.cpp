@@ -127,8 +127,8 @@ struct fixture : deterministic {
 
   /// As another replica would.
   void store_book(const training_book& x, const std::string& write,
-                  const std::string& previous) {
-    store(book_key, encode_book(x, write, previous));
+                  const std::string& previous, const std::string& origin = "") {
+    store(book_key, encode_book(x, write, previous, origin));
     run();
   }
 
@@ -223,6 +223,47 @@ TEST_CASE_FIXTURE(fixture, "each write names the one that it was judged by") {
   CHECK(record().previous == "write-3");
 }
 
+TEST_CASE_FIXTURE(fixture, "each write names the one with which the book "
+                           "began") {
+  auto origin = [this] { return decode_book(value(book_key)).value().origin; };
+  put(1, 0);
+  CHECK(origin() == "write-1");
+  put(2, revision());
+  CHECK(origin() == "write-1");
+  store_book(book(3), "theirs", "write-2", "write-1");
+  put(4, revision());
+  CHECK(origin() == "write-1");
+  SUBCASE("a book that was gone begins anew") {
+    memory->entries.erase({gateway_bucket, book_key});
+    put(5, 0);
+    CHECK(origin() == "write-4");
+  }
+  SUBCASE("so does one that cannot be read") {
+    store(book_key, "rubbish");
+    run();
+    put(5, revision());
+    CHECK(origin() == "write-4");
+  }
+  SUBCASE("one of an older version keeps none") {
+    store(book_key, R"({"lastNumber":4})");
+    run();
+    put(5, revision());
+    CHECK(origin().empty());
+  }
+  SUBCASE("after a loss, too, when revisions are lower than before") {
+    for (auto n = 5; n < 40; ++n)
+      put(n, revision());
+    auto old = remember();
+    for (auto n = 40; n < 80; ++n)
+      put(n, revision());
+    go_back(old);
+    get();
+    put(80, revision());
+    put(81, revision());
+    CHECK(origin() == "write-1");
+  }
+}
+
 TEST_CASE_FIXTURE(fixture, "an unreadable book is kept aside, and can be "
                            "replaced") {
   store(book_key, "rubbish");
@@ -245,6 +286,20 @@ TEST_CASE_FIXTURE(fixture, "an unreadable book is kept aside, and can be "
   CHECK(answer->value->value.last_number == 41);
   CHECK(value("training.unreadable." + std::to_string(answer->value->revision))
         == later);
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "an unreadable book in the place of a known one is a "
+                  "loss, once") {
+  put(1, 0);
+  auto seen = follow();
+  store(book_key, "rubbish");
+  run();
+  CHECK(seen->back().losses == 1);
+  CHECK(get()->value->losses == 1);
+  CHECK(put(2, revision())->value);
+  CHECK(put(3, revision())->value);
+  CHECK(get()->value->losses == 1);
 }
 
 TEST_CASE_FIXTURE(fixture, "an unreadable book that cannot be kept aside is no "
@@ -343,6 +398,28 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(ask(handle, get_atom_v)->value->value.last_number == 41);
 }
 
+TEST_CASE_FIXTURE(fixture, "no book begins by what was found before another "
+                           "one stood there") {
+  auto remove_book = [this] {
+    kv_write what{gateway_bucket, book_key, "", {}};
+    what.removal = true;
+    memory->quiet = true;
+    memory->store(what);
+  };
+  // Another replica's numbers go up to 41, then its book is removed.
+  auto other = replica();
+  REQUIRE(get()->value->value.last_number == 0);
+  memory->quiet = true;
+  ask(other, put_atom_v, book(41), uint64_t{0});
+  remove_book();
+  CHECK(put(1, 0)->code() == ec::conflict);
+  // That one left the number that the other had noted.
+  CHECK(get()->value->value.last_number == 41);
+  // Who was answered before that knows no better.
+  CHECK(put(1, 0)->code() == ec::conflict);
+  CHECK(put(42, 0)->value);
+}
+
 // -- watchlists ---------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "a list stands in a value of its own, once") {
@@ -428,6 +505,29 @@ TEST_CASE_FIXTURE(fixture, "a book whose list cannot be read now is not "
   ask(handle, put_atom_v, x, uint64_t{0});
   CHECK(get_with_fault()->code() == ec::timeout);
   CHECK(get()->value->value == x);
+}
+
+TEST_CASE_FIXTURE(fixture, "a book that could not be understood is looked at "
+                           "again, though nobody tells of it") {
+  auto x = book(1);
+  x.training = job(1, de, "", {});
+  auto other = replica();
+  auto seen = follow();
+  memory->quiet = true;
+  ask(other, put_atom_v, x, uint64_t{0});
+  auto fails = true;
+  memory->when = [&] {
+    if (std::exchange(fails, false))
+      memory->down = make_error(ec::bad_reply, "unreadable");
+    return kv_memory::timing::at_once;
+  };
+  // The list cannot be read.
+  announce();
+  memory->when = nullptr;
+  memory->down = {};
+  CHECK(seen->back().revision == 0);
+  advance(10s);
+  CHECK(seen->back().value == x);
 }
 
 TEST_CASE_FIXTURE(fixture, "lists are listed and removed by id") {

@@ -338,6 +338,7 @@ TEST_CASE_FIXTURE(fixture, "it is told whose watchlist is stored") {
   auto model = [this] { return ask(handle, get_atom_v); };
   CHECK(model()->value->watchlist_revision == 0);
   CHECK(model()->value->watchlist_job.empty());
+  CHECK(model()->value->with_status);
   store(ours);
   CHECK(model()->value->watchlist_revision == 1);
   CHECK(model()->value->watchlist_job == "id");
