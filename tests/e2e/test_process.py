@@ -9,8 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from support import (BUILD, E2eTest, Gateway, children, eventually,
-                     running)
+from support import (BUILD, E2eTest, Gateway, children, eventually, running)
 
 
 class Stopping(E2eTest):
