@@ -136,7 +136,7 @@ class Clients:
         self.operators_done = threading.Event()
         self.serial = iter(range(1, 1 << 30))
         self.lock = threading.Lock()
-        # The last watchlist, of which an update removes a workload.
+        # The last watchlist. An update removes one of its workloads.
         self.last = frozenset()
         self.operators = [
             threading.Thread(target=self.guard, daemon=True, args=(

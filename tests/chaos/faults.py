@@ -7,7 +7,7 @@ import time
 
 from clients import LEASE
 
-# Seconds between two faults, so that their effects can be told apart.
+# Seconds between two faults, so that their effects can be distinguished.
 CALM = (1.5, 3.0)
 
 
