@@ -197,7 +197,7 @@ void ledger::on_went_back(time_point since) {
   std::erase_if(numbers_, [&](auto& x) { return x.second.second > since; });
   for (auto& [id, x] : jobs_) {
     x.state.reset();
-    // Nobody need know any more what was lost.
+    // No replica has to know what was lost.
     while (x.heard.size() > 1 && x.heard.back() > since)
       x.heard.pop_back();
   }
@@ -545,7 +545,7 @@ void ledger::on_post_answered(const post_answer& x) {
          "a POST was refused, but neither backend nor store refuse any");
   if (x.code == ec::conflict && conflicts_with_itself(x))
     fail("a submission conflicts only with others",
-         "a POST was answered with a conflict, but nobody else stored "
+         "a POST was answered with a conflict, but no one else stored "
          "anything");
   if (x.code != ec::none || x.result.running || x.result.job_id.empty())
     return;
@@ -562,7 +562,7 @@ void ledger::on_post_answered(const post_answer& x) {
 }
 
 bool ledger::conflicts_with_itself(const post_answer& x) const {
-  // These look like somebody else.
+  // These look like a write of another client.
   for (auto what : {fault::stale_read, fault::false_conflict,
                     fault::race_conflict, fault::write_late})
     if (faults_.counts()[static_cast<size_t>(what)] > 0)

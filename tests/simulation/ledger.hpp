@@ -132,7 +132,7 @@ public:
   }
 
   /// Whether the last report that was entered for this job is of a training
-  /// that nobody submitted.
+  /// that no gateway submitted.
   bool shows_unasked(const std::string& id) const;
 
   /// Whether a replica sent this job to the backend.

@@ -506,11 +506,10 @@ void world::check_liveness() {
       ledger_.fail("every submission is settled", open);
     return open;
   });
-  expect_calm(
-    "no job runs whose trainer is dead",
-    // A submission with an unknown outcome waits for the previous training.
-    2 * (config.stall_after + settle_margin),
-    [this] { return ledger_.unrest(); });
+  // A submission with an unknown outcome waits for the previous training.
+  expect_calm("no job runs whose trainer is dead",
+              2 * (config.stall_after + settle_margin),
+              [this] { return ledger_.unrest(); });
   expect_calm("all replicas and buckets agree",
               config.lease + config.request_timeout * 2
                 + std::max(reread_margin, compare_interval),
