@@ -343,7 +343,7 @@ std::vector<child_spec> inventories(const gateway_config& config) {
     "gpu-info", &gateway_actors::gpu_info, [=](auto& sys, auto& known) {
       gpu_info_config cfg;
       cfg.request_timeout = request;
-      cfg.look_timeout = request;
+      cfg.scan_timeout = request;
       switch (config.gpu.source) {
         case gpu_config::kind::file:
           // Whoever wrote the file knows what to list.
@@ -361,7 +361,7 @@ std::vector<child_spec> inventories(const gateway_config& config) {
       }
       if (cfg.source == "kubernetes" || cfg.source == "nvml") {
         cfg.refresh = config.gpu.refresh;
-        cfg.look_timeout = longest_look(config) + margin;
+        cfg.scan_timeout = longest_look(config) + margin;
       }
       return sys.spawn(gpu_info, known.gpu_probe, known.events, cfg);
     }));
@@ -370,8 +370,8 @@ std::vector<child_spec> inventories(const gateway_config& config) {
     [=](auto& sys, auto& known) {
       auto cluster = config.gpu.source == gpu_config::kind::kubernetes;
       runtime_classes_config cfg;
-      // A look at the GPUs may be under way.
-      cfg.look_timeout = 2 * longest_look(config) + margin;
+      // A scan of the GPUs may be running.
+      cfg.request_timeout = 2 * longest_look(config) + margin;
       return sys.spawn(runtime_classes,
                        cluster ? known.gpu_probe : gpu_probe_actor{}, cfg);
     }));

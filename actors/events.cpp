@@ -15,7 +15,7 @@ bool equal(const gpu_inventory& x, const gpu_inventory& y) {
          && x.source == y.source;
 }
 
-/// The job as it is shown.
+/// The job without the members that an event does not show.
 std::optional<training_job> shown_job(const training_book& book) {
   auto job = current_job(book);
   if (!job)
@@ -47,8 +47,8 @@ bool equal(const snapshot_ptr<T>& x, const snapshot_ptr<T>& y) {
   return x == y || (x && y && equal(x->value(), y->value()));
 }
 
-/// Whether there is anything behind the value.
-bool says_something(const event_value& x) {
+/// Whether the value is not a null snapshot.
+bool has_value(const event_value& x) {
   return std::visit(
     [](auto& value) {
       if constexpr (requires { value == nullptr; })
@@ -67,7 +67,7 @@ static_assert(
 
 } // namespace
 
-bool same_news(const event_value& last, const event_value& x) {
+bool same_event(const event_value& last, const event_value& x) {
   return last.index() == x.index()
          && std::visit(
            [&](auto& value) {
@@ -107,26 +107,26 @@ events_state::add_listener(const event_listener_actor& listener) {
 }
 
 void events_state::update(const event_value& x) {
-  if (!says_something(x))
+  if (!has_value(x))
     return;
-  tell(x);
+  publish(x);
   if (auto training = std::get_if<snapshot_ptr<training_overview>>(&x)) {
     auto& value = (*training)->value();
-    tell_watchlist(value.book);
-    tell(value.backend);
+    publish_watchlist(value.book);
+    publish(value.backend);
   }
 }
 
-void events_state::tell(event_value x) {
+void events_state::publish(event_value x) {
   auto& last = latest_[x.index()];
-  if (last && same_news(*last, x))
+  if (last && same_event(*last, x))
     return;
   last = std::move(x);
   for (auto& listener : listeners_)
     caf::anon_send(listener, update_atom_v, *last);
 }
 
-void events_state::tell_watchlist(const training_book& book) {
+void events_state::publish_watchlist(const training_book& book) {
   watchlist_change next;
   next.workloads = book.watchlist.workloads;
   if (auto& list = book.watchlist; !list.job_id.empty()) {
@@ -142,7 +142,7 @@ void events_state::tell_watchlist(const training_book& book) {
   }
   next.previous_job_id = last.job_id;
   next.changes = diff(last.workloads, next.workloads);
-  tell(std::move(next));
+  publish(std::move(next));
 }
 
 events_actor::behavior_type

@@ -9,17 +9,17 @@
 namespace aiops {
 
 struct events_config {
-  /// Listeners at one time; a further one is told `overloaded`.
+  /// Maximum number of listeners; a further one is refused as `overloaded`.
   size_t max_listeners = 16;
 };
 
-/// Whether `x` tells nothing new after `last`: the same topic, and values that
-/// are equal in all that an event shows.
-bool same_news(const event_value& last, const event_value& x);
+/// Whether an event with `x` would show nothing new after one with `last`: both
+/// have the same topic, and equal values in all that an event shows.
+bool same_event(const event_value& last, const event_value& x);
 
-/// Keeps how everything stands, and hands on what changes. Watchlist and health
-/// of the backend are topics of their own, and are also taken from the training
-/// that they are a part of.
+/// Keeps the last value of each topic and sends changes to the listeners. The
+/// watchlist and the state of the backend are separate topics whose values come
+/// from the training.
 class events_state {
 public:
   static inline const char* name = "events";
@@ -35,12 +35,12 @@ private:
 
   void update(const event_value& x);
 
-  /// Keeps and hands on a value that differs from the last one.
-  void tell(event_value x);
+  /// Keeps and sends a value that differs from the last one.
+  void publish(event_value x);
 
-  /// Keeps and hands on another watchlist than the last one, and the difference
-  /// to that.
-  void tell_watchlist(const training_book& book);
+  /// Keeps and sends a watchlist that differs from the last one, with the
+  /// difference.
+  void publish_watchlist(const training_book& book);
 
   events_actor::pointer self_;
   events_config cfg_;

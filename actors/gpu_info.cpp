@@ -21,7 +21,7 @@ gpu_info_state::make_behavior(gpu_probe_actor probe, events_actor events,
   events_ = std::move(events);
   cfg_ = cfg;
   if (cfg_.refresh.count() > 0) {
-    next_look_ = self_->clock().now();
+    next_scan_ = self_->clock().now();
     caf::anon_send(self_, tick_atom_v);
   }
   return {
@@ -38,8 +38,8 @@ caf::result<snapshot_ptr<T>> gpu_info_state::get(const snapshot_ptr<T>& known) {
   auto in_background = cfg_.refresh.count() > 0;
   if (in_background && known)
     return known;
-  // Nothing is known, and nobody looks at the moment.
-  if (in_background && failure_ && !looking_)
+  // Nothing is known, and no scan is running.
+  if (in_background && failure_ && !scanning_)
     return failure_;
   if (waiting_.size() >= cfg_.max_waiting)
     return make_error(ec::overloaded, "too many callers wait for the GPUs, try "
@@ -47,14 +47,14 @@ caf::result<snapshot_ptr<T>> gpu_info_state::get(const snapshot_ptr<T>& known) {
   auto promise = self_->make_response_promise<snapshot_ptr<T>>();
   auto deadline = self_->clock().now() + cfg_.request_timeout;
   waiting_.push_back({deadline, promise});
-  if (!looking_ && !in_background)
-    look();
+  if (!scanning_ && !in_background)
+    scan();
   else
     wake_at(deadline);
   return promise;
 }
 
-void gpu_info_state::answer_waiting() {
+void gpu_info_state::serve_waiting() {
   auto answer = [this](auto& promise, const auto& known) {
     if (known)
       promise.deliver(known);
@@ -69,35 +69,36 @@ void gpu_info_state::answer_waiting() {
   }
 }
 
-// -- looking ------------------------------------------------------------------
+// -- scanning -----------------------------------------------------------------
 
 void gpu_info_state::tick() {
   auto now = self_->clock().now();
-  if (next_look_ && *next_look_ <= now)
-    look();
+  if (next_scan_ && *next_scan_ <= now)
+    scan();
   for (; !waiting_.empty() && waiting_.front().deadline <= now;
        waiting_.pop_front())
     std::visit(
       [](auto& promise) {
-        promise.deliver(make_error(ec::timeout, "the GPUs were not seen yet: "
-                                                "the source takes its time"));
+        promise.deliver(make_error(ec::timeout,
+                                   "the first scan of the GPUs has "
+                                   "not ended yet"));
       },
       waiting_.front().promise);
 }
 
-void gpu_info_state::look() {
-  looking_ = true;
-  next_look_.reset();
-  self_->request(probe_, cfg_.look_timeout, get_atom_v)
+void gpu_info_state::scan() {
+  scanning_ = true;
+  next_scan_.reset();
+  self_->request(probe_, cfg_.scan_timeout, get_atom_v)
     .then([this](gpu_list& xs) { succeed(std::move(xs)); },
           [this](const caf::error& err) { fail(err); });
 }
 
 void gpu_info_state::succeed(gpu_list gpus) {
-  looking_ = false;
+  scanning_ = false;
   backoff_ = {};
   if (std::exchange(failure_, {}))
-    log::info(name, "sees the GPUs again");
+    log::info(name, "scans the GPUs again");
   gpu_inventory seen;
   seen.gpus = std::move(gpus);
   seen.observed_at = cfg_.wall_clock();
@@ -105,36 +106,36 @@ void gpu_info_state::succeed(gpu_list gpus) {
   gpu_list listed;
   std::copy_if(seen.gpus.begin(), seen.gpus.end(), std::back_inserter(listed),
                [this](auto& x) { return x.name.starts_with(cfg_.listed); });
-  // The same answer again keeps its bytes.
+  // An equal answer keeps its encoded bytes.
   if (!list_ || list_->value() != listed)
     list_ = make_snapshot(std::move(listed));
   inventory_ = make_snapshot(std::move(seen));
-  tell();
+  publish();
   if (cfg_.refresh.count() > 0)
-    wake_at(*(next_look_ = self_->clock().now() + cfg_.refresh));
-  answer_waiting();
+    wake_at(*(next_scan_ = self_->clock().now() + cfg_.refresh));
+  serve_waiting();
 }
 
 void gpu_info_state::fail(const caf::error& err) {
-  looking_ = false;
+  scanning_ = false;
   if (!failure_)
-    log::warning(name, "cannot see the GPUs", {{"reason", text_of(err)}});
+    log::warning(name, "cannot scan the GPUs", {{"reason", text_of(err)}});
   failure_ = err;
   if (inventory_) {
     auto old = inventory_->value();
     old.stale = true;
     old.reason = text_of(err);
     inventory_ = make_snapshot(std::move(old));
-    tell();
+    publish();
   }
   if (cfg_.refresh.count() > 0) {
     backoff_ = std::min(std::max(backoff_ * 2, min_backoff), cfg_.refresh);
-    wake_at(*(next_look_ = self_->clock().now() + backoff_));
+    wake_at(*(next_scan_ = self_->clock().now() + backoff_));
   }
-  answer_waiting();
+  serve_waiting();
 }
 
-void gpu_info_state::tell() const {
+void gpu_info_state::publish() const {
   if (events_)
     caf::anon_send(events_, update_atom_v, event_value{inventory_});
 }

@@ -13,25 +13,25 @@
 namespace aiops {
 
 struct gpu_info_config {
-  /// How long a caller waits while the GPUs were never seen.
+  /// How long a caller waits before the first successful scan.
   milliseconds request_timeout{5'000};
-  /// How often to look; 0: whenever somebody asks.
+  /// Interval between two scans; 0: a scan for each request.
   milliseconds refresh{0};
-  /// How long one look may take.
-  milliseconds look_timeout{5'000};
-  /// What the names begin with that the compatibility surface lists.
+  /// Deadline of one scan.
+  milliseconds scan_timeout{5'000};
+  /// Prefix of the names that the compatibility API lists.
   std::string listed = "nvidia.com/gpu";
-  /// As in `--gpu-source`, `auto` resolved.
+  /// The source as in `--gpu-source`, or what `auto` selected.
   std::string source = "none";
-  /// Callers that may wait at the same time.
+  /// Maximum number of callers that wait at the same time.
   size_t max_waiting = 1024;
   /// The wall clock.
   std::function<std::chrono::system_clock::time_point()> wall_clock
     = std::chrono::system_clock::now;
 };
 
-/// Looks for the GPUs in the background or when somebody asks, once for all
-/// who wait, and keeps what was last seen for when a look fails.
+/// Scans the GPUs in the background or on request. Callers that wait share one
+/// scan, and when a scan fails, the result of the last one is served.
 class gpu_info_state {
 public:
   static inline const char* name = "gpu-info";
@@ -50,7 +50,7 @@ private:
   using inventory_promise
     = caf::typed_response_promise<snapshot_ptr<gpu_inventory>>;
 
-  /// A caller that waits for the look in flight.
+  /// A caller that waits for the current scan.
   struct waiter {
     clock::time_point deadline;
     std::variant<list_promise, inventory_promise> promise;
@@ -61,16 +61,16 @@ private:
 
   void tick();
 
-  void look();
+  void scan();
 
   void succeed(gpu_list gpus);
 
   void fail(const caf::error& err);
 
-  void answer_waiting();
+  void serve_waiting();
 
-  /// Tells of what is served now.
-  void tell() const;
+  /// Publishes the current inventory.
+  void publish() const;
 
   void wake_at(clock::time_point when);
 
@@ -79,18 +79,18 @@ private:
   events_actor events_;
   gpu_info_config cfg_;
   std::deque<waiter> waiting_;
-  bool looking_ = false;
-  /// When to look again; nothing while looking, and when nobody asked.
-  std::optional<clock::time_point> next_look_;
+  bool scanning_ = false;
+  /// When to scan again; nothing during a scan, and when scans are on request.
+  std::optional<clock::time_point> next_scan_;
   milliseconds backoff_{0};
-  /// Null until a look succeeded.
+  /// Null until a scan has succeeded.
   snapshot_ptr<gpu_list> list_;
   snapshot_ptr<gpu_inventory> inventory_;
-  /// Why the last look failed; no error when it did not.
+  /// Why the last scan failed; no error if it succeeded.
   caf::error failure_;
 };
 
-/// @param events is told after every look; may be null.
+/// @param events receives the inventory after each scan; may be null.
 gpu_info_actor::behavior_type
 gpu_info(gpu_info_actor::stateful_pointer<gpu_info_state> self,
          gpu_probe_actor probe, events_actor events,

@@ -17,19 +17,19 @@ runtime_classes_state::make_behavior(gpu_probe_actor probe,
     caf::anon_send(self_, tick_atom_v);
   return {
     [this](get_atom) { return names_; },
-    [this](tick_atom) { look(); },
+    [this](tick_atom) { read(); },
   };
 }
 
-void runtime_classes_state::look() {
-  self_->request(probe_, cfg_.look_timeout, list_atom_v)
+void runtime_classes_state::read() {
+  self_->request(probe_, cfg_.request_timeout, list_atom_v)
     .then([this](std::vector<std::string>& xs) { succeed(std::move(xs)); },
           [this](const caf::error& err) { fail(err); });
 }
 
 void runtime_classes_state::succeed(std::vector<std::string> names) {
   if (backoff_.count() > 0)
-    log::info(name, "sees the runtime classes again");
+    log::info(name, "reads the runtime classes again");
   backoff_ = {};
   names_ = std::move(names);
   self_->delayed_send(self_, cfg_.refresh, tick_atom_v);
@@ -37,7 +37,7 @@ void runtime_classes_state::succeed(std::vector<std::string> names) {
 
 void runtime_classes_state::fail(const caf::error& err) {
   if (backoff_.count() == 0)
-    log::warning(name, "cannot see the runtime classes",
+    log::warning(name, "cannot read the runtime classes",
                  {{"reason", text_of(err)}});
   backoff_ = std::min(std::max(backoff_ * 2, cfg_.min_backoff), cfg_.refresh);
   self_->delayed_send(self_, backoff_, tick_atom_v);

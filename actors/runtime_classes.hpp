@@ -10,14 +10,14 @@ namespace aiops {
 
 struct runtime_classes_config {
   /// Deadline of one request to the probe.
-  milliseconds look_timeout{25'000};
+  milliseconds request_timeout{25'000};
   milliseconds refresh{5 * 60'000};
   /// Pause after a failed request; doubles up to `refresh`.
   milliseconds min_backoff{5'000};
 };
 
-/// Reads the runtime classes in the background, so that no caller waits. A
-/// failed request keeps those of the last one.
+/// Reads the runtime classes in the background, so that no caller waits. After
+/// a failed request, those of the last one are served.
 class runtime_classes_state {
 public:
   static inline const char* name = "runtime-classes";
@@ -32,7 +32,7 @@ public:
   make_behavior(gpu_probe_actor probe, const runtime_classes_config& cfg);
 
 private:
-  void look();
+  void read();
 
   void succeed(std::vector<std::string> names);
 

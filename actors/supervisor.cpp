@@ -34,16 +34,16 @@ void supervisor_state::tick() {
     return;
   auto& last = children_[running_ - 1];
   if (!stopping_->killed) {
-    log::warning(name, "kills a child that does not stop",
+    log::warning(name, "kills a child that does not stop in time",
                  {{"child", last.spec.name}});
     return stop_last(caf::exit_reason::kill);
   }
-  log::error(name, "leaves a child alone that cannot be killed",
+  log::error(name, "abandons a child that cannot be killed",
              {{"child", last.spec.name}});
   self_->demonitor(last.handle);
   last.handle = nullptr;
   stopping_.reset();
-  proceed();
+  stop_next();
 }
 
 // -- starting -----------------------------------------------------------------
@@ -63,7 +63,7 @@ void supervisor_state::start_children() {
 }
 
 bool supervisor_state::start(child& x, gateway_actors& known) {
-  // Spawning may need a thread or memory that there is not.
+  // Spawning may fail for lack of threads or memory.
   try {
     x.handle = x.spec.start(self_->system(), known);
   } catch (const std::exception& err) {
@@ -91,11 +91,11 @@ void supervisor_state::down(const caf::down_msg& msg) {
   auto index = static_cast<size_t>(i - children_.begin());
   if (index + 1 == running_ && stopping_) {
     stopping_.reset();
-    return proceed();
+    return stop_next();
   }
-  last_death_ = i->spec.name + " died: " + self_->system().render(msg.reason);
+  last_death_ = i->spec.name + " ended: " + self_->system().render(msg.reason);
   log::error(
-    name, "lost a child",
+    name, "a child ended unexpectedly",
     {{"child", i->spec.name}, {"reason", self_->system().render(msg.reason)}});
   stop_from(index);
 }
@@ -115,10 +115,10 @@ void supervisor_state::stop_from(size_t index) {
                                       : children_[keep_].before);
   }
   if (!stopping_)
-    proceed();
+    stop_next();
 }
 
-void supervisor_state::proceed() {
+void supervisor_state::stop_next() {
   while (running_ > keep_ && !children_[running_ - 1].handle)
     --running_;
   if (running_ > keep_)
@@ -143,7 +143,7 @@ void supervisor_state::schedule_restart() {
     restarts_.pop_front();
   if (restarts_.size() > cfg_.max_restarts) {
     gave_up_ = true;
-    log::error(name, "gives up: too many restarts", {{"last", last_death_}});
+    log::error(name, "too many restarts", {{"last", last_death_}});
     return give_up_("too many restarts; " + last_death_);
   }
   auto pause = cfg_.min_backoff;

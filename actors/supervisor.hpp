@@ -15,27 +15,27 @@ namespace aiops {
 /// How to start an actor.
 struct child_spec {
   std::string name;
-  /// Spawns the actor with the handles in `known` of those that were started
-  /// before it, enters its own handle there, and returns it. A null handle
+  /// Spawns the actor, which may use the handles in `known` of the actors that
+  /// were started before, enters its handle there and returns it. A null handle
   /// means that there is nothing to run.
   std::function<caf::actor(caf::actor_system& system, gateway_actors& known)>
     start;
 };
 
 struct supervisor_config {
-  /// Pause before the first restart; doubles with every further one.
+  /// Pause before the first restart; doubles with each further one.
   milliseconds min_backoff{100};
   milliseconds max_backoff{5'000};
-  /// Restarts within `window` that are bearable.
+  /// Maximum number of restarts within `window`.
   size_t max_restarts = 10;
   milliseconds window{60'000};
-  /// How long a child may take to stop; then it is killed, and after the same
-  /// time left alone.
+  /// How long a child may take to stop. Then it is killed, and after the same
+  /// time it is abandoned.
   milliseconds stop_timeout{300};
 };
 
-/// Starts the children in order. When one dies, those after it are stopped in
-/// reverse order and all of them started again after a pause.
+/// Starts the children in order. When one ends, those after it are stopped in
+/// reverse order, and all of them are restarted after a pause.
 class supervisor_state {
 public:
   static inline const char* name = "supervisor";
@@ -56,13 +56,13 @@ private:
 
   struct child {
     child_spec spec;
-    /// Null when it does not run.
+    /// Null when it is not running.
     caf::actor handle;
-    /// All handles of those before it.
+    /// The handles of all children before it.
     gateway_actors before;
   };
 
-  /// The wait for the last of those that run to stop.
+  /// Waiting until the last running child has stopped.
   struct stopping {
     clock::time_point deadline;
     bool killed = false;
@@ -70,7 +70,7 @@ private:
 
   void tick();
 
-  /// Starts all that do not run.
+  /// Starts all children that are not running.
   void start_children();
 
   bool start(child& x, gateway_actors& known);
@@ -79,14 +79,14 @@ private:
 
   void exit(const caf::exit_msg& msg);
 
-  /// Lets everything from `index` on stop.
+  /// Stops all children from `index` on.
   void stop_from(size_t index);
 
-  /// Stops the last one that has to stop; when there is none left, restarts or
-  /// quits.
-  void proceed();
+  /// Stops the last child that has to stop. If there is none, schedules the
+  /// restart or quits.
+  void stop_next();
 
-  /// Sends an exit message to the last one that runs and waits for its end.
+  /// Sends an exit message to the last running child and waits until it ends.
   void stop_last(caf::exit_reason reason);
 
   void schedule_restart();
@@ -96,9 +96,9 @@ private:
   directory* directory_ = nullptr;
   supervisor_config cfg_;
   give_up_fun give_up_;
-  /// Children that were started and did not stop yet, from the first on.
+  /// Number of running children: the first ones in the list.
   size_t running_ = 0;
-  /// Children that may run, from the first on.
+  /// Number of children that may run: the first ones in the list.
   size_t keep_ = 0;
   std::optional<stopping> stopping_;
   std::optional<clock::time_point> restart_at_;
@@ -106,13 +106,13 @@ private:
   std::deque<clock::time_point> restarts_;
   std::string last_death_;
   bool gave_up_ = false;
-  /// Why we quit once all children are down.
+  /// The reason to quit with after all children have stopped.
   std::optional<caf::error> exit_reason_;
 };
 
 /// @param known is kept up to date and must outlive the actor.
-/// @param give_up is called once, with the reason, when the children keep on
-///        dying; nothing is restarted then.
+/// @param give_up is called once, with the reason, when there were too many
+///        restarts. Nothing is restarted then.
 supervisor_actor::behavior_type
 supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
            std::vector<child_spec> specs, directory* known,

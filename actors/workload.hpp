@@ -19,17 +19,17 @@ struct workload {
   friend auto operator<=>(const workload&, const workload&) = default;
 };
 
-/// Sorted by cluster, namespace, deployment; no duplicates. `normalize` makes
-/// any list one.
+/// Sorted by cluster, namespace and deployment, without duplicates, as
+/// `normalize` returns it.
 using workload_list = std::vector<workload>;
 
-/// An immutable list that copies share: a book of jobs is copied for every
-/// change and every reader, and a watchlist may be megabytes.
+/// An immutable list that copies share, because a book is copied for each
+/// change and each reader, and a watchlist may have megabytes.
 class shared_workloads {
 public:
   shared_workloads() = default;
 
-  // Not explicit: it is a list in all but its copies.
+  // Not explicit, so that it can be used like a list.
   shared_workloads(workload_list xs)
     : list_(std::make_shared<const workload_list>(std::move(xs))) {
     // nop
@@ -62,7 +62,7 @@ public:
     return get().end();
   }
 
-  /// Compares elements only when the lists are not one and the same.
+  /// Compares elements only if the lists are not the same object.
   friend bool operator==(const shared_workloads& x, const shared_workloads& y) {
     return x.list_ == y.list_ || x.get() == y.get();
   }
@@ -75,7 +75,7 @@ private:
 /// Sorts and removes duplicates.
 workload_list normalize(workload_list xs);
 
-/// The longest name we accept, in characters (Unicode code points).
+/// Maximum length of a name in characters (Unicode code points).
 inline constexpr size_t max_name_length = 253;
 
 /// Whether `name` can name a cluster, namespace or deployment: 1 to
@@ -83,16 +83,16 @@ inline constexpr size_t max_name_length = 253;
 /// character.
 bool valid_name(std::string_view name);
 
-/// What a submission asks of the backend.
+/// What a submission requires of the backend.
 enum class training_action {
-  /// Something new is in the list: a model has to be trained.
+  /// The list has new workloads: a model has to be trained.
   train,
   /// Workloads were only removed: the watchlist changes, nothing is trained.
   update,
   /// The list is empty: the model is reset.
   reset,
-  /// The same list again. The backend is still told, since it may have
-  /// forgotten; nothing is trained anew by us.
+  /// The list is unchanged. It is still sent, because the backend may have lost
+  /// it, but nothing is trained.
   none,
 };
 
@@ -108,7 +108,7 @@ struct workload_diff {
 
 workload_diff diff(const workload_list& before, const workload_list& after);
 
-/// Decides by the difference to the last watchlist.
+/// The action for the difference between two watchlists.
 training_action action_for(const workload_list& before,
                            const workload_list& after);
 

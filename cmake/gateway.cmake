@@ -1,4 +1,4 @@
-# Flags and helpers that every folder uses.
+# Flags and functions for all folders.
 
 add_library(aiops_flags INTERFACE)
 target_include_directories(aiops_flags INTERFACE ${PROJECT_SOURCE_DIR})
@@ -18,7 +18,7 @@ function(gateway_sources out list)
   set(${out} ${sources} PARENT_SCOPE)
 endfunction()
 
-# Links folders by their name, anything else as it is.
+# Links folders by their names. Anything else is a target or library.
 function(gateway_link target scope)
   foreach(lib ${ARGN})
     if(TARGET aiops_${lib})
@@ -30,7 +30,7 @@ function(gateway_link target scope)
 endfunction()
 
 # gateway_library(NAME LINK folder-or-target...)
-# The library of a folder, of the files in its sources.txt.
+# The library of a folder, with the files that its sources.txt lists.
 function(gateway_library name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   gateway_sources(sources sources.txt)
@@ -40,8 +40,8 @@ function(gateway_library name)
 endfunction()
 
 # gateway_test(NAME RUNG unit|actor|http|integration LINK folder-or-target...)
-# One program, of the files in NAME.txt; each doctest case becomes a test of its own,
-# labelled with the rung.
+# One program with the files that NAME.txt lists. Each doctest case becomes a test
+# that is labelled with the rung.
 function(gateway_test name)
   cmake_parse_arguments(ARG "" "RUNG" "LINK" ${ARGN})
   gateway_sources(sources ${name}.txt)

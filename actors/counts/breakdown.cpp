@@ -47,7 +47,7 @@ bool operator==(const cluster_counts& lhs, const cluster_counts& rhs) {
 }
 
 void cluster_counts::append(const deployment_count& x) {
-  // Until `sort` a namespace may stand in the list more than once.
+  // Before `sort`, the list may contain a namespace more than once.
   if (namespaces_.empty() || namespaces_.back() != x.namespace_name)
     namespaces_.emplace_back(x.namespace_name);
   names_ += x.deployment;
@@ -73,7 +73,7 @@ void cluster_counts::sort() {
   auto less = [&](uint32_t x, uint32_t y) { return key(x) < key(y); };
   if (!std::is_sorted(order.begin(), order.end(), less))
     std::sort(order.begin(), order.end(), less);
-  // Copied into vectors of their exact size, since they will stay.
+  // Copied into vectors of their exact size, because they are kept for long.
   std::string names;
   names.reserve(names_.size());
   std::vector<packed_row> rows;
@@ -114,7 +114,7 @@ void breakdown_builder::add(std::string_view cluster_id,
 
 breakdown_ptr breakdown_builder::finish() {
   auto result = std::make_shared<breakdown>();
-  // Cluster by cluster, so that there is no time at which all are there twice.
+  // Cluster by cluster, so that there are never two copies of all counts.
   while (!clusters_.empty()) {
     auto node = clusters_.extract(clusters_.begin());
     node.mapped().sort();

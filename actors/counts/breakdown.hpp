@@ -28,7 +28,7 @@ struct deployment_count {
 };
 
 /// The log messages of one cluster, by namespace and deployment (sorted so).
-/// Made for a million rows: a row costs 16 bytes and its deployment's name.
+/// Compact, for a million rows: a row takes 16 bytes and the deployment's name.
 class cluster_counts {
 public:
   class const_iterator {
@@ -41,13 +41,13 @@ public:
 
     const_iterator() = default;
 
-    const_iterator(const cluster_counts* of, size_t index)
-      : of_(of), index_(index) {
+    const_iterator(const cluster_counts* container, size_t index)
+      : container_(container), index_(index) {
       // nop
     }
 
     deployment_count operator*() const {
-      return (*of_)[index_];
+      return (*container_)[index_];
     }
 
     const_iterator& operator++() {
@@ -56,20 +56,20 @@ public:
     }
 
     const_iterator operator++(int) {
-      return {of_, index_++};
+      return {container_, index_++};
     }
 
     friend bool operator==(const const_iterator&, const const_iterator&)
       = default;
 
   private:
-    const cluster_counts* of_ = nullptr;
+    const cluster_counts* container_ = nullptr;
     size_t index_ = 0;
   };
 
   cluster_counts() = default;
 
-  /// Takes rows in any order; counts of the same deployment add up.
+  /// Accepts rows in any order; counts of the same deployment are added.
   cluster_counts(std::string cluster_id,
                  const std::vector<deployment_count>& rows);
 
@@ -85,7 +85,7 @@ public:
     return rows_.empty();
   }
 
-  /// Valid as long as this object.
+  /// The result is valid as long as this object.
   deployment_count operator[](size_t index) const;
 
   const_iterator begin() const {
@@ -117,8 +117,8 @@ private:
 
   struct packed_row {
     int64_t log_count;
-    /// Where the deployment's name ends in `names_`; it begins where the name
-    /// of the row before it ends.
+    /// End of the deployment's name in `names_`. It begins at the end of the
+    /// name of the previous row.
     uint32_t name_end;
     /// Index in `namespaces_`.
     uint32_t namespace_index;
@@ -126,7 +126,7 @@ private:
 
   std::string_view name_of(size_t index) const;
 
-  /// Appends a row as it comes; `sort` makes order.
+  /// Appends a row without sorting. `sort` must follow.
   void append(const deployment_count& x);
 
   void sort();
@@ -134,21 +134,21 @@ private:
   std::string cluster_id_;
   std::vector<std::string> namespaces_;
   std::vector<packed_row> rows_;
-  /// The deployments' names, one after another.
+  /// The concatenated names of the deployments.
   std::string names_;
   int64_t log_count_ = 0;
 };
 
-/// The log messages of all clusters, as one aggregation found them. Immutable
-/// once built and shared by all who read it.
+/// The log messages of all clusters, as counted by one aggregation. Immutable
+/// after it was built, and shared by all readers.
 struct breakdown {
   std::map<std::string, snapshot_ptr<cluster_counts>, std::less<>> clusters;
 };
 
 using breakdown_ptr = std::shared_ptr<const breakdown>;
 
-/// Collects counts in any order, fastest when sorted; counts of the same
-/// workload add up.
+/// Collects counts in any order, but fastest when sorted. Counts of the same
+/// workload are added.
 class breakdown_builder {
 public:
   void add(std::string_view cluster_id, std::string_view namespace_name,
@@ -158,7 +158,7 @@ public:
     add(id.cluster_id, id.namespace_name, id.deployment, log_count);
   }
 
-  /// Workloads added so far, duplicates included.
+  /// Number of workloads that were added, including duplicates.
   size_t size() const noexcept {
     return size_;
   }
@@ -169,12 +169,12 @@ private:
   using cluster_map = std::map<std::string, cluster_counts, std::less<>>;
 
   cluster_map clusters_;
-  /// Where the last count went.
+  /// The cluster to which the last count was added.
   cluster_map::iterator last_ = clusters_.end();
   size_t size_ = 0;
 };
 
-/// One line of the list of clusters.
+/// One entry of the list of clusters.
 struct cluster_summary {
   std::string id;
   int64_t namespaces = 0;
@@ -185,7 +185,7 @@ struct cluster_summary {
     = default;
 };
 
-/// The clusters seen in the logs, and how far the counts can be trusted.
+/// The clusters in the logs, and whether the counts are up to date.
 struct cluster_overview {
   /// Sorted by id.
   std::vector<cluster_summary> clusters;
@@ -203,15 +203,15 @@ struct cluster_overview {
   /// failed.
   int64_t aggregations = 0;
   int64_t failures = 0;
-  /// How long the last good aggregation of this replica took; 0 when there was
-  /// none.
+  /// Duration of the last successful aggregation of this replica; 0 when there
+  /// was none.
   std::chrono::milliseconds took{0};
 
   friend bool operator==(const cluster_overview&, const cluster_overview&)
     = default;
 };
 
-/// The log messages that each cluster had at some time.
+/// The log messages of each cluster at one time.
 struct history_point {
   /// Begin of the interval.
   std::chrono::system_clock::time_point at;
@@ -221,27 +221,27 @@ struct history_point {
   friend bool operator==(const history_point&, const history_point&) = default;
 };
 
-/// How the log messages of one cluster became more (or, when old ones were
-/// removed, less).
+/// The log messages of one cluster over time. The number decreases when old
+/// messages are removed.
 struct cluster_history {
   struct point {
     /// Begin of the interval.
     std::chrono::system_clock::time_point at;
-    /// Log messages there were at the end of the interval.
+    /// Number of log messages at the end of the interval.
     int64_t log_count = 0;
 
     friend bool operator==(const point&, const point&) = default;
   };
 
   std::string cluster_id;
-  /// By time. An interval in which nothing was counted is left out.
+  /// Sorted by time. Intervals without a count are omitted.
   std::vector<point> points;
 
   friend bool operator==(const cluster_history&, const cluster_history&)
     = default;
 };
 
-/// Length of an interval of the history, and how many are kept: a day.
+/// Length of an interval of the history, and number of intervals kept: a day.
 inline constexpr std::chrono::minutes history_interval{5};
 inline constexpr size_t history_length = 288;
 

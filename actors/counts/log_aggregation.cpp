@@ -10,14 +10,16 @@ namespace aiops {
 
 namespace {
 
-/// An aggregation that failed is not repeated sooner.
+/// Minimum pause after a failed aggregation.
 constexpr auto retry_pause = milliseconds{250};
 
-/// The first pause while there are no counts yet; then it doubles.
+/// The first pause while there are no counts yet; doubles with each
+/// aggregation.
 constexpr auto shortest_pause = milliseconds{1'000};
 
-/// Failures in a row that are logged while there are no counts yet.
-constexpr int noteworthy_first_failures = 3;
+/// Consecutive failures after which one is logged while there are no counts
+/// yet.
+constexpr int first_failures_until_warning = 3;
 
 } // namespace
 
@@ -107,7 +109,7 @@ std::string log_aggregation_state::stale_reason() const {
   auto age = cfg_.wall_clock() - counts_.created;
   if (age <= cfg_.interval * stale_after_intervals)
     return {};
-  return "nobody stored new counts for more than "
+  return "no replica stored new counts for more than "
          + std::to_string(stale_after_intervals) + " aggregation intervals";
 }
 
@@ -133,20 +135,20 @@ log_aggregation_state::overview_answer log_aggregation_state::overview() {
   return overview_;
 }
 
-void log_aggregation_state::tell() {
+void log_aggregation_state::publish_changes() {
   if (!events_ || !loaded_)
     return;
-  if (auto now = overview(); now != told_) {
-    told_ = std::move(now);
-    caf::anon_send(events_, update_atom_v, event_value{told_});
+  if (auto now = overview(); now != published_) {
+    published_ = std::move(now);
+    caf::anon_send(events_, update_atom_v, event_value{published_});
   }
-  if (told_->value().stale || !counts_.value)
+  if (published_->value().stale || !counts_.value)
     return;
   auto age = cfg_.wall_clock() - counts_.created;
   auto when = self_->clock().now() + cfg_.interval * stale_after_intervals - age
               + milliseconds{1};
-  if (!next_judgement_ || when < *next_judgement_) {
-    next_judgement_ = when;
+  if (!next_stale_check_ || when < *next_stale_check_) {
+    next_stale_check_ = when;
     wake_at(when);
   }
 }
@@ -180,12 +182,12 @@ void log_aggregation_state::update(stored_breakdown counts) {
   loaded_ = true;
   overview_ = nullptr;
   serve_waiting();
-  tell();
+  publish_changes();
 }
 
 bool log_aggregation_state::supersedes(const stored_breakdown& counts) const {
-  // A bucket that was deleted and made anew counts its revisions from 1 again;
-  // its values are newer all the same.
+  // The revisions of a bucket that was deleted and created again start at 1,
+  // but its values are newer.
   return !counts.value || counts.revision == 0
          || counts.revision >= counts_.revision
          || counts.created > counts_.created;
@@ -206,21 +208,21 @@ void log_aggregation_state::tick() {
     subscribe();
   if (next_aggregation_ && *next_aggregation_ <= now && holds_lease())
     aggregate();
-  if (next_judgement_ && *next_judgement_ <= now)
-    next_judgement_.reset();
-  tell();
+  if (next_stale_check_ && *next_stale_check_ <= now)
+    next_stale_check_.reset();
+  publish_changes();
 }
 
 void log_aggregation_state::handle_lease(const lease_status& lease) {
   if (lease.term != lease_.term) {
-    // What went wrong before is another's to tell now, or to try again.
+    // Earlier failures no longer matter: the replica that counts reports its
+    // own.
     failure_.clear();
     shared_failure_.clear();
     failures_ = 0;
-    log::info(name,
-              lease.held ? "counts the logs from now on"
-                         : "leaves counting to another replica",
-              {{"term", lease.term}});
+    log::info(
+      name, lease.held ? "starts to count the logs" : "stops counting the logs",
+      {{"term", lease.term}});
   }
   lease_ = lease;
   tick();
@@ -258,7 +260,7 @@ void log_aggregation_state::succeeded(stored_breakdown counts) {
   shared_failure_.clear();
   overview_ = nullptr;
   update(std::move(counts));
-  tell();
+  publish_changes();
   next_aggregation_ = started_ + next_pause();
   wake_at(*next_aggregation_);
 }
@@ -267,28 +269,29 @@ void log_aggregation_state::failed(const caf::error& err) {
   overview_ = nullptr;
   ++all_failures_;
   if (term_ != lease_.term || !holds_lease()) {
-    // Not ours any more: whoever holds the lease counts.
+    // The lease has ended, so another replica counts.
     next_aggregation_ = self_->clock().now() + retry_pause;
     wake_at(*next_aggregation_);
-    return tell();
+    return publish_changes();
   }
-  // At the start the source may just be starting too.
-  auto noteworthy = any_counts_ ? 1 : noteworthy_first_failures;
-  if (++failures_ == noteworthy)
+  // When the gateway starts, the source may still be starting.
+  auto limit = any_counts_ ? 1 : first_failures_until_warning;
+  if (++failures_ == limit)
     log::warning(name, "cannot count the logs", {{"reason", text_of(err)}});
   failure_ = text_of(err);
-  // For the other replicas; new counts end it.
+  // For the other replicas. New counts clear it.
   if (shared_failure_ != failure_) {
     shared_failure_ = failure_;
     caf::anon_send(store_, put_atom_v, failure_);
   }
   next_aggregation_ = started_ + next_pause();
-  // Before the first counts a failure may take longer than the pause.
+  // Before the first counts, a failed aggregation may take longer than the
+  // pause.
   if (!any_counts_)
     next_aggregation_ = std::max(*next_aggregation_,
                                  self_->clock().now() + retry_pause);
   wake_at(*next_aggregation_);
-  tell();
+  publish_changes();
 }
 
 milliseconds log_aggregation_state::next_pause() {

@@ -12,28 +12,29 @@
 namespace aiops {
 
 struct log_aggregation_config {
-  /// From the start of one aggregation to the start of the next. A count gets
-  /// three quarters of it, storing the result what remains, a fifth at least.
-  /// While there are no counts yet, the next one comes after 1 s, 2 s, 4 s and
-  /// so on up to the interval.
+  /// Time from the start of one aggregation to the start of the next. Counting
+  /// may take three quarters of it, and storing the rest, but at least a fifth.
+  /// While there are no counts yet, the next aggregation starts after 1 s, 2 s,
+  /// 4 s and so on, up to the interval.
   milliseconds interval{30'000};
   /// The log source of this replica, as in `--log-source`.
   std::string source = "none";
-  /// How long the store may take, and how long a caller waits for the counts
-  /// to be loaded for the first time.
+  /// Deadline of the store, and of callers that wait until the counts have been
+  /// loaded for the first time.
   milliseconds request_timeout{5'000};
-  /// Callers that may wait for the counts to be loaded for the first time.
+  /// Maximum number of such callers.
   size_t max_waiting = 1024;
   /// The wall clock.
   std::function<std::chrono::system_clock::time_point()> wall_clock
     = std::chrono::system_clock::now;
 };
 
-/// Counts are stale when nobody wrote new ones for so many intervals.
+/// Counts are stale when no replica has stored new ones for this many
+/// intervals.
 inline constexpr int stale_after_intervals = 3;
 
-/// Counts the logs periodically while this replica holds the lease (without a
-/// source: never) and serves the counts from memory, which follows the store.
+/// Counts the logs periodically while this replica holds the lease (never
+/// without a source), and serves the counts of the store from memory.
 class log_aggregation_state {
 public:
   static inline const char* name = "log-aggregation";
@@ -53,10 +54,10 @@ private:
   using counts_answer = snapshot_ptr<cluster_counts>;
   using overview_answer = snapshot_ptr<cluster_overview>;
 
-  /// A caller that came before the counts were loaded.
+  /// A caller that waits until the counts are loaded.
   struct waiter {
     clock::time_point deadline;
-    /// Asked for this cluster; without it for the overview.
+    /// The requested cluster; nothing when the overview was requested.
     std::optional<std::string> cluster_id;
     caf::response_promise promise;
   };
@@ -67,7 +68,7 @@ private:
 
   caf::result<overview_answer> get_overview();
 
-  /// Keeps a caller until the counts are loaded.
+  /// Lets a caller wait until the counts are loaded.
   template <class T>
   caf::result<T> wait(std::optional<std::string> cluster_id);
 
@@ -82,9 +83,9 @@ private:
   /// Why the counts are stale; empty when they are not.
   std::string stale_reason() const;
 
-  /// Tells of the overview when it is another one, and sees to it that this
-  /// is looked at again when the counts become stale.
-  void tell();
+  /// Publishes the overview if it has changed, and schedules the next check for
+  /// the time at which the counts become stale.
+  void publish_changes();
 
   // -- following the store -----------------------------------------------------
 
@@ -95,8 +96,8 @@ private:
   /// Whether `counts` are not older than those in memory.
   bool supersedes(const stored_breakdown& counts) const;
 
-  /// Whether `counts` are those in memory: ours come as an answer and as a
-  /// change of the store.
+  /// Whether `counts` are those in memory. Our own counts arrive twice: as the
+  /// answer of the store and as its update.
   bool same(const stored_breakdown& counts) const;
 
   // -- aggregating -------------------------------------------------------------
@@ -116,11 +117,11 @@ private:
 
   void failed(const caf::error& err);
 
-  /// How long after the last aggregation the next one comes: the interval, and
-  /// less while there are no counts yet.
+  /// Pause between the starts of two aggregations: the interval, or less while
+  /// there are no counts yet.
   milliseconds next_pause();
 
-  /// Sees to it that `tick` looks at the clock again then.
+  /// Schedules a tick.
   void wake_at(clock::time_point when);
 
   log_aggregation_actor::pointer self_;
@@ -129,34 +130,34 @@ private:
   lease_actor lease_edge_;
   events_actor events_;
   log_aggregation_config cfg_;
-  /// What the store has, as far as we know.
+  /// The counts in the store, as last received.
   stored_breakdown counts_;
   lease_status lease_;
-  /// Made of `counts_`; null when it has to be made anew.
+  /// Computed from `counts_`; null when it must be computed again.
   overview_answer overview_;
-  /// The last one that was told of.
-  overview_answer told_;
-  /// When the counts will be stale, or earlier.
-  std::optional<clock::time_point> next_judgement_;
-  /// Whether `counts_` says anything yet.
+  /// The overview that was published last.
+  overview_answer published_;
+  /// When the counts become stale, or earlier.
+  std::optional<clock::time_point> next_stale_check_;
+  /// Whether the counts were received from the store.
   bool loaded_ = false;
   std::deque<waiter> waiting_;
-  /// When to subscribe again, after it failed.
+  /// When to subscribe again after a failure.
   std::optional<clock::time_point> next_subscribe_;
   /// When to aggregate again; nothing while an aggregation runs.
   std::optional<clock::time_point> next_aggregation_;
   clock::time_point started_;
-  /// The term in which it started.
+  /// The term in which the aggregation started.
   uint64_t term_ = 0;
-  /// Whether the store ever had counts of a workload, whoever wrote them.
+  /// Whether the store ever had counts of a workload, of any replica.
   bool any_counts_ = false;
-  /// Pause between two aggregations while it had none.
+  /// Pause between two aggregations while there were none.
   milliseconds first_pause_{0};
-  /// Why the last aggregation of ours failed; empty when it did not.
+  /// Why the last aggregation of this replica failed; empty if it succeeded.
   std::string failure_;
-  /// The failure that the store was asked to share, if any.
+  /// The failure that was stored for the other replicas; empty if none.
   std::string shared_failure_;
-  /// Aggregations in a row that failed.
+  /// Number of consecutive failed aggregations.
   int failures_ = 0;
   /// Totals, for the overview.
   int64_t aggregations_ = 0;
@@ -164,9 +165,9 @@ private:
   milliseconds took_{0};
 };
 
-/// @param source may be null: then others write the counts.
+/// @param source may be null: then other replicas or programs write the counts.
 /// @param lease may be null when the source is.
-/// @param events is told when the list of clusters changes; may be null.
+/// @param events receives changes of the list of clusters; may be null.
 log_aggregation_actor::behavior_type log_aggregation(
   log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
   log_source_actor source, counts_store_actor store, lease_actor lease,

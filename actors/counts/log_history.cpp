@@ -13,8 +13,8 @@ namespace {
 constexpr auto min_backoff = milliseconds{250};
 constexpr auto max_backoff = milliseconds{10'000};
 
-/// A store that fails for so long is worth a word.
-constexpr auto noteworthy_backoff = 4 * min_backoff;
+/// Failures are logged once when the back-off reaches this value.
+constexpr auto logged_backoff = 4 * min_backoff;
 
 size_t bytes_of(const std::vector<std::string>& ids) {
   size_t result = 0;
@@ -73,7 +73,7 @@ log_history_points::share(int64_t interval,
   auto i = columns_.upper_bound(interval);
   if (i != columns_.end() && *i->second.ids == ids)
     return i->second.ids;
-  // The column itself, if it is there, or the one before it.
+  // The column itself, if it exists, or the one before it.
   if (i != columns_.begin() && *std::prev(i)->second.ids == ids)
     return std::prev(i)->second.ids;
   return std::make_shared<const std::vector<std::string>>(std::move(ids));
@@ -100,18 +100,18 @@ bool log_history_points::trim(time_point now, size_t max_bytes) {
 cluster_history log_history_points::of(const std::string& cluster_id) const {
   cluster_history result{cluster_id, {}};
   const std::vector<std::string>* ids = nullptr;
-  size_t place = 0;
+  size_t index = 0;
   for (auto& [interval, x] : columns_) {
     if (x.ids.get() != ids) {
       ids = x.ids.get();
       auto i = std::lower_bound(ids->begin(), ids->end(), cluster_id);
       auto found = i != ids->end() && *i == cluster_id;
-      // One past the last: not in these.
-      place = found ? static_cast<size_t>(i - ids->begin()) : ids->size();
+      // One past the end: the cluster is not in this list.
+      index = found ? static_cast<size_t>(i - ids->begin()) : ids->size();
     }
-    if (place < x.counts.size())
+    if (index < x.counts.size())
       result.points.push_back(
-        {time_point{history_interval * interval}, x.counts[place]});
+        {time_point{history_interval * interval}, x.counts[index]});
   }
   return result;
 }
@@ -165,7 +165,7 @@ log_history_state::history_of(const std::string& cluster_id) {
   if (auto i = answers_.find(cluster_id); i != answers_.end())
     return i->second;
   auto result = make_snapshot(points_.of(cluster_id));
-  // Anybody may ask for any name: only those that exist are kept.
+  // A caller may request any name, so only those that exist are cached.
   if (!result->value().points.empty())
     answers_.emplace(cluster_id, result);
   return result;
@@ -181,7 +181,7 @@ void log_history_state::expire_waiting() {
   for (; !waiting_.empty() && waiting_.front().deadline <= now;
        waiting_.pop_front()) {
     auto& caller = waiting_.front();
-    // What came as updates is better than nothing.
+    // Points from updates are better than none.
     if (!points_.empty())
       caller.promise.deliver(history_of(caller.cluster_id));
     else
@@ -210,7 +210,7 @@ void log_history_state::subscribe() {
     .then([] {},
           [this](const caf::error& err) {
             retry(subscription_);
-            if (subscription_.backoff == noteworthy_backoff)
+            if (subscription_.backoff == logged_backoff)
               log::warning(name, "cannot follow the counts",
                            {{"reason", text_of(err)}});
           });
@@ -222,14 +222,14 @@ void log_history_state::read() {
     .then([this](const std::vector<history_point>& xs) { merge(xs); },
           [this](const caf::error& err) {
             retry(reading_);
-            if (reading_.backoff == noteworthy_backoff)
+            if (reading_.backoff == logged_backoff)
               log::warning(name, "cannot read the history",
                            {{"reason", text_of(err)}});
           });
 }
 
 void log_history_state::merge(const std::vector<history_point>& points) {
-  // Of several points in an interval, the latest one stays.
+  // If an interval has several points, the latest one is kept.
   std::vector<const history_point*> sorted;
   for (auto& x : points)
     sorted.push_back(&x);
@@ -239,16 +239,17 @@ void log_history_state::merge(const std::vector<history_point>& points) {
   auto changed = false;
   for (auto x : sorted) {
     auto interval = log_history_points::interval_of(x->at);
-    // Checked here as well, lest a flood of old points is kept even for now.
+    // Also checked here, so that many old points are not kept even for a
+    // moment.
     auto fits = interval > now - static_cast<int64_t>(history_length)
                 && interval <= now + 1;
     if (fits && interval != updated_)
       changed = points_.set(interval, *x) || changed;
   }
-  settle(changed);
+  remove_outdated(changed);
   loaded_ = true;
   serve_waiting();
-  if (reading_.backoff >= noteworthy_backoff)
+  if (reading_.backoff >= logged_backoff)
     log::info(name, "reads the history again");
   reading_.backoff = milliseconds{0};
   reading_.next = self_->clock().now() + cfg_.reread_interval;
@@ -260,10 +261,10 @@ void log_history_state::update(const stored_breakdown& counts) {
     return;
   auto interval = log_history_points::interval_of(counts.created);
   updated_ = interval;
-  settle(points_.set(interval, *counts.value));
+  remove_outdated(points_.set(interval, *counts.value));
 }
 
-void log_history_state::settle(bool changed) {
+void log_history_state::remove_outdated(bool changed) {
   if (points_.trim(cfg_.wall_clock(), cfg_.max_bytes) || changed)
     answers_.clear();
 }

@@ -15,28 +15,28 @@
 namespace aiops {
 
 struct log_history_config {
-  /// How long the store may take, and how long a caller waits for the history
-  /// to be loaded for the first time.
+  /// Deadline of the store, and of callers that wait until the history has been
+  /// loaded for the first time.
   milliseconds request_timeout{5'000};
-  /// How often the store's history is read again: other replicas may have
-  /// written points that we did not see.
+  /// Interval at which the stored history is read again: another replica may
+  /// have written points that this one did not receive.
   milliseconds reread_interval = history_interval;
-  /// Callers that may wait for the history to be loaded for the first time.
+  /// Maximum number of such callers.
   size_t max_waiting = 1024;
-  /// Memory for the points in bytes. With more clusters than a day has room
-  /// for, the oldest points go. 1,000 clusters need 2.3 MB for a day.
+  /// Memory for the points in bytes. When it is not enough for a day, the
+  /// oldest points are removed. 1,000 clusters need 2.3 MB for a day.
   size_t max_bytes = 64 * 1024 * 1024;
   /// The wall clock.
   std::function<std::chrono::system_clock::time_point()> wall_clock
     = std::chrono::system_clock::now;
 };
 
-/// The log messages of all clusters by interval, for a day at most.
+/// The log messages of all clusters by interval, for at most a day.
 class log_history_points {
 public:
   using time_point = std::chrono::system_clock::time_point;
 
-  /// Number of the interval that a time lies in.
+  /// Number of the interval that contains a time.
   static int64_t interval_of(time_point when);
 
   /// Sets a point.
@@ -45,8 +45,9 @@ public:
 
   bool set(int64_t interval, const breakdown& counts);
 
-  /// Removes the points outside of the day that ends `now`, and the oldest
-  /// ones above the limit. Another clock may be ahead by one interval.
+  /// Removes the points outside of the day that ends at `now`, and the oldest
+  /// points above the memory limit. Points may be one interval ahead of `now`,
+  /// because the clocks of replicas differ.
   /// @returns whether that changed anything.
   bool trim(time_point now, size_t max_bytes);
 
@@ -68,7 +69,7 @@ private:
 
   /// One interval.
   struct column {
-    /// Sorted. Columns with the same clusters share one list, as most do.
+    /// Sorted. Columns with the same clusters share one list.
     id_list ids;
     /// In the order of `ids`.
     std::vector<int64_t> counts;
@@ -77,14 +78,14 @@ private:
   bool set(int64_t interval, std::vector<std::string> ids,
            std::vector<int64_t> counts);
 
-  /// A list that a neighbour of the interval has already, or a new one.
+  /// The list of a neighbouring interval if it is equal, or a new one.
   id_list share(int64_t interval, std::vector<std::string> ids) const;
 
   std::map<int64_t, column> columns_;
 };
 
 /// Follows the counts in the store and serves their history from memory. It
-/// only reads: the store adds a point whenever counts are put.
+/// only reads: the store adds a point when counts are stored.
 class log_history_state {
 public:
   static inline const char* name = "log-history";
@@ -100,14 +101,14 @@ private:
   using clock = caf::actor_clock;
   using history_answer = snapshot_ptr<cluster_history>;
 
-  /// A caller that came before the history was loaded.
+  /// A caller that waits until the history is loaded.
   struct waiter {
     clock::time_point deadline;
     std::string cluster_id;
     caf::typed_response_promise<history_answer> promise;
   };
 
-  /// When to try something again that may fail, and how patiently.
+  /// The time of the next attempt, and its back-off.
   struct attempt {
     /// Nothing while a request is in flight.
     std::optional<clock::time_point> next;
@@ -136,25 +137,25 @@ private:
 
   void update(const stored_breakdown& counts);
 
-  /// Forgets what became too old and, if there was a change, what was made of
-  /// the points before.
-  void settle(bool changed);
+  /// Removes old points and, if the points have changed, the answers that were
+  /// computed from them.
+  void remove_outdated(bool changed);
 
   void retry(attempt& what);
 
-  /// Sees to it that `tick` looks at the clock again then.
+  /// Schedules a tick.
   void wake_at(clock::time_point when);
 
   log_history_actor::pointer self_;
   counts_store_actor store_;
   log_history_config cfg_;
   log_history_points points_;
-  /// The last interval whose counts came as an update; what the store's
-  /// history says of it may be older.
+  /// The last interval whose counts arrived as an update. Its point in the
+  /// stored history may be older.
   int64_t updated_ = INT64_MIN;
-  /// Made of `points_`.
+  /// Computed from `points_`.
   std::map<std::string, history_answer> answers_;
-  /// Whether the store's history was read.
+  /// Whether the stored history was read.
   bool loaded_ = false;
   std::deque<waiter> waiting_;
   attempt subscription_;

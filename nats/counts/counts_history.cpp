@@ -15,8 +15,8 @@ namespace {
 
 using time_point = std::chrono::system_clock::time_point;
 
-/// Values of one slot that are read; more would be nonsense.
-constexpr size_t most_parts = 1000;
+/// Maximum number of values in a slot. A higher number is invalid.
+constexpr size_t max_parts = 1000;
 
 time_point interval_of(time_point when) {
   return std::chrono::floor<std::chrono::minutes>(when)
@@ -29,14 +29,14 @@ size_t slot_of(time_point when) {
          % history_length;
 }
 
-/// Reads the slots from the newest on, so many at a time.
+/// Reads the slots from the newest on, `window` at a time.
 struct history_reader : std::enable_shared_from_this<history_reader> {
   key_access keys;
   std::function<void(caf::expected<std::vector<history_point>>)> done;
   size_t window = 0;
   std::vector<std::pair<size_t, size_t>> queue;
   size_t in_flight = 0;
-  /// By slot: parts come in any order.
+  /// By slot, because parts arrive in any order.
   std::map<size_t, history_point> points;
   size_t sums = 0;
 
@@ -48,7 +48,7 @@ struct history_reader : std::enable_shared_from_this<history_reader> {
       keys.get(subjects::history_key(slot, part),
                [self = shared_from_this(), slot = slot,
                 part = part](const caf::expected<kv_entry>& got) {
-                 self->take(slot, part, got);
+                 self->add(slot, part, got);
                });
     }
     if (done && in_flight == 0 && queue.empty()) {
@@ -59,7 +59,7 @@ struct history_reader : std::enable_shared_from_this<history_reader> {
     }
   }
 
-  void take(size_t slot, size_t part, const caf::expected<kv_entry>& got) {
+  void add(size_t slot, size_t part, const caf::expected<kv_entry>& got) {
     --in_flight;
     if (!done)
       return;
@@ -70,10 +70,10 @@ struct history_reader : std::enable_shared_from_this<history_reader> {
       auto before = point.log_counts.size();
       auto parts = decode_history(got->value, point);
       sums += point.log_counts.size() - before;
-      if (sums > most_history_sums)
+      if (sums > max_history_sums)
         queue.clear();
       if (part == 0 && parts)
-        for (size_t i = 1; i < std::min(*parts, most_parts); ++i)
+        for (size_t i = 1; i < std::min(*parts, max_parts); ++i)
           queue.emplace_back(slot, i);
     }
     proceed();
@@ -89,7 +89,7 @@ void read_history(
   job->keys = std::move(keys);
   job->window = window;
   job->done = std::move(done);
-  // Read from the end on.
+  // The queue is processed from its end.
   auto newest = slot_of(now);
   for (size_t i = 1; i <= history_length; ++i)
     job->queue.emplace_back((newest + i) % history_length, 0);
@@ -108,8 +108,8 @@ void write_history(const key_access& keys, const std::string& bucket,
     auto key = subjects::history_key(slot_of(point.at), i);
     auto write = [keys, bucket, key, allowed, value = std::move(values[i])](
                    const caf::expected<kv_entry>& old) {
-      // Over the revision just read, so that one who stood still replaces
-      // nothing newer.
+      // Conditional on the revision just read, so that a replica that was
+      // suspended replaces nothing newer.
       if (!old || !allowed())
         return;
       keys.put({bucket, key, value, old->revision},

@@ -8,23 +8,24 @@
 #include <vector>
 
 /// @file
-/// The sums of each cluster over the last day, in a ring of one slot an
-/// interval; a slot takes as many values as its clusters need.
+/// The sums of each cluster over the last day, in a ring with one slot per
+/// interval. A slot has as many values as its clusters need.
 
 namespace aiops::nats {
 
-/// Sums that are read; with more clusters than that has room for, the oldest
-/// intervals are left out.
-inline constexpr size_t most_history_sums = 500'000;
+/// Maximum number of sums that are read. If there are more, the oldest
+/// intervals are omitted.
+inline constexpr size_t max_history_sums = 500'000;
 
-/// Reads all slots, from the one that `now` lies in backwards, `window` values
-/// at a time. Points may be older than a day where nothing newer was written.
+/// Reads all slots backwards from the one that contains `now`, with up to
+/// `window` requests at a time. Points of slots that were not overwritten may
+/// be older than a day.
 void read_history(
   key_access keys, std::chrono::system_clock::time_point now, size_t window,
   std::function<void(caf::expected<std::vector<history_point>>)> done);
 
-/// Writes the sums of `counts` into the slot that `now` lies in, as far as
-/// `allowed` still says yes. Best effort: the next counts come soon.
+/// Writes the sums of `counts` into the slot that contains `now`, while
+/// `allowed` returns true. Errors are ignored, because the next counts follow.
 /// @param limit Largest value in bytes.
 void write_history(const key_access& keys, const std::string& bucket,
                    const breakdown& counts,

@@ -32,8 +32,8 @@ void append_integer(std::string& out, int64_t x) {
   out.append(buf, std::to_chars(buf, buf + sizeof(buf), x).ptr);
 }
 
-/// More of one kind than there ever are: the number is not ours.
-constexpr size_t most_values = 1'000'000;
+/// Maximum number of values or shards. A higher number is invalid.
+constexpr size_t max_values = 1'000'000;
 
 /// The member of an object; null when there is none.
 const json& member(const json& object, const char* key) {
@@ -56,8 +56,8 @@ std::optional<size_t> size_at(const json& object, const char* key) {
   return x.get<size_t>();
 }
 
-/// Collects comma-separated items in values that have a head and a tail and
-/// keep below a limit.
+/// Collects comma-separated items in values that have a head and a tail, and
+/// are below a limit.
 class value_list {
 public:
   value_list(std::string head, std::string tail, size_t limit)
@@ -72,7 +72,7 @@ public:
     value_ += item;
   }
 
-  /// There always is a value, even without items.
+  /// There is at least one value, even without items.
   std::vector<std::string> finish() {
     if (items_ > 0 || values_.empty())
       flush();
@@ -167,7 +167,7 @@ std::string encode_pointer(std::string_view bucket,
 
 std::optional<std::string> decode_pointer(std::string_view text,
                                           std::string_view bucket) {
-  // What is longer is no pointer: spares a look into a megabyte of counts.
+  // Longer values are counts. This avoids parsing a megabyte for nothing.
   constexpr size_t longest = 1024;
   if (text.size() > longest)
     return std::nullopt;
@@ -181,7 +181,7 @@ std::optional<std::string> decode_pointer(std::string_view text,
 
 // -- a generation of shards ---------------------------------------------------
 
-std::string shard_cutter::next() {
+std::string shard_splitter::next() {
   std::string out = R"({"cluster":)";
   append_text(out, counts_.cluster_id());
   out += R"(,"namespaces":{)";
@@ -202,7 +202,7 @@ std::string shard_cutter::next() {
     append_text(item, row.deployment);
     item += ':';
     append_integer(item, row.log_count);
-    // Three brackets are still to come.
+    // Leaves room for three brackets.
     if (!first && out.size() + item.size() + 3 > limit_)
       break;
     out += item;
@@ -258,7 +258,7 @@ bool decode_index(std::string_view text, std::vector<shard_list>& to) {
         || !x[1].is_number_unsigned())
       return false;
     to.push_back({x[0].get<std::string>(), x[1].get<size_t>()});
-    if (to.back().parts > most_values)
+    if (to.back().parts > max_values)
       return false;
   }
   return true;
@@ -278,7 +278,7 @@ std::optional<manifest> decode_manifest(std::string_view text) {
   auto index_values = size_at(root, "indexValues");
   auto workloads = size_at(root, "workloads");
   if (integer_at(root, "version") != 1 || !index_values || !workloads
-      || *index_values > most_values)
+      || *index_values > max_values)
     return std::nullopt;
   return manifest{static_cast<uint64_t>(integer_at(root, "term")),
                   text_at(root, "owner"), *index_values, *workloads,
@@ -288,7 +288,7 @@ std::optional<manifest> decode_manifest(std::string_view text) {
 // -- history ------------------------------------------------------------------
 
 std::vector<std::string> encode_history(const history_point& x, size_t limit) {
-  // Numbers of parts are known only after cutting, so they come at the end.
+  // The number of parts is known only at the end, so it is appended then.
   constexpr size_t room_for_numbers = 64;
   value_list values{R"({"at":")" + to_rfc3339(x.at) + R"(","counts":{)", "}",
                     limit - room_for_numbers};

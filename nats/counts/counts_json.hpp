@@ -11,33 +11,33 @@
 #include <vector>
 
 /// @file
-/// The JSON in which counts are kept in JetStream, see `docs/nats.md`. Writers
-/// keep below a limit in bytes; readers never throw and answer nothing for what
-/// they cannot read.
+/// The JSON of counts in JetStream, see `docs/nats.md`. Writers keep values
+/// below a limit in bytes. Readers do not throw; they return nothing for
+/// invalid input.
 
 namespace aiops::nats {
 
 // -- one value ----------------------------------------------------------------
 
-/// `{"ByCluster":{…}}`; nothing when that takes more than `limit` bytes.
+/// `{"ByCluster":{…}}`; nothing if that needs more than `limit` bytes.
 std::optional<std::string> encode_breakdown(const breakdown& x, size_t limit);
 
 breakdown_ptr decode_breakdown(std::string_view text);
 
-/// What stands in that place when the counts are in shards.
+/// The value that replaces it when the counts are in shards.
 std::string encode_pointer(std::string_view bucket, std::string_view manifest);
 
-/// The manifest's key if `text` is a pointer into `bucket`.
+/// The key of the manifest if `text` is a pointer into `bucket`.
 std::optional<std::string> decode_pointer(std::string_view text,
                                           std::string_view bucket);
 
 // -- a generation of shards ---------------------------------------------------
 
-/// Cuts the counts of one cluster into shards.
-class shard_cutter {
+/// Splits the counts of one cluster into shards.
+class shard_splitter {
 public:
-  /// Both have to outlive this object. `limit` is 16 KiB or more.
-  shard_cutter(const cluster_counts& counts, size_t limit)
+  /// `counts` must outlive this object. `limit` is 16 KiB or more.
+  shard_splitter(const cluster_counts& counts, size_t limit)
     : counts_(counts), limit_(limit) {
     // nop
   }
@@ -55,7 +55,7 @@ private:
   size_t next_ = 0;
 };
 
-/// Adds the counts of a shard; answers how many workloads there were.
+/// Adds the counts of a shard, and returns the number of its workloads.
 std::optional<size_t> decode_shard(std::string_view text,
                                    breakdown_builder& to);
 
@@ -71,10 +71,10 @@ struct shard_list {
 std::vector<std::string> encode_index(const std::vector<shard_list>& xs,
                                       size_t limit);
 
-/// Appends what one value of an index lists.
+/// Appends the entries of one value of an index.
 bool decode_index(std::string_view text, std::vector<shard_list>& to);
 
-/// What a complete generation consists of.
+/// Describes a complete generation.
 struct manifest {
   uint64_t term = 0;
   std::string owner;
@@ -93,8 +93,8 @@ std::optional<manifest> decode_manifest(std::string_view text);
 /// or more.
 std::vector<std::string> encode_history(const history_point& x, size_t limit);
 
-/// Adds one part; answers how many parts there are. A part of another time
-/// than `to` has (once it has one) is no answer.
+/// Adds one part and returns the number of parts. If `to` already has a time,
+/// nothing is returned for a part with another time.
 std::optional<size_t> decode_history(std::string_view text, history_point& to);
 
 } // namespace aiops::nats

@@ -23,13 +23,13 @@ const auto failure_key = std::string{subjects::failure_key};
 /// Headers count as part of the payload.
 constexpr int64_t room_for_headers = 256;
 
-/// Less cannot take one workload with names of any length.
-constexpr int64_t least_payload = 16 * 1024 + room_for_headers;
+/// Minimum for one workload with names of any length.
+constexpr int64_t min_payload = 16 * 1024 + room_for_headers;
 
 constexpr int max_tries = 4;
 
-/// The prefix of the generation that a manifest's key belongs to; empty when
-/// it is none of ours.
+/// The prefix of the generation to which the key of a manifest belongs; empty
+/// for any other key.
 std::string prefix_of(std::string_view manifest_key) {
   if (!manifest_key.ends_with(subjects::generation_manifest))
     return {};
@@ -132,7 +132,7 @@ counts_store_state::put(const breakdown_ptr& counts) {
           return failed(next,
                         make_error(ec::disconnected,
                                    "no connection to NATS: " + status.reason));
-        if (status.max_payload < least_payload)
+        if (status.max_payload < min_payload)
           return failed(
             next,
             make_error(ec::too_large, "max_payload of the NATS server is "
@@ -238,14 +238,14 @@ void counts_store_state::published(const publication_ptr& what,
       generations_.push_back(prefix_of(*key));
   root_ = kv_entry{what->value, revision, {}};
   own_ = true;
-  // Whoever failed, and whichever replica told: it is over.
+  // New counts clear the failure, whichever replica stored it.
   put_failure({});
   shown_.reset();
   current_ = stored_breakdown{what->counts, revision, cfg_.wall_clock(), {}};
-  // First of all to the one who counted: it knows then that its failure is
-  // over.
+  // First to the actor that counted, so that it knows that its failure is
+  // cleared.
   what->promise.deliver(*current_);
-  tell();
+  publish();
   retire(what->prefix);
   if (swept_term_ != what->term)
     sweep(what->term);
@@ -266,8 +266,8 @@ void counts_store_state::failed(publication_ptr what, caf::error err) {
       remove(what->prefix);
     return;
   }
-  // The key may hold these counts all the same: look, and leave what it may
-  // point to until the next sweep.
+  // The key may have been written nevertheless. It is read again, and the
+  // generation to which it may point is kept until the next sweep.
   swept_term_ = 0;
   access(root_bucket).get(root_key, [this](const caf::expected<kv_entry>& got) {
     if (got)
@@ -300,7 +300,7 @@ void counts_store_state::write_failure() {
     .put({own_bucket, failure_key, std::move(value), failure_revision_},
          [this, text = *wanted_failure_](const caf::expected<uint64_t>& got) {
            if (!got) {
-             log::debug(name, "cannot share the failure of counting",
+             log::debug(name, "cannot store the failure of counting",
                         {{"reason", text_of(got.error())}});
              failure_in_doubt_ = true;
              return retry_failure();
@@ -311,7 +311,7 @@ void counts_store_state::write_failure() {
            failure_in_doubt_ = false;
            failure_backoff_ = caf::timespan{0};
            writing_failure_ = false;
-           // Another one may be wanted by now.
+           // Meanwhile another failure may have been requested.
            write_failure();
          });
 }
@@ -340,17 +340,17 @@ void counts_store_state::handle_failure(const kv_entry& entry) {
     read_text(value, "failure", failure_);
   if (current_ && current_->failure != failure()) {
     current_->failure = failure();
-    tell();
+    publish();
   }
-  // A write of a replica that counted before may arrive late.
+  // A late write of another replica is replaced.
   write_failure();
 }
 
-// -- removing what is old -----------------------------------------------------
+// -- removing old generations -------------------------------------------------
 
 void counts_store_state::retire(std::string prefix) {
   generations_.push_back(std::move(prefix));
-  // A slow reader may still be at the one before.
+  // A slow reader may still use the previous generation.
   for (; generations_.size() > 2; generations_.pop_front())
     if (!generations_.front().empty())
       remove(generations_.front());
@@ -366,7 +366,7 @@ void counts_store_state::sweep(uint64_t term) {
         for (auto& key : keys) {
           auto prefix = key.substr(0, key.rfind('.') + 1);
           auto from = term_of(key);
-          // Those of later terms are not ours to judge.
+          // Generations of later terms may be in use.
           if (from && *from <= term
               && std::find(generations_.begin(), generations_.end(), prefix)
                    == generations_.end())
@@ -404,13 +404,13 @@ void counts_store_state::handle_entry(const kv_entry& entry) {
 }
 
 std::string counts_store_state::failure() const {
-  // New counts end it, before the key says so.
+  // New counts clear it, even before the key is updated.
   auto over = shown_ && shown_->first != 0 && failed_at_ < shown_->second;
   return over ? std::string{} : failure_;
 }
 
 void counts_store_state::handle_root(const kv_entry& entry) {
-  // What we write comes back before or after the answer.
+  // An own write is received as an update, before or after the answer.
   if (publication_ && publication_->tries > 0
       && publication_->value == entry.value)
     return;
@@ -424,7 +424,7 @@ void counts_store_state::handle_root(const kv_entry& entry) {
     root_ = entry;
     return;
   }
-  // Of an older write, now that we have written.
+  // An update of a write that is older than the own one.
   if (own_ && root_ && entry.revision != 0 && entry.revision < root_->revision
       && entry.created <= current_->created)
     return;
@@ -473,7 +473,7 @@ void counts_store_state::read_generation(const std::string& manifest_key) {
   };
   reader_ = std::make_shared<generation_reader>(
     access(own_bucket), manifest_key, cfg_.window, std::move(done));
-  // Its last answer may come before this returns: keep it alive.
+  // Keeps it alive, because its last answer may arrive before this returns.
   auto started = reader_;
   started->start();
 }
@@ -483,10 +483,10 @@ void counts_store_state::show(const kv_entry& root, breakdown_ptr counts,
   shown_ = {root.revision, root.created};
   current_ = stored_breakdown{std::move(counts), root.revision, created,
                               failure()};
-  tell();
+  publish();
 }
 
-void counts_store_state::tell() {
+void counts_store_state::publish() {
   for (auto& listener : listeners_)
     caf::anon_send(listener, update_atom_v, *current_);
 }

@@ -12,16 +12,18 @@
 namespace aiops::nats {
 
 struct counts_store_config {
-  /// Who we are, as in the lease.
+  /// Name of this replica, as in the lease.
   std::string owner;
-  /// Deadline of each request to the key-value store, which keeps its own.
+  /// Deadline of a request. Requests to the key-value store may take twice as
+  /// long.
   caf::timespan request_timeout = std::chrono::seconds{5};
-  /// Values on their way at the same time.
+  /// Maximum number of concurrent reads or writes.
   size_t window = 8;
-  /// Largest shard in bytes; the broker's limit may be lower.
+  /// Maximum size of a shard in bytes; the limit of the NATS server may be
+  /// lower.
   size_t max_shard = 256 * 1024;
-  /// Wait before a generation that could not be read is tried again: doubles
-  /// from the first to the second value.
+  /// Pause before a failed read of a generation is retried: doubles from the
+  /// first to the second value.
   caf::timespan first_backoff = std::chrono::milliseconds{250};
   caf::timespan last_backoff = std::chrono::seconds{5};
   /// The wall clock.
@@ -29,20 +31,20 @@ struct counts_store_config {
     = std::chrono::system_clock::now;
 };
 
-/// INTERNAL: what we follow.
+/// INTERNAL: also receives updates of keys and of the lease.
 using internal_counts_store_actor = counts_store_actor::
   extend_with<kv_listener_actor>::extend_with<lease_listener_actor>::extend<
-    // Time to try again to read the counts.
+    // Reads the counts again.
     caf::replies_to<tick_atom>::with<void>,
-    // Time to try again to store the failure.
+    // Stores the failure again.
     caf::replies_to<put_atom>::with<void>>;
 
-/// Keeps the counts of any size under the original's key: as one value while
-/// that fits, else that value points to a generation of shards.
+/// Stores counts of any size under the key that Opni uses: as one value if they
+/// fit, otherwise as a generation of shards to which that value points.
 ///
-/// That one key is the switch: a generation is written whole before the key
-/// points to it and never changes after, so no reader mixes two. The key is
-/// only written by who holds the lease, over the revision that he knows.
+/// A generation is written completely before the key points to it, and never
+/// changes afterwards, so no reader mixes two generations. Only the replica
+/// that holds the lease writes the key, by conditional writes.
 class counts_store_state {
 public:
   static inline const char* name = "counts-store";
@@ -57,17 +59,17 @@ public:
                 const counts_store_config& cfg);
 
 private:
-  /// Counts on their way into the store.
+  /// Counts that are being stored.
   struct publication {
     breakdown_ptr counts;
     caf::typed_response_promise<stored_breakdown> promise;
     uint64_t term = 0;
-    /// Largest value in bytes.
+    /// Maximum size of a value in bytes.
     size_t limit = 0;
     /// Prefix of the generation; empty for counts in one value.
     std::string prefix;
     std::shared_ptr<generation_writer> writer;
-    /// What the key is to hold.
+    /// The new value of the key.
     std::string value;
     int tries = 0;
   };
@@ -76,7 +78,7 @@ private:
 
   key_access access(std::string bucket);
 
-  /// Whether we hold the lease, in that term.
+  /// Whether this replica holds the lease in that term.
   bool holds(uint64_t term) const;
 
   // -- writing ------------------------------------------------------------------
@@ -89,7 +91,7 @@ private:
 
   void write_root(const publication_ptr& what);
 
-  /// Finds out what became of a write of which we do not know it.
+  /// Reads the key to find out whether a write was stored.
   void verify_root(const publication_ptr& what, caf::error err);
 
   void published(const publication_ptr& what, uint64_t revision);
@@ -101,27 +103,25 @@ private:
 
   void handle_lease(const lease_status& status);
 
-  /// Sees to it that all replicas learn of `text`, as long as we hold the
-  /// lease.
+  /// Stores `text` for all replicas while this replica holds the lease.
   void put_failure(std::string text);
 
-  /// Writes the wanted failure unless it is stored or a write is under way.
+  /// Writes the wanted failure unless it is stored or being written.
   void write_failure();
 
-  /// Reads and writes the failure again after a pause.
+  /// Schedules another attempt to read and write the failure.
   void retry_failure();
 
   void reread_failure();
 
   void handle_failure(const kv_entry& entry);
 
-  // -- removing what is old -------------------------------------------------------
+  // -- removing old generations ---------------------------------------------------
 
-  /// Remembers what the key pointed to until now, and removes what it pointed
-  /// to before that.
+  /// Keeps the current generation and the previous one, and removes older ones.
   void retire(std::string prefix);
 
-  /// Removes what those before us left behind.
+  /// Removes generations of earlier terms that are not in use.
   void sweep(uint64_t term);
 
   void remove(const std::string& prefix);
@@ -138,14 +138,14 @@ private:
 
   void retry_read();
 
-  /// Why the counts cannot be renewed; empty when they were since.
+  /// Why counting failed; empty if there are newer counts.
   std::string failure() const;
 
-  /// Shows what was read by way of `root`.
+  /// Publishes counts that were read from `root` or from its generation.
   void show(const kv_entry& root, breakdown_ptr counts,
             std::chrono::system_clock::time_point created);
 
-  void tell();
+  void publish();
 
   // -- history --------------------------------------------------------------------
 
@@ -160,25 +160,26 @@ private:
 
   /// The key as last read or written; nothing before the first read.
   std::optional<kv_entry> root_;
-  /// What listeners know; nothing before the first read.
+  /// The counts that listeners have; nothing before the first read.
   std::optional<stored_breakdown> current_;
-  /// Revision and time of the key's value that `current_` was read from.
+  /// Revision and time of the value from which `current_` was read.
   std::optional<std::pair<uint64_t, std::chrono::system_clock::time_point>>
     shown_;
-  /// Whether `current_` is what we wrote and did not read since.
+  /// Whether `current_` was written by this replica and not read since.
   bool own_ = false;
   /// The failure of counting as last read or written.
   std::string failure_;
   uint64_t failure_revision_ = 0;
-  /// When the store took it.
+  /// When it was stored.
   std::chrono::system_clock::time_point failed_at_;
-  /// Whether a write may have been stored, or may still be, without our
-  /// knowledge. Only the next write ends that: it is refused if the other one
-  /// came first, and refuses the other one if not.
+  /// Whether the result of the last write is unknown. The next write resolves
+  /// this: it is refused if the last one was stored first. Otherwise, the last
+  /// one is refused.
   bool failure_in_doubt_ = false;
-  /// What is to be stored; nothing while another replica counts.
+  /// The failure to store; nothing while another replica counts.
   std::optional<std::string> wanted_failure_;
-  /// Whether a write of it, or the pause after one, is under way.
+  /// Whether it is being written, or a pause before the next attempt is
+  /// running.
   bool writing_failure_ = false;
   caf::timespan failure_backoff_{0};
 
@@ -190,12 +191,12 @@ private:
   publication_ptr publication_;
   uint64_t last_number_ = 0;
   uint64_t swept_term_ = 0;
-  /// Prefixes of the generation that the key points to and the one before it;
-  /// empty for counts in one value.
+  /// Prefixes of the current generation and the previous one; empty for counts
+  /// in one value.
   std::deque<std::string> generations_;
 };
 
-/// Spawn it detached: a million counts take a while to write or read.
+/// Spawn it detached, because a million counts take long to encode or decode.
 /// @param lease may be null: then this replica only reads.
 internal_counts_store_actor::behavior_type counts_store(
   internal_counts_store_actor::stateful_pointer<counts_store_state> self,

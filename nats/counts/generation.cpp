@@ -12,7 +12,7 @@ namespace aiops::nats {
 
 namespace {
 
-/// How often a write is tried of which we do not hear whether it succeeded.
+/// Maximum number of attempts while it is unknown whether a write succeeded.
 constexpr int max_tries = 3;
 
 } // namespace
@@ -32,7 +32,7 @@ void generation_writer::start() {
      {"startedAt", to_rfc3339(plan_.head.aggregated_at)}});
   queue_.push_back(write_of(
     plan_.prefix + std::string{subjects::generation_begin}, std::move(marker)));
-  // Nobody may ever write in a generation of another.
+  // Fails if another replica has begun this generation.
   queue_.back().expected = 0;
   proceed();
 }
@@ -58,17 +58,17 @@ std::optional<kv_write> generation_writer::next() {
 std::optional<kv_write> generation_writer::next_shard() {
   while (cluster_ != counts_->clusters.end()) {
     auto& counts = cluster_->second->value();
-    if (!cutter_) {
-      cutter_.emplace(counts, plan_.limit);
+    if (!splitter_) {
+      splitter_.emplace(counts, plan_.limit);
       shards_.push_back({counts.cluster_id(), 0});
       plan_.head.workloads += counts.size();
     }
-    if (!cutter_->done()) {
+    if (!splitter_->done()) {
       auto key = subjects::shard_key(plan_.prefix, counts.cluster_id(),
                                      shards_.back().parts++);
-      return write_of(std::move(key), cutter_->next());
+      return write_of(std::move(key), splitter_->next());
     }
-    cutter_.reset();
+    splitter_.reset();
     ++cluster_;
   }
   return std::nullopt;
@@ -109,8 +109,8 @@ void generation_writer::put(kv_write what, int tries) {
     --self->in_flight_;
     if (!self->done_)
       return;
-    // The same value again does no harm, and the marker is ours if we could
-    // have written it the time before.
+    // Writing the same value twice is harmless. A conflict at the second
+    // attempt means that the first one was stored.
     auto stored = got || (tries > 1 && code_of(got.error()) == ec::conflict);
     if (stored)
       self->proceed();
@@ -139,7 +139,7 @@ generation_reader::generation_reader(key_access keys, std::string manifest_key,
 
 void generation_reader::start() {
   queue_ = {manifest_key_};
-  take_ = &generation_reader::read_manifest;
+  handle_ = &generation_reader::read_manifest;
   next_ = &generation_reader::list_index;
   proceed();
 }
@@ -164,7 +164,7 @@ void generation_reader::proceed() {
         return self->finish(got.error());
       if (got->revision == 0)
         return self->finish(make_error(ec::not_found, "there is no " + key));
-      ((*self).*(self->take_))(*got);
+      ((*self).*(self->handle_))(*got);
       self->proceed();
     });
   }
@@ -180,7 +180,7 @@ void generation_reader::read_manifest(const kv_entry& entry) {
 void generation_reader::list_index() {
   for (size_t i = 0; i < manifest_.index_values; ++i)
     queue_.push_back(subjects::index_key(prefix_, i));
-  take_ = &generation_reader::read_index;
+  handle_ = &generation_reader::read_index;
   next_ = &generation_reader::list_shards;
 }
 
@@ -190,14 +190,14 @@ void generation_reader::read_index(const kv_entry& entry) {
 }
 
 void generation_reader::list_shards() {
-  // Read from the end on: in reverse order they come sorted.
+  // The queue is processed from its end, so reverse order means sorted reads.
   std::sort(shards_.begin(), shards_.end(),
             [](auto& x, auto& y) { return x.cluster_id > y.cluster_id; });
   for (auto& x : shards_)
     for (size_t i = x.parts; i > 0; --i)
       queue_.push_back(subjects::shard_key(prefix_, x.cluster_id, i - 1));
   shards_.clear();
-  take_ = &generation_reader::read_shard;
+  handle_ = &generation_reader::read_shard;
   next_ = &generation_reader::complete;
 }
 

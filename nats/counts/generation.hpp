@@ -13,9 +13,8 @@
 
 namespace aiops::nats {
 
-/// Writes counts as one generation of shards: `begin`, the shards, their index,
-/// the manifest. Holds only as many of the values at a time as are on their
-/// way.
+/// Writes counts as one generation: the key `begin`, the shards, the index and
+/// the manifest. Only the values that are being written are in memory.
 class generation_writer
   : public std::enable_shared_from_this<generation_writer> {
 public:
@@ -23,13 +22,13 @@ public:
     std::string bucket;
     /// Prefix of all keys.
     std::string prefix;
-    /// Without the numbers that are found by writing.
+    /// The manifest. The writer adds the number of workloads and index values.
     manifest head;
     /// Largest value in bytes, 16 KiB or more.
     size_t limit = 0;
-    /// Writes on their way at the same time.
+    /// Maximum number of concurrent writes.
     size_t window = 8;
-    /// Asked before each write; when it says no, no more is written.
+    /// Checked before each write. If false, writing ends with an error.
     std::function<bool()> allowed;
   };
 
@@ -38,21 +37,21 @@ public:
   generation_writer(key_access keys, breakdown_ptr counts, plan what,
                     done_fun done);
 
-  /// Writes; `done` is called once, with an error unless all is stored.
+  /// Starts writing. `done` is called once, with an error unless all is stored.
   void start();
 
-  /// Stops; `done` is not called any more.
+  /// Stops writing. `done` is not called afterwards.
   void cancel();
 
 private:
   enum class phase { begin, shards, index, manifest, end };
 
-  /// The next write of this phase, if there is one left.
+  /// The next write of this phase; nothing when there is none left.
   std::optional<kv_write> next();
 
   std::optional<kv_write> next_shard();
 
-  /// Writes as much as may be on its way.
+  /// Starts as many writes as `window` allows.
   void proceed();
 
   void put(kv_write what, int tries);
@@ -68,9 +67,9 @@ private:
   phase phase_ = phase::begin;
   size_t in_flight_ = 0;
   decltype(breakdown::clusters)::const_iterator cluster_;
-  std::optional<shard_cutter> cutter_;
+  std::optional<shard_splitter> splitter_;
   std::vector<shard_list> shards_;
-  /// What this phase still has to write, last one first.
+  /// The remaining writes of this phase, in reverse order.
   std::vector<kv_write> queue_;
 };
 
@@ -78,8 +77,8 @@ private:
 class generation_reader
   : public std::enable_shared_from_this<generation_reader> {
 public:
-  /// An error says that the generation is not there (any more), not whole or
-  /// not readable.
+  /// An error means that the generation does not exist (any more), is
+  /// incomplete or is invalid.
   using done_fun
     = std::function<void(caf::expected<std::pair<breakdown_ptr, manifest>>)>;
 
@@ -95,7 +94,8 @@ private:
 
   void read_shard(const kv_entry& entry);
 
-  /// Reads as much of `queue_` as may be on its way; goes on when all is read.
+  /// Starts as many reads of `queue_` as `window_` allows. When all are done,
+  /// goes on with `next_`.
   void proceed();
 
   void finish(caf::error err);
@@ -108,9 +108,9 @@ private:
   manifest manifest_;
   std::vector<shard_list> shards_;
   breakdown_builder builder_;
-  /// Keys to be read, last one first, and what is done with each value.
+  /// The keys to read, in reverse order, and the function for each value.
   std::vector<std::string> queue_;
-  void (generation_reader::*take_)(const kv_entry&) = nullptr;
+  void (generation_reader::*handle_)(const kv_entry&) = nullptr;
   void (generation_reader::*next_)() = nullptr;
   size_t in_flight_ = 0;
 

@@ -9,10 +9,10 @@ using namespace aiops::test;
 
 namespace {
 
-using heard_ptr = std::shared_ptr<std::vector<event_value>>;
+using event_list_ptr = std::shared_ptr<std::vector<event_value>>;
 
 event_listener_actor::behavior_type listener(event_listener_actor::pointer,
-                                             heard_ptr heard) {
+                                             event_list_ptr heard) {
   return {
     [=](update_atom, const event_value& x) { heard->push_back(x); },
   };
@@ -29,7 +29,7 @@ struct fixture : deterministic {
   /// Follows the events from now on.
   struct follower {
     event_listener_actor handle;
-    heard_ptr heard = std::make_shared<std::vector<event_value>>();
+    event_list_ptr heard = std::make_shared<std::vector<event_value>>();
 
     topics take() {
       topics result;
@@ -52,14 +52,14 @@ struct fixture : deterministic {
     return result;
   }
 
-  void tell(event_value x) {
+  void publish(event_value x) {
     caf::anon_send(aut, update_atom_v, std::move(x));
     run();
   }
 
   template <class T>
-  void tell_snapshot(T x) {
-    tell(make_snapshot(std::move(x)));
+  void publish_snapshot(T x) {
+    publish(make_snapshot(std::move(x)));
   }
 };
 
@@ -90,27 +90,27 @@ gpu_inventory two_gpus() {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "whoever comes hears at once how everything "
-                           "stands") {
-  auto nobody = follow();
-  CHECK(nobody.take().empty());
-  tell_snapshot(two_gpus());
-  tell_snapshot(cluster_overview{});
-  tell_snapshot(running_job());
+TEST_CASE_FIXTURE(fixture, "a new listener receives the last value of each "
+                           "topic") {
+  auto early = follow();
+  CHECK(early.take().empty());
+  publish_snapshot(two_gpus());
+  publish_snapshot(cluster_overview{});
+  publish_snapshot(running_job());
   auto x = follow();
   CHECK(x.take() == topics{training, watched, aggregation, gpus, backend});
 }
 
-TEST_CASE_FIXTURE(fixture, "every change is handed on in order") {
+TEST_CASE_FIXTURE(fixture, "changes are sent in order") {
   auto x = follow();
   auto y = follow();
   for (int64_t n = 1; n <= 5; ++n) {
     auto seen = two_gpus();
     seen.gpus[0].allocatable = n;
-    tell_snapshot(seen);
+    publish_snapshot(seen);
     cluster_overview counted;
     counted.aggregated_at = wall_now() + n * 1s;
-    tell_snapshot(counted);
+    publish_snapshot(counted);
   }
   REQUIRE(x.heard->size() == 10);
   CHECK(x.heard->size() == y.heard->size());
@@ -121,57 +121,57 @@ TEST_CASE_FIXTURE(fixture, "every change is handed on in order") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "what is equal is not told again") {
+TEST_CASE_FIXTURE(fixture, "equal values are not sent again") {
   auto x = follow();
-  tell_snapshot(running_job());
-  tell_snapshot(two_gpus());
-  tell_snapshot(cluster_overview{});
+  publish_snapshot(running_job());
+  publish_snapshot(two_gpus());
+  publish_snapshot(cluster_overview{});
   CHECK(x.take().size() == 5);
-  tell_snapshot(running_job());
-  tell_snapshot(two_gpus());
-  tell_snapshot(cluster_overview{});
+  publish_snapshot(running_job());
+  publish_snapshot(two_gpus());
+  publish_snapshot(cluster_overview{});
   CHECK(x.take().empty());
-  SUBCASE("a later look at the same GPUs") {
+  SUBCASE("a later scan of the same GPUs") {
     auto seen = two_gpus();
     seen.observed_at = wall_now();
-    tell_snapshot(seen);
+    publish_snapshot(seen);
     CHECK(x.take().empty());
   }
   SUBCASE("GPUs that are stale") {
     auto seen = two_gpus();
     seen.stale = true;
-    tell_snapshot(seen);
+    publish_snapshot(seen);
     CHECK(x.take() == topics{gpus});
     seen.reason = "the API server is gone";
-    tell_snapshot(seen);
+    publish_snapshot(seen);
     CHECK(x.take() == topics{gpus});
   }
-  SUBCASE("how many aggregations there were and how long the last one took") {
+  SUBCASE("the number of aggregations and the duration of the last one") {
     cluster_overview counted;
     counted.aggregations = 7;
     counted.failures = 1;
     counted.took = 5ms;
     counted.aggregating = true;
-    tell_snapshot(counted);
+    publish_snapshot(counted);
     CHECK(x.take().empty());
   }
   SUBCASE("counts of another time") {
     cluster_overview counted;
     counted.aggregated_at = wall_now();
-    tell_snapshot(counted);
+    publish_snapshot(counted);
     CHECK(x.take() == topics{aggregation});
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "the training tells the watchlist and the backend "
-                           "when they changed") {
+TEST_CASE_FIXTURE(fixture, "a training with another watchlist or backend state "
+                           "also sends these") {
   auto x = follow();
   auto now = running_job();
-  tell_snapshot(now);
+  publish_snapshot(now);
   CHECK(x.take() == topics{training, watched, backend});
   SUBCASE("progress") {
     now.book.training->statistics.percentage_completed = 50;
-    tell_snapshot(now);
+    publish_snapshot(now);
     CHECK(x.take() == topics{training});
   }
   SUBCASE("another watchlist") {
@@ -183,100 +183,101 @@ TEST_CASE_FIXTURE(fixture, "the training tells the watchlist and the backend "
     SUBCASE("that is trained") {
       now.book.training->id = list.job_id;
       now.book.training->workloads = list.workloads;
-      tell_snapshot(now);
+      publish_snapshot(now);
       CHECK(x.heard->size() == 2);
       CHECK(x.heard->front().index() == training);
     }
-    SUBCASE("that leaves the training alone") {
-      tell_snapshot(now);
+    SUBCASE("that does not change the training") {
+      publish_snapshot(now);
       CHECK(x.heard->size() == 1);
     }
-    auto told = x.last<watchlist_change>();
-    CHECK(told.workloads == list.workloads);
-    CHECK(told.job_id == list.job_id);
-    CHECK(told.previous_job_id == before);
-    CHECK(told.submitted_at == wall_now());
-    CHECK(told.changes.added
+    auto change = x.last<watchlist_change>();
+    CHECK(change.workloads == list.workloads);
+    CHECK(change.job_id == list.job_id);
+    CHECK(change.previous_job_id == before);
+    CHECK(change.submitted_at == wall_now());
+    CHECK(change.changes.added
           == workload_list{{"c", "n", "e"}, {"c", "n", "f"}});
-    CHECK(told.changes.removed == workload_list{{"c", "n", "d"}});
-    // The store lost it: the watchlist before is in place again.
-    tell_snapshot(running_job());
-    told = x.last<watchlist_change>();
-    CHECK(told.job_id == before);
-    CHECK(told.previous_job_id == list.job_id);
-    CHECK(told.changes.added == workload_list{{"c", "n", "d"}});
-    CHECK(told.changes.removed.size() == 2);
+    CHECK(change.changes.removed == workload_list{{"c", "n", "d"}});
+    // The store lost it, so the previous watchlist is valid again.
+    publish_snapshot(running_job());
+    change = x.last<watchlist_change>();
+    CHECK(change.job_id == before);
+    CHECK(change.previous_job_id == list.job_id);
+    CHECK(change.changes.added == workload_list{{"c", "n", "d"}});
+    CHECK(change.changes.removed.size() == 2);
   }
   SUBCASE("a submission that the backend did not accept yet") {
     auto& job = now.book.submission.emplace();
     job.id = "3d0b7f3c-0c7e-4a55-8a52-8a3f5f8d1c11";
     job.workloads = {{"c", "n", "e"}};
-    tell_snapshot(now);
+    publish_snapshot(now);
     CHECK(x.last<snapshot_ptr<training_overview>>()->value() == now);
     CHECK(x.take() == topics{training});
-    // Refused: all is as it was.
-    tell_snapshot(running_job());
+    // It was refused, so nothing has changed.
+    publish_snapshot(running_job());
     CHECK(x.take() == topics{training});
   }
-  SUBCASE("what is kept of earlier jobs and of their number") {
+  SUBCASE("jobs to be moved to the history and the last number") {
     now.book.leaving.emplace_back();
     now.book.last_number = 7;
     now.book.training->contested = true;
     now.book.training->completion_told = true;
-    tell_snapshot(now);
+    publish_snapshot(now);
     CHECK(x.take().empty());
   }
   SUBCASE("the store lost something") {
     now.losses = 1;
-    tell_snapshot(now);
+    publish_snapshot(now);
     CHECK(x.take() == topics{training});
   }
   SUBCASE("another state of the backend") {
-    now.backend = {true, false, "nobody listens"};
-    tell_snapshot(now);
+    now.backend = {true, false, "no responders"};
+    publish_snapshot(now);
     CHECK(x.last<backend_health>() == now.backend);
     CHECK(x.take() == topics{training, backend});
   }
   SUBCASE("the book cannot be read") {
     now.stale_reason = "no connection to NATS";
-    tell_snapshot(now);
+    publish_snapshot(now);
     CHECK(x.take() == topics{training});
   }
 }
 
 TEST_CASE_FIXTURE(fixture, "without a job the watchlist has no time") {
   auto x = follow();
-  tell_snapshot(training_overview{});
+  publish_snapshot(training_overview{});
   REQUIRE(x.heard->size() == 3);
   CHECK(std::get<watchlist_change>((*x.heard)[1]) == watchlist_change{});
 }
 
 TEST_CASE_FIXTURE(fixture, "the first watchlist is the difference to none") {
-  tell_snapshot(running_job());
+  publish_snapshot(running_job());
   auto x = follow();
   REQUIRE(x.heard->size() == 3);
-  auto& told = std::get<watchlist_change>((*x.heard)[1]);
-  CHECK(told.previous_job_id.empty());
-  CHECK(told.changes.added == told.workloads);
-  CHECK(told.changes.removed.empty());
+  auto& change = std::get<watchlist_change>((*x.heard)[1]);
+  CHECK(change.previous_job_id.empty());
+  CHECK(change.changes.added == change.workloads);
+  CHECK(change.changes.removed.empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a snapshot of nothing is no news") {
+TEST_CASE_FIXTURE(fixture, "a null snapshot is not sent") {
   auto x = follow();
-  tell(snapshot_ptr<gpu_inventory>{});
-  tell(snapshot_ptr<training_overview>{});
+  publish(snapshot_ptr<gpu_inventory>{});
+  publish(snapshot_ptr<training_overview>{});
   CHECK(x.take().empty());
   CHECK(follow().take().empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a listener that subscribes twice hears once") {
+TEST_CASE_FIXTURE(fixture,
+                  "a listener that subscribes twice receives events once") {
   auto x = follow();
   CHECK(ask(aut, subscribe_atom_v, x.handle)->value);
-  tell_snapshot(two_gpus());
+  publish_snapshot(two_gpus());
   CHECK(x.take() == topics{gpus});
 }
 
-TEST_CASE_FIXTURE(fixture, "a listener that is gone makes room") {
+TEST_CASE_FIXTURE(fixture, "a listener that has ended does not count") {
   aut = spawn(events, events_config{2});
   auto x = follow();
   auto y = follow();
@@ -284,16 +285,16 @@ TEST_CASE_FIXTURE(fixture, "a listener that is gone makes room") {
   CHECK(ask(aut, subscribe_atom_v, late)->code() == ec::overloaded);
   kill(x.handle);
   CHECK(ask(aut, subscribe_atom_v, late)->value);
-  tell_snapshot(two_gpus());
+  publish_snapshot(two_gpus());
   CHECK(y.take() == topics{gpus});
 }
 
-TEST_CASE("that the backend confirmed a training is no news") {
+TEST_CASE("the confirmation of a training by the backend is not sent") {
   training_overview before;
   before.book.training.emplace();
   auto after = before;
   after.book.training->confirmed = true;
-  CHECK(same_news(make_snapshot(before), make_snapshot(after)));
+  CHECK(same_event(make_snapshot(before), make_snapshot(after)));
   after.book.training->state = job_state::training;
-  CHECK_FALSE(same_news(make_snapshot(before), make_snapshot(after)));
+  CHECK_FALSE(same_event(make_snapshot(before), make_snapshot(after)));
 }

@@ -16,8 +16,8 @@ struct with_events : deterministic {
   events_script_ptr events = std::make_shared<events_script>();
   events_actor hub = spawn(fake_events, events);
 
-  const gpu_inventory& last_told() const {
-    REQUIRE_FALSE(events->told.empty());
+  const gpu_inventory& last_published() const {
+    REQUIRE_FALSE(events->published.empty());
     return events->last<gpu_inventory>();
   }
 };
@@ -30,14 +30,14 @@ struct fixture : with_events {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "the GPUs are those that the probe sees") {
+TEST_CASE_FIXTURE(fixture, "the GPUs of the probe are served") {
   probe->get.answer(two);
   auto x = ask(aut, get_atom_v);
   REQUIRE(x->value);
   CHECK((*x->value)->value() == two);
 }
 
-TEST_CASE_FIXTURE(fixture, "concurrent readers of the GPUs share a look") {
+TEST_CASE_FIXTURE(fixture, "concurrent callers share a scan") {
   probe->get.hold();
   auto x = ask(aut, get_atom_v);
   auto y = ask(aut, get_atom_v);
@@ -49,12 +49,12 @@ TEST_CASE_FIXTURE(fixture, "concurrent readers of the GPUs share a look") {
   CHECK(*x->value == *y->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "without a good list a failure is an error") {
+TEST_CASE_FIXTURE(fixture, "a failed first scan is an error") {
   probe->get.fail(ec::invalid_configuration);
   CHECK(ask(aut, get_atom_v)->code() == ec::invalid_configuration);
 }
 
-TEST_CASE_FIXTURE(fixture, "a failing probe leaves the last good list") {
+TEST_CASE_FIXTURE(fixture, "after a failed scan the last list is served") {
   probe->get.answer(two);
   ask(aut, get_atom_v);
   probe->get.fail(ec::invalid_configuration);
@@ -79,23 +79,23 @@ TEST_CASE_FIXTURE(fixture, "a silent probe is a timeout") {
   CHECK(x->code() == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture, "every look on demand is told to the hub") {
+TEST_CASE_FIXTURE(fixture, "each scan on request is published") {
   probe->get.fail(ec::disconnected, "no driver");
   ask(aut, status_atom_v);
-  // Nothing is served yet.
-  CHECK(events->told.empty());
+  // There is no inventory yet.
+  CHECK(events->published.empty());
   probe->get.answer(two);
   auto x = ask(aut, status_atom_v);
-  CHECK(events->told.size() == 1);
-  CHECK(&last_told() == &(*x->value)->value());
+  CHECK(events->published.size() == 1);
+  CHECK(&last_published() == &(*x->value)->value());
   probe->get.fail(ec::disconnected, "no driver");
   ask(aut, status_atom_v);
-  CHECK(events->told.size() == 2);
-  CHECK(last_told().stale);
-  CHECK(last_told().reason == "no driver");
+  CHECK(events->published.size() == 2);
+  CHECK(last_published().stale);
+  CHECK(last_published().reason == "no driver");
 }
 
-TEST_CASE_FIXTURE(fixture, "without a hub of events the GPUs are served") {
+TEST_CASE_FIXTURE(fixture, "the GPUs are served without the events actor") {
   aut = spawn(gpu_info, edge, events_actor{}, gpu_info_config{});
   probe->get.answer(two);
   CHECK(ask(aut, get_atom_v)->value);
@@ -113,7 +113,7 @@ const gpu_list mixed{{"amd.com/gpu", 1, 1},
 struct background : with_events {
   background() {
     cfg.refresh = 30s;
-    cfg.look_timeout = 20s;
+    cfg.scan_timeout = 20s;
     cfg.source = "kubernetes";
     cfg.wall_clock = [this] { return wall_now(); };
   }
@@ -137,7 +137,7 @@ struct background : with_events {
 
 } // namespace
 
-TEST_CASE_FIXTURE(background, "answers come from what was seen last") {
+TEST_CASE_FIXTURE(background, "answers come from the last scan") {
   probe->get.answer(mixed);
   start();
   CHECK(probe->get.calls() == 1);
@@ -151,11 +151,11 @@ TEST_CASE_FIXTURE(background, "answers come from what was seen last") {
   CHECK(probe->get.calls() == 1);
   advance(1ms);
   CHECK(probe->get.calls() == 2);
-  // Nothing new: the same bytes.
+  // An equal list has the same encoded bytes.
   CHECK(*ask(aut, get_atom_v)->value == x);
 }
 
-TEST_CASE_FIXTURE(background, "a look that hangs holds up nobody") {
+TEST_CASE_FIXTURE(background, "callers do not wait for a scan that hangs") {
   probe->get.answer(mixed);
   start();
   auto seen = wall_now();
@@ -174,8 +174,8 @@ TEST_CASE_FIXTURE(background, "a look that hangs holds up nobody") {
   CHECK(inventory().gpus.empty());
 }
 
-TEST_CASE_FIXTURE(background, "before the first look callers wait, but not for "
-                              "ever") {
+TEST_CASE_FIXTURE(background, "callers wait for the first scan until their "
+                              "deadline") {
   probe->get.hold();
   start();
   auto x = ask(aut, get_atom_v);
@@ -191,13 +191,13 @@ TEST_CASE_FIXTURE(background, "before the first look callers wait, but not for "
   CHECK(probe->get.calls() == 1);
 }
 
-TEST_CASE_FIXTURE(background, "a source that never worked says why at once") {
+TEST_CASE_FIXTURE(background, "a failed first scan is answered immediately") {
   probe->get.fail(ec::disconnected, "no route to the API server");
   start();
   auto x = ask(aut, get_atom_v);
   CHECK(x->code() == ec::disconnected);
   CHECK(text_of(x->error) == "no route to the API server");
-  // It is tried again, later and later.
+  // The pause between two scans doubles.
   for (auto pause :
        {500ms, 1000ms, 2000ms, 4000ms, 8000ms, 16'000ms, 30'000ms, 30'000ms}) {
     auto before = probe->get.calls();
@@ -208,7 +208,8 @@ TEST_CASE_FIXTURE(background, "a source that never worked says why at once") {
   }
 }
 
-TEST_CASE_FIXTURE(background, "only so many callers may wait for the GPUs") {
+TEST_CASE_FIXTURE(background,
+                  "the number of callers that wait for a scan is limited") {
   cfg.max_waiting = 2;
   probe->get.hold();
   start();
@@ -217,18 +218,18 @@ TEST_CASE_FIXTURE(background, "only so many callers may wait for the GPUs") {
   CHECK(ask(aut, get_atom_v)->code() == ec::overloaded);
 }
 
-TEST_CASE_FIXTURE(background, "a change that is seen is told at once") {
+TEST_CASE_FIXTURE(background, "each scan in the background is published") {
   probe->get.answer(mixed);
   start();
-  CHECK(last_told().gpus == mixed);
+  CHECK(last_published().gpus == mixed);
   probe->get.answer(two);
   advance(30s);
-  CHECK(last_told().gpus == two);
+  CHECK(last_published().gpus == two);
   probe->get.fail(ec::disconnected, "no route to the API server");
   advance(30s);
-  CHECK(last_told().stale);
-  CHECK(last_told().gpus == two);
+  CHECK(last_published().stale);
+  CHECK(last_published().gpus == two);
   probe->get.answer(two);
   advance(500ms);
-  CHECK_FALSE(last_told().stale);
+  CHECK_FALSE(last_published().stale);
 }

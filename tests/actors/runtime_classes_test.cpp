@@ -31,7 +31,7 @@ TEST_CASE_FIXTURE(fixture, "without a cluster there are no runtime classes") {
   CHECK(ask(aut, get_atom_v)->value == names{});
 }
 
-TEST_CASE_FIXTURE(fixture, "runtime classes are seen again and again") {
+TEST_CASE_FIXTURE(fixture, "runtime classes are read periodically") {
   probe->classes.answer({"nvidia", "runc"});
   auto aut = start();
   CHECK(ask(aut, get_atom_v)->value == names{"nvidia", "runc"});
@@ -42,14 +42,14 @@ TEST_CASE_FIXTURE(fixture, "runtime classes are seen again and again") {
   CHECK(ask(aut, get_atom_v)->value == names{"runc"});
 }
 
-TEST_CASE_FIXTURE(fixture, "no caller waits for the probe") {
+TEST_CASE_FIXTURE(fixture, "callers do not wait for the probe") {
   probe->classes.hold();
   auto aut = start();
   CHECK(ask(aut, get_atom_v)->value == names{});
   probe->classes.release({"nvidia"});
   run();
   CHECK(ask(aut, get_atom_v)->value == names{"nvidia"});
-  // One that never ends is given up.
+  // A request that never ends has a deadline.
   advance(5min);
   CHECK(probe->classes.calls() == 2);
   advance(30s);

@@ -17,7 +17,7 @@ namespace {
 
 using names = std::vector<std::string>;
 
-/// An actor that does not mind being told to exit.
+/// An actor that ignores exit messages.
 caf::behavior stubborn(caf::event_based_actor* self, int) {
   self->set_exit_handler([](caf::exit_msg&) {});
   return {
@@ -31,7 +31,7 @@ struct fixture : deterministic {
   backend_script_ptr backend = std::make_shared<backend_script>();
   gpu_probe_script_ptr probe = std::make_shared<gpu_probe_script>();
   directory known;
-  /// What was started and what ended, in order.
+  /// The children that were started (+) and that ended (-), in order.
   names events;
   names reasons;
   supervisor_actor aut;
@@ -99,7 +99,7 @@ struct fixture : deterministic {
   }
 
   ~fixture() {
-    // The children's ends are noted here, so they come first.
+    // The ends of the children are recorded in members, so they come first.
     if (aut)
       kill(aut);
     for (auto& x : {known.get()})
@@ -148,7 +148,8 @@ TEST_CASE_FIXTURE(fixture, "a crash replaces the child and those after it") {
   CHECK(ask(after->gpu_info, get_atom_v)->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "those after a dead child stop in reverse order") {
+TEST_CASE_FIXTURE(fixture,
+                  "children after one that ended stop in reverse order") {
   start_all();
   take_events();
   kill(known.get()->backend);
@@ -160,7 +161,7 @@ TEST_CASE_FIXTURE(fixture, "those after a dead child stop in reverse order") {
   CHECK(known.get()->gpu_info);
 }
 
-TEST_CASE_FIXTURE(fixture, "a child that ends by itself is started again") {
+TEST_CASE_FIXTURE(fixture, "a child that quits is restarted") {
   start_all();
   take_events();
   caf::anon_send_exit(known.get()->gpu_info, caf::exit_reason::user_shutdown);
@@ -170,7 +171,7 @@ TEST_CASE_FIXTURE(fixture, "a child that ends by itself is started again") {
 }
 
 TEST_CASE_FIXTURE(fixture, "an earlier child that dies during the pause is "
-                           "started again with the others") {
+                           "restarted with the others") {
   start_all();
   take_events();
   kill(known.get()->gpu_info);
@@ -180,7 +181,7 @@ TEST_CASE_FIXTURE(fixture, "an earlier child that dies during the pause is "
   CHECK(take_events() == names{"+backend", "+watchlist", "+probe", "+gpu"});
 }
 
-TEST_CASE_FIXTURE(fixture, "the pause doubles with every restart") {
+TEST_CASE_FIXTURE(fixture, "the pause doubles with each restart") {
   start_all();
   for (auto pause :
        {100ms, 200ms, 400ms, 800ms, 1600ms, 3200ms, 5000ms, 5000ms}) {
@@ -207,7 +208,7 @@ TEST_CASE_FIXTURE(fixture, "more than ten restarts in a minute are too many") {
   take_events();
   kill(known.get()->gpu_info);
   REQUIRE(reasons.size() == 1);
-  CHECK(reasons.front().find("gpu died") != std::string::npos);
+  CHECK(reasons.front().find("gpu ended") != std::string::npos);
   advance(10min);
   CHECK(take_events() == names{"-gpu"});
   kill(known.get()->backend);
@@ -217,7 +218,8 @@ TEST_CASE_FIXTURE(fixture, "more than ten restarts in a minute are too many") {
   CHECK(take_events() == names{"-backend", "-probe", "-watchlist"});
 }
 
-TEST_CASE_FIXTURE(fixture, "ten restarts over more than a minute are fine") {
+TEST_CASE_FIXTURE(fixture,
+                  "ten restarts in more than a minute are not too many") {
   start_all();
   for (auto i = 0; i < 40; ++i) {
     kill(known.get()->gpu_info);
@@ -242,7 +244,7 @@ TEST_CASE_FIXTURE(fixture, "an exit stops the children in reverse order, then "
   CHECK(take_events().empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "an exit during the pause ends it") {
+TEST_CASE_FIXTURE(fixture, "an exit during the pause ends the supervisor") {
   start_all();
   kill(known.get()->gpu_info);
   take_events();
@@ -263,7 +265,7 @@ TEST_CASE_FIXTURE(fixture, "a child that does not stop is killed") {
   CHECK(take_events() == names{"-stubborn", "-backend"});
 }
 
-TEST_CASE_FIXTURE(fixture, "an absent child is left out") {
+TEST_CASE_FIXTURE(fixture, "an absent child is skipped") {
   child_spec absent{
     "absent", [](caf::actor_system&, gateway_actors&) { return caf::actor{}; }};
   start({backend_child(), absent, watchlist_child()});
@@ -277,7 +279,7 @@ TEST_CASE_FIXTURE(fixture, "an absent child is left out") {
   CHECK(take_events() == names{"-watchlist", "-backend"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a child that cannot start is tried again") {
+TEST_CASE_FIXTURE(fixture, "a child that cannot start is started again later") {
   auto failures = 2;
   child_spec weak{"weak", [&](caf::actor_system&, gateway_actors&) {
                     if (failures-- > 0)

@@ -20,14 +20,14 @@ std::string repeat(std::string_view what, size_t times) {
 
 } // namespace
 
-TEST_CASE("a normalized list is sorted and free of duplicates") {
+TEST_CASE("a normalized list is sorted and has no duplicates") {
   CHECK(normalize({c, b, a, b, a}) == workload_list{a, b, c});
   CHECK(normalize({}) == workload_list{});
   CHECK(normalize({{"b", "a", "a"}, {"a", "b", "a"}, {"a", "a", "b"}})
         == workload_list{{"a", "a", "b"}, {"a", "b", "a"}, {"b", "a", "a"}});
 }
 
-TEST_CASE("a difference names what was added and what was removed") {
+TEST_CASE("a difference lists added and removed workloads") {
   auto d = diff({a, b}, {b, c});
   CHECK(d.added == workload_list{c});
   CHECK(d.removed == workload_list{a});
@@ -35,7 +35,7 @@ TEST_CASE("a difference names what was added and what was removed") {
   CHECK(diff({a}, {a}).removed.empty());
 }
 
-TEST_CASE("the difference decides what a submission asks for") {
+TEST_CASE("the difference determines the action of a submission") {
   CHECK(action_for({}, {a}) == training_action::train);
   CHECK(action_for({a}, {a, b}) == training_action::train);
   CHECK(action_for({a, b}, {b, c}) == training_action::train);
@@ -58,7 +58,7 @@ TEST_CASE("a name is 1 to 253 characters") {
   CHECK(valid_name("kube-system.with dots_and spaces"));
   CHECK(valid_name(std::string(max_name_length, 'x')));
   CHECK_FALSE(valid_name(std::string(max_name_length + 1, 'x')));
-  // Characters count, not bytes.
+  // The limit is in characters, not bytes.
   CHECK(valid_name(repeat("ü", max_name_length)));
   CHECK_FALSE(valid_name(repeat("ü", max_name_length + 1)));
 }
@@ -82,12 +82,12 @@ TEST_CASE("a name is valid UTF-8") {
   CHECK(valid_name("\xf0\x90\x80\x80"));
   CHECK(valid_name("\xf4\x8f\xbf\xbf"));
   for (auto bad : {
-         "\x80",             // continuation without a lead
+         "\x80",             // continuation byte without a lead byte
          "\xbf",             //
-         "\xc3",             // cut off
+         "\xc3",             // truncated
          "\xe2\x82",         //
          "\xf0\x9f\x98",     //
-         "\xc3 ",            // lead without a continuation
+         "\xc3 ",            // lead byte without a continuation byte
          "\xe2\x28\xa1",     //
          "\xc0\xaf",         // overlong forms
          "\xc1\xbf",         //
@@ -106,7 +106,7 @@ TEST_CASE("a name is valid UTF-8") {
   }
 }
 
-TEST_CASE("copies of a shared list are one list") {
+TEST_CASE("copies of a list share their elements") {
   shared_workloads none;
   CHECK(none.empty());
   CHECK(none == workload_list{});
@@ -116,7 +116,7 @@ TEST_CASE("copies of a shared list are one list") {
   CHECK(copy == xs);
   CHECK(copy == workload_list{{"c", "n", "d"}});
   CHECK(copy != none);
-  // A book is copied for every change and every reader.
+  // A book is copied for each change and each reader.
   training_book book;
   book.training.emplace().workloads = xs;
   auto other = book;

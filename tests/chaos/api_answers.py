@@ -1,4 +1,4 @@
-"""Which answers JetStream gives to the gateways, read from what passes by."""
+"""Records the answers of JetStream to the gateways, from the proxied traffic."""
 
 import collections
 import json
@@ -6,15 +6,14 @@ import re
 import threading
 import time
 
-# The key that gateways change all the time, and only over the revision that
-# they know.
+# The key that gateways change most often, always by conditional writes.
 BOOK = "$KV.aiops-gateway.training.book"
 READ_BOOK = f'"last_by_subj":"{BOOK}"'.encode()
 EXPECTED = re.compile(rb"Nats-Expected-Last-Subject-Sequence: (\d+)")
 
 NO_MESSAGE = 10037
 
-# Of subjects such as $JS.API.STREAM.MSG.GET.KV_x.
+# The verbs in subjects such as $JS.API.STREAM.MSG.GET.KV_x.
 VERBS = ("STREAM.INFO", "STREAM.CREATE", "STREAM.MSG.GET", "STREAM.PURGE")
 
 
@@ -28,8 +27,8 @@ def verb_of(subject):
 
 
 def operations(data):
-    """Splits what one side of a NATS connection sent: words and payload of each
-    operation that is complete, and how many bytes they took."""
+    """Splits the bytes that one side of a NATS connection sent. Returns words and
+    payload of each complete operation, and the number of bytes used."""
     found, at = [], 0
     while (end := data.find(b"\r\n", at)) >= 0:
         words = data[at:end].split()
@@ -48,20 +47,20 @@ def operations(data):
 
 
 class Revisions:
-    """Notices when the server takes back what it acknowledged before it was
-    asked: it answers that there is no book, or a write over an older revision
-    passes."""
+    """Detects when the server loses a revision that it acknowledged before the
+    request: it answers that there is no book, or accepts a conditional write over
+    an older revision."""
 
     def __init__(self):
         self.acknowledged = 0
-        # Sentences, with the time of each.
+        # Pairs of time and description.
         self.losses = []
 
     def accepted(self, expected, acknowledged_before, revision):
         if expected < acknowledged_before:
             self.note(f"revision {acknowledged_before} of the book was "
                       f"acknowledged, then a write over "
-                      f"{expected or 'nothing'} passes as {revision}")
+                      f"{expected or 'nothing'} succeeded as {revision}")
         self.acknowledged = max(self.acknowledged, revision)
 
     def missing(self, acknowledged_before):
@@ -75,12 +74,12 @@ class Revisions:
 
 
 class ApiAnswers:
-    """Counts them by verb, err_code, code and description."""
+    """Counts answers by verb, err_code, code and description."""
 
     def __init__(self):
         self.lock = threading.Lock()
         self.counts = collections.Counter()
-        # By the same key: when it came last.
+        # By the same key: the time of the last answer.
         self.last = {}
         self.book = Revisions()
 
@@ -99,7 +98,7 @@ class Tap:
 
     def __init__(self, answers):
         self.answers = answers
-        self.asked = {}
+        self.requests = {}
         self.out = bytearray()
         self.back = bytearray()
 
@@ -112,12 +111,12 @@ class Tap:
             if words and words[0] in ("PUB", "HPUB") and len(words) == plain:
                 verb = verb_of(words[1])
                 if verb:
-                    self.asked[words[2]] = verb, self.about_book(words[1],
+                    self.requests[words[2]] = verb, self.about_book(words[1],
                                                                  payload)
 
     def about_book(self, subject, payload):
-        """The revision over which the book is written (None: it is read), and
-        the last one that was acknowledged; None for all other requests."""
+        """For a request about the book, the revision that a write expects (None
+        for a read) and the last acknowledged revision. None for all others."""
         expected = EXPECTED.search(payload) if subject == BOOK else None
         if not expected and READ_BOOK not in payload:
             return None
@@ -132,12 +131,12 @@ class Tap:
         for words, payload in found:
             if not words or words[0] not in ("MSG", "HMSG"):
                 continue
-            verb, book = self.asked.pop(words[1], (None, None))
+            verb, book = self.requests.pop(words[1], (None, None))
             if verb:
                 head = int(words[-2]) if words[0] == "HMSG" else 0
-                self.judge(verb, book, payload[:head], payload[head:])
+                self.record(verb, book, payload[:head], payload[head:])
 
-    def judge(self, verb, book, headers, body):
+    def record(self, verb, book, headers, body):
         if headers.startswith(b"NATS/1.0 503"):
             self.answers.add(verb, 0, 503, "no responders")
             return
@@ -148,7 +147,7 @@ class Tap:
             self.answers.add(verb, 0, 0, "unreadable")
             return
         if book:
-            self.judge_book(*book, answer, error)
+            self.record_book_answer(*book, answer, error)
         if error:
             text = re.sub(r"\d+", "N", error.get("description", ""))
             self.answers.add(verb, error.get("err_code", 0),
@@ -156,7 +155,7 @@ class Tap:
         else:
             self.answers.add(verb, 0, 200, "done")
 
-    def judge_book(self, expected, acknowledged_before, answer, error):
+    def record_book_answer(self, expected, acknowledged_before, answer, error):
         book = self.answers.book
         with self.answers.lock:
             if expected is None:

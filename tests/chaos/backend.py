@@ -1,4 +1,4 @@
-"""A training backend that remembers what it did, so that a check can ask it."""
+"""A training backend that records what it did, for the checks."""
 
 import json
 import random
@@ -6,12 +6,12 @@ import threading
 import time
 
 TRAINING_TAKES = 12.0
-# It gives up a training of which so many reports in a row were refused.
-ENOUGH_REFUSALS = 6
+# It stops a training after this many refused reports in a row.
+MAX_REFUSALS = 6
 
 
 def workloads_of(watchlist):
-    """The set in a map of clusters, namespaces and deployments."""
+    """The workloads in a map of clusters, namespaces and deployments, as a set."""
     return frozenset((cluster, namespace, deployment)
                      for cluster, namespaces in watchlist.items()
                      for namespace, deployments in namespaces.items()
@@ -30,8 +30,8 @@ class Effect:
 
 
 class Backend:
-    """Runs over one node at a time, and over the next one when that is gone.
-    Its state outlives its crashes, as that of a real one in its store."""
+    """Is connected to one node at a time, and to another when that node is down.
+    Its state survives crashes, like that of a real backend in its store."""
 
     def __init__(self, nodes, kv, seed):
         self.nodes = nodes
@@ -40,23 +40,23 @@ class Backend:
         self.lock = threading.Lock()
         self.effects = []
         self.model = "not started"
-        # The effect that is being trained; None when nothing is.
+        # The effect that is being trained; None when there is none.
         self.training = None
         self.ticks = 0
         self.refusals = 0
         self.client = None
-        # Counts its crashes.
-        self.life = 0
+        # The number of its crashes.
+        self.crashes = 0
         self.paused = threading.Event()
         self.down = threading.Event()
         self.done = threading.Event()
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
 
-    # -- what the network sees ------------------------------------------------
+    # -- connections and messages ---------------------------------------------
 
     def serve(self):
-        """Keeps a connection to a node that answers."""
+        """Keeps a connection to a node that is up."""
         while not self.done.wait(0.1):
             if self.down.is_set():
                 continue
@@ -64,7 +64,7 @@ class Backend:
                 if self.client is None:
                     self.connect()
                 self.client.flush(timeout=2)
-            except Exception:  # whatever ends a connection
+            except Exception:  # any failure of the connection
                 self.disconnect()
         self.disconnect()
 
@@ -75,7 +75,7 @@ class Backend:
         if not self.kv:
             subjects += ["model_status", "workload_parameters"]
         for subject in subjects:
-            client.subscribe(subject, self.receiver(client, self.life))
+            client.subscribe(subject, self.receiver(client, self.crashes))
         self.client = client
 
     def disconnect(self):
@@ -83,21 +83,21 @@ class Backend:
         if client:
             client.close()
 
-    def receiver(self, client, life):
+    def receiver(self, client, crashes):
         def receive(subject, reply, _, data):
             threading.Thread(target=self.answer, daemon=True, args=(
-                client, life, subject, reply, data)).start()
+                client, crashes, subject, reply, data)).start()
         return receive
 
-    def answer(self, client, life, subject, reply, data):
+    def answer(self, client, crashes, subject, reply, data):
         if subject == "train_model":
-            # Long enough to be killed before and after it took effect.
+            # Leaves time for a kill both before and after it takes effect.
             time.sleep(self.random.uniform(0, 0.05))
         while self.paused.is_set() and not self.done.wait(0.05):
             pass
         with self.lock:
-            # What a backend that was killed had not done yet is not done.
-            if self.down.is_set() or life != self.life:
+            # A killed backend does not carry out requests that it received before.
+            if self.down.is_set() or crashes != self.crashes:
                 return
             text = self.reply_to(subject, data)
         if subject == "train_model":
@@ -117,7 +117,7 @@ class Backend:
             return json.dumps(self.watchlist())
         return "running"
 
-    # -- what it does ---------------------------------------------------------
+    # -- trainings ------------------------------------------------------------
 
     def watchlist(self):
         result = {}
@@ -133,7 +133,7 @@ class Backend:
         uuid = request["uuid"] if self.kv else None
         watchlist = request.get("workloads", {}) if self.kv else request
         workloads = workloads_of(watchlist)
-        # As the gateway and the field's controllers tell them apart.
+        # Only new workloads need a training, as in the controllers of Opni.
         train = bool(workloads - self.workloads())
         effect = Effect(len(self.effects) + 1, uuid, workloads, train)
         self.effects.append(effect)
@@ -145,26 +145,26 @@ class Backend:
             self.training = None
             self.model = "not started"
         elif self.training is None:
-            # Nothing is trained, and the end of that is reported.
+            # Nothing is trained, but the completion is reported.
             self.training = effect
             self.refusals = 0
             self.model = "completed"
         return "training job submitted" if workloads else "model reset"
 
     def next_report(self):
-        """The training and how far it is, further than ever before; None when
-        nothing is trained. 100 when it has ended."""
+        """The training and its statistics, with 100 % when it has ended. None
+        when there is no training."""
         with self.lock:
             if self.training is None:
                 return None
             self.ticks += 1
             age = time.monotonic() - self.training.at
-            # A report that is the same as the last one is not stored.
+            # Each report differs, because the gateway does not store an equal one.
             accuracy = self.ticks / 1e6
             percentage = min(99, int(100 * age / TRAINING_TAKES))
             if age > TRAINING_TAKES or not self.training.train:
                 percentage = 100
-                # Asked meanwhile, it says what it will report.
+                # The status that it returns agrees with its next report.
                 self.model = "completed"
             return self.training, {
                 "timeElapsed": int(age), "percentageCompleted": percentage,
@@ -173,19 +173,19 @@ class Backend:
                 "modelAccuracy": accuracy, "stage": "train"}
 
     def reported(self, training, percentage, refused):
-        """What came of a report."""
+        """Records whether a gateway refused a report."""
         with self.lock:
             if self.training is not training:
                 return
             self.refusals = self.refusals + 1 if refused else 0
-            if percentage == 100 or self.refusals == ENOUGH_REFUSALS:
+            if percentage == 100 or self.refusals == MAX_REFUSALS:
                 self.training = None
 
-    # -- what happens to it ---------------------------------------------------
+    # -- faults ---------------------------------------------------------------
 
     def kill(self):
         self.down.set()
-        self.life += 1
+        self.crashes += 1
         self.disconnect()
 
     def up(self):

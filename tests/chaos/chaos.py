@@ -26,11 +26,11 @@ from support import eventually
 
 VERSIONS = ("2.10.29", "2.12.3", "newest")
 DEFAULT_VERSION = "2.12.3"
-# Before it, two writes over one revision could both pass in a cluster.
+# Before it, two writes over one revision could both succeed in a cluster.
 FIRST_CLUSTER_VERSION = (2, 9, 21)
-# How long everything may take to agree once nothing is broken any more.
-HEALING = 90
-# How much longer than --train-timeout a submission may be unsettled.
+# Seconds that the cluster may take to recover after the last fault.
+RECOVERY = 90
+# Seconds that a submission may be unsettled beyond --train-timeout.
 MARGIN = 15
 # Exit code when there is nothing to run with.
 SKIPPED = 77
@@ -72,7 +72,7 @@ def servers(version):
                 number = newest_version() if name == "newest" else name
                 yield find_server(number.removeprefix("v")), number
         except Unavailable as reason:
-            print(f"chaos: skips nats-server {name}: {reason}", flush=True)
+            print(f"chaos: nats-server {name} is skipped: {reason}", flush=True)
             if version != "all" and name != "installed":
                 yield installed_server()
 
@@ -89,8 +89,8 @@ class Run:
         print(f"chaos: seed {self.seed}, nats-server {version}, {count} "
               f"node(s), protocol {protocol}", flush=True)
         if count == 1:
-            print("chaos: one node only: in a cluster this version lets two "
-                  "writes over one revision pass", flush=True)
+            print("chaos: only one node, because in a cluster of this version "
+                  "two writes over one revision may succeed", flush=True)
         self.answers = ApiAnswers()
         self.directory = directory
         self.history = History()
@@ -105,7 +105,7 @@ class Run:
         self.clients = None
         self.faults = None
 
-    def say(self, what):
+    def log(self, what):
         print(f"{time.monotonic() - self.begin:7.1f} s  {what}", flush=True)
 
     def streams(self):
@@ -133,47 +133,47 @@ class Run:
         self.clients = Clients(self.replicas, self.backend, self.history,
                                self.kv, self.seed)
         self.faults = Faults(self.cluster, self.replicas, self.backend,
-                             self.proxies, self.seed, self.say)
+                             self.proxies, self.seed, self.log)
         if self.options.faults:
             wanted = self.options.faults.split(",")
             self.faults.kinds = {x: self.faults.kinds[x] for x in wanted}
         self.clients.start()
-        eventually(self.history.writes, "a first write is acknowledged")
+        eventually(self.history.writes, "the first write is acknowledged")
 
     def heal(self):
         self.faults.heal()
-        self.say("the faults stop")
+        self.log("the faults stop")
         stopped = time.monotonic()
         eventually(lambda: self.cluster.settled(self.streams()),
-                   "the NATS cluster heals", HEALING)
-        self.say("the NATS cluster has healed")
+                   "the NATS cluster recovers", RECOVERY)
+        self.log("the NATS cluster has recovered")
         eventually(lambda: self.history.writes()[-1] > stopped,
-                   "a write is acknowledged again", HEALING)
+                   "a write is acknowledged again", RECOVERY)
         self.clients.end_operators()
 
     def wait_for_agreement(self):
-        """What still differs after a while; empty when nothing does."""
-        # Clients report until it ends.
+        """The differences that remain after the deadline."""
+        # The clients report progress until the training ends.
         eventually(lambda: self.backend.training is None,
-                   "the backend reports the end of its training", HEALING)
+                   "the backend reports the end of its training", RECOVERY)
         begin = time.monotonic()
         last = []
 
-        def look():
+        def check():
             last[:] = agreement(self.replicas)
             if not last:
                 last[:] = shared_state(self.replicas[0], self.cluster,
                                        self.backend, self.kv)
             return not last
         try:
-            eventually(look, "all agree", TRAIN_TIMEOUT + MARGIN)
-            self.say(f"all agree after {time.monotonic() - begin:.1f} s")
+            eventually(check, "all agree", TRAIN_TIMEOUT + MARGIN)
+            self.log(f"all agree after {time.monotonic() - begin:.1f} s")
         except AssertionError:
             pass
         return [f"at the end: {x}" for x in last]
 
-    def use_again(self):
-        """DELETE, then POST without force, by each gateway."""
+    def check_submissions(self):
+        """Sends DELETE, then POST without force, to each gateway."""
         for number, replica in enumerate(self.replicas):
             done = self.clients.delete(replica)
             if not done.acknowledged:
@@ -192,7 +192,7 @@ class Run:
         truth = Truth(self.history, self.backend, self.replicas[0], self.kv)
         losses = truth.losses()
         violations += truth.violations()
-        violations += self.use_again()
+        violations += self.check_submissions()
         violations += self.wait_for_agreement()
         violations += crashes(self.replicas)
         return losses, violations
@@ -203,20 +203,20 @@ class Run:
         print("\noperations      sent  acknowledged  other answers")
         for kind in ("submit", "delete", "progress"):
             found = self.history.of(kind)
-            good = sum(x.acknowledged for x in found)
+            acknowledged = sum(x.acknowledged for x in found)
             other = {}
             for x in found:
                 if not x.acknowledged:
                     other[x.status] = other.get(x.status, 0) + 1
             shown = ", ".join(f"{status or 'none'}: {count}" for status, count
                               in sorted(other.items()))
-            print(f"{kind:12} {len(found):7} {good:13}  {shown}")
+            print(f"{kind:12} {len(found):7} {acknowledged:13}  {shown}")
 
     def print_faults(self):
         gaps = unavailability(self.faults.records, self.history.writes())
         kinds = [x.kind for x in self.faults.records]
         print("\nfault                       count  without a successful write:"
-              " median, most (s)")
+              " median, maximum (s)")
         for kind in sorted(self.faults.kinds):
             shown = "-"
             if kind in gaps:
@@ -247,7 +247,7 @@ class Run:
         for what in losses:
             print(f"\nLOST: {what}")
         for what in violations:
-            print(f"\nWRONG: {what}")
+            print(f"\nVIOLATION: {what}")
         print(f"\nlosses: {len(losses)}, other violations: {len(violations)} "
               f"(seed {self.seed})", flush=True)
 
@@ -261,7 +261,7 @@ class Run:
              if self.backend else []}, default=plain, indent=1))
 
     def run(self):
-        """Whether all is well."""
+        """Returns whether there were no violations."""
         losses, violations = [], []
         try:
             self.start()
@@ -317,7 +317,7 @@ def main(arguments):
         for server, version in servers(options.version):
             good.append(run_once(options, server, version))
     except Unavailable as reason:
-        print(f"chaos: skips the installed nats-server: {reason}")
+        print(f"chaos: the installed nats-server is skipped: {reason}")
     if not good:
         return SKIPPED
     return 0 if all(good) else 1

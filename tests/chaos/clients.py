@@ -1,4 +1,4 @@
-"""The gateways, the clients that use them, and what these were told."""
+"""The gateways, their clients, and the answers that the clients received."""
 
 import dataclasses
 import http.client
@@ -19,7 +19,7 @@ POOL = [f"d{number}" for number in range(6)]
 
 
 class Replica(Process):
-    """A gateway, which reaches each node by a proxy of its own."""
+    """A gateway that reaches each node through its own proxy."""
 
     def __init__(self, number, directory, nodes, options, tap):
         super().__init__(f"gateway{number}")
@@ -57,7 +57,7 @@ class Replica(Process):
             connection.close()
 
     def get(self, path, timeout=5):
-        """The JSON of a 200; None for anything else."""
+        """The JSON of an answer with 200; None for any other."""
         status, value = self.request("GET", path, timeout=timeout)
         return value if status == 200 else None
 
@@ -86,30 +86,30 @@ class Operation:
 
 
 class History:
-    """What clients did and saw. All members only grow."""
+    """The operations of clients and the jobs that they saw. Nothing is removed."""
 
     def __init__(self):
         self.lock = threading.Lock()
         self.operations = []
-        # As seen in any list, by id: the number, and the record seen last.
+        # The record of each job, by id, as last seen in any list.
         self.jobs = {}
-        self.wrongs = []
+        self.violations = []
 
     def add(self, operation):
         with self.lock:
             self.operations.append(operation)
 
-    def wrong(self, what):
+    def violation(self, what):
         with self.lock:
-            if what not in self.wrongs:
-                self.wrongs.append(what)
+            if what not in self.violations:
+                self.violations.append(what)
 
     def see_jobs(self, jobs):
         with self.lock:
             for job in jobs:
                 known = self.jobs.setdefault(job["id"], job)
                 if known["number"] != job["number"]:
-                    self.wrongs.append(
+                    self.violations.append(
                         f"job {job['id']} has the numbers {known['number']} "
                         f"and {job['number']}")
                 self.jobs[job["id"]] = job
@@ -119,13 +119,13 @@ class History:
             return [x for x in self.operations if x.kind in kinds]
 
     def writes(self):
-        """When each write was acknowledged, in order."""
+        """The times at which writes were acknowledged, in order."""
         with self.lock:
             return sorted(x.end for x in self.operations if x.acknowledged)
 
 
 class Clients:
-    """Operators, the reporting of progress and readers, each on threads."""
+    """Operators, reporters of progress and a reader, each on its own thread."""
 
     def __init__(self, replicas, backend, history, kv, seed):
         self.replicas = replicas
@@ -136,7 +136,7 @@ class Clients:
         self.operators_done = threading.Event()
         self.serial = iter(range(1, 1 << 30))
         self.lock = threading.Lock()
-        # What was submitted last, to remove some of it.
+        # The last watchlist. An update removes one of its workloads.
         self.last = frozenset()
         self.operators = [
             threading.Thread(target=self.guard, daemon=True, args=(
@@ -168,7 +168,7 @@ class Clients:
             while not done.is_set():
                 work(argument)
         except Exception as problem:
-            self.history.wrong(f"a client ended: {problem!r}")
+            self.history.violation(f"a client ended: {problem!r}")
             raise
 
     # -- operators ------------------------------------------------------------
@@ -187,7 +187,7 @@ class Clients:
                         chance.random() < 0.6)
 
     def choose(self, what, chance):
-        """A watchlist that nobody has submitted before."""
+        """A watchlist that no client has submitted before."""
         if what == "reset":
             return frozenset()
         if what == "update":
@@ -233,8 +233,8 @@ class Clients:
     # -- the backend's progress -----------------------------------------------
 
     def report(self, replica):
-        """Sends it by each gateway ten times a second, so that it shows at once
-        when none of them can store."""
+        """Sends progress to each gateway ten times per second, so that a time in
+        which none of them can store is visible."""
         self.done.wait(0.1)
         found = self.backend.next_report()
         if found is None or self.backend.down.is_set():
@@ -269,4 +269,4 @@ class Clients:
             self.history.see_jobs(jobs)
             numbers = [x["number"] for x in jobs]
             if len(set(numbers)) < len(numbers):
-                self.history.wrong(f"a list repeats numbers: {numbers}")
+                self.history.violation(f"a list has duplicate numbers: {numbers}")

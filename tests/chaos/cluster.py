@@ -1,4 +1,4 @@
-"""A cluster of NATS servers whose members reach one another by proxies."""
+"""A cluster of NATS servers that are connected through proxies."""
 
 import os
 import shutil
@@ -14,14 +14,14 @@ BUCKET_STREAM = "KV_aiops-gateway"
 
 
 class Unavailable(Exception):
-    """Why something cannot run here."""
+    """The reason why the run is not possible on this machine."""
 
 
-# -- the server's program -----------------------------------------------------
+# -- the program of the server ------------------------------------------------
 
 
 def go(*words, **how):
-    # On one processor: others may build or test meanwhile.
+    # With low priority, because other builds or tests may run.
     command = ["nice", "-n", "10", "go", *words]
     done = subprocess.run(command, capture_output=True, text=True,
                           timeout=1800, **how)
@@ -42,14 +42,14 @@ def cache_folder():
 
 
 def find_server(version):
-    """The program of a version, built when there is none yet."""
+    """The program of a version, which is built if necessary."""
     program = cache_folder() / f"v{version}" / "nats-server"
     if program.exists():
         return program
     if not shutil.which("go"):
         raise Unavailable("there is no Go to build it, and no build in "
                           f"{program.parent}")
-    # Renamed when it is whole: two may build at the same time.
+    # Renamed when it is complete, because two runs may build at the same time.
     building = program.parent.with_name(f"v{version}.{os.getpid()}")
     building.mkdir(parents=True)
     try:
@@ -63,7 +63,7 @@ def find_server(version):
 
 
 def installed_server():
-    """The program of the system and its version."""
+    """The installed program and its version."""
     if not NATS_SERVER:
         raise Unavailable("there is neither Go nor an installed nats-server")
     shown = subprocess.run([NATS_SERVER, "--version"], capture_output=True,
@@ -74,26 +74,26 @@ def installed_server():
 # -- members ------------------------------------------------------------------
 
 
-TAKEN = set()
+USED_PORTS = set()
 
 
 def own_port():
-    """A free port that nothing else of this run has been given."""
-    while (port := free_port()) in TAKEN:
+    """A free port that is not used by any other part of this run."""
+    while (port := free_port()) in USED_PORTS:
         pass
-    TAKEN.add(port)
+    USED_PORTS.add(port)
     return port
 
 
 class SmallDisk:
-    """A file system of its own for the data of one server."""
+    """A small file system for the data of one server."""
 
     SIZE = "64m"
 
     def __init__(self, path):
         self.path = path
         self.path.mkdir()
-        # Why there is none; empty when there is one.
+        # The reason why it could not be mounted; empty when it is.
         self.problem = ""
         try:
             done = subprocess.run(
@@ -122,14 +122,14 @@ class SmallDisk:
 
 
 class Process:
-    """A program that is killed, stopped, continued and started again."""
+    """A program that is killed, stopped, resumed and restarted."""
 
     def __init__(self, name):
         self.name = name
         self.state = "down"
         self.program = None
         self.programs = []
-        # What it did that nobody asked for.
+        # Descriptions of the exits that no fault caused.
         self.deaths = []
 
     def launch(self):
@@ -146,30 +146,30 @@ class Process:
         self.program.suspend()
         self.state = "stopped"
 
-    def proceed(self):
+    def resume(self):
         self.program.resume()
         self.state = "up"
 
     def up(self):
-        """Up again, whatever happened to it."""
+        """Starts or resumes it, as necessary."""
         self.notice_death()
         if self.state == "down":
             self.launch()
         elif self.state == "stopped":
-            self.proceed()
+            self.resume()
 
     def notice_death(self):
-        """Notes that it has ended although nobody killed it."""
+        """Records that it has ended although no fault killed it."""
         if self.state == "down" or self.program.process.poll() is None:
             return
-        self.deaths.append(f"{self.name} ended by itself with "
+        self.deaths.append(f"{self.name} ended unexpectedly with "
                            f"{self.program.process.returncode}: "
                            f"{self.program.log()[-2000:]}")
         self.state = "down"
 
     def end(self):
         if self.state == "stopped":
-            self.proceed()
+            self.resume()
         if self.program:
             self.program.kill()
         self.state = "down"
@@ -189,18 +189,18 @@ class Node(Process):
         self.conf = directory / f"{self.name}.conf"
 
     def configure(self, routes, single):
-        """`routes` are the ports at which it finds the others."""
+        """`routes` are the ports by which it reaches the other nodes."""
         lines = [
             f"server_name: {self.name}",
             f"listen: 127.0.0.1:{self.port}",
             f'jetstream {{ store_dir: "{self.disk.path}" }}',
-            # Partitions last for seconds, not minutes.
+            # A partition lasts only seconds, and must be detected in time.
             "ping_interval: 2s", "ping_max: 2",
         ]
         if not single:
             urls = ", ".join(f"nats-route://127.0.0.1:{x}" for x in routes)
-            # Nobody learns an address that leads around the proxies: clients
-            # by `no_advertise`, servers by an address that leads nowhere.
+            # No address that bypasses the proxies is advertised: `no_advertise`
+            # is for clients, and an address without a server for servers.
             lines.append(
                 f"cluster {{ name: chaos, listen: 127.0.0.1:{self.route_port},"
                 f" no_advertise: true, advertise: \"127.0.0.1:9\","
@@ -241,7 +241,7 @@ class Cluster:
         eventually(lambda: self.ask("$JS.API.INFO"), "JetStream answers")
 
     def ask(self, subject, payload=None, timeout=2):
-        """The JSON of any node's answer; None when none answers."""
+        """The JSON of the first answer of a node; None when there is none."""
         for node in self.nodes:
             if node.state != "up":
                 continue
@@ -253,14 +253,14 @@ class Cluster:
                 answer = client.request(subject, payload, timeout=timeout)
                 if answer is not None and "error" not in answer:
                     return answer
-            except Exception:  # a node that has just been hit
+            except Exception:  # the node has just failed
                 pass
             finally:
                 client.close()
         return None
 
     def leader(self, stream=BUCKET_STREAM):
-        """The node that leads a stream; None when nobody says."""
+        """The node that leads a stream; None when it is not known."""
         answer = self.ask(f"$JS.API.STREAM.INFO.{stream}", timeout=1)
         name = (answer or {}).get("cluster", {}).get("leader")
         return next((x for x in self.nodes if x.name == name), None)
@@ -282,7 +282,7 @@ class Cluster:
         return True
 
     def value(self, bucket, key):
-        """The JSON under a key, as the stream's leader has it."""
+        """The JSON value of a key at the leader of the stream."""
         client = self.nodes[0].client()
         try:
             return client.value(bucket, key)

@@ -1,4 +1,4 @@
-"""What is broken, how, and for how long."""
+"""The faults: which there are, when they happen, and for how long."""
 
 import dataclasses
 import random
@@ -7,7 +7,7 @@ import time
 
 from clients import LEASE
 
-# Between two faults, so that what each one costs can be told apart.
+# Seconds between two faults, so that their effects can be distinguished.
 CALM = (1.5, 3.0)
 
 
@@ -17,23 +17,23 @@ class Fault:
     begin: float
     target: str
     end: float = 0.0
-    # Whether another one was there at the same time.
+    # Whether no other fault overlapped.
     alone: bool = True
 
 
 class Faults:
-    """One kind a method: it breaks something and answers how that is undone and
-    what was hit."""
+    """Each kind has a method that causes the fault and returns a function that
+    ends it and the name of its target."""
 
-    def __init__(self, cluster, replicas, backend, proxies, seed, say):
+    def __init__(self, cluster, replicas, backend, proxies, seed, log):
         self.cluster = cluster
         self.replicas = replicas
         self.backend = backend
         self.proxies = proxies
         self.random = random.Random(seed)
-        self.say = say
+        self.log = log
         self.records = []
-        # By kind: where it hits, and the shortest and longest duration.
+        # By kind: the type of the target, and the minimum and maximum duration.
         self.kinds = {
             "gateway-kill": ("gateway", 0.5, 3),
             "gateway-pause": ("gateway", 0.3, 1.5),
@@ -66,7 +66,7 @@ class Faults:
     # -- choosing -------------------------------------------------------------
 
     def run(self, seconds):
-        """Each kind once before any comes again; now and then two at once."""
+        """Causes each kind once before any is repeated; sometimes two overlap."""
         end = time.monotonic() + seconds
         pause = threading.Event()
         deck = []
@@ -75,8 +75,8 @@ class Faults:
                 deck = sorted(self.kinds)
                 self.random.shuffle(deck)
             kind = deck.pop()
-            where, least, most = self.kinds[kind]
-            duration = self.random.uniform(least, most)
+            where, shortest, longest = self.kinds[kind]
+            duration = self.random.uniform(shortest, longest)
             second = next((x for x in deck if self.kinds[x][0] != where), None)
             if self.random.random() > 0.2:
                 second = None
@@ -97,7 +97,7 @@ class Faults:
         record = Fault(kind, time.monotonic(), "")
         undo, record.target = getattr(self, kind.replace("-", "_"))()
         self.records.append(record)
-        self.say(f"{kind} hits {record.target}")
+        self.log(f"{kind} hits {record.target}")
         return undo, record
 
     def undo(self, undo, record):
@@ -105,7 +105,7 @@ class Faults:
         record.end = time.monotonic()
 
     def heal(self):
-        """Everything up and connected, whatever happened to it."""
+        """Starts and connects everything again."""
         for link in self.proxies.links:
             self.proxies.heal(link.source, link.target)
         for process in self.cluster.nodes + self.replicas:
@@ -134,7 +134,7 @@ class Faults:
         return target.up, target.name
 
     def gateway_pause_beyond_lease(self):
-        """Of the one that holds the lease of counting, if it can be told."""
+        """Pauses the gateway that holds the lease of counting, if it is known."""
         def holds(replica):
             answer = replica.get("/api/v1/clusters", timeout=1)
             return bool(answer and answer["aggregating"])
@@ -161,12 +161,12 @@ class Faults:
         return self.gateway_link_fault(self.proxies.refuse, True)
 
     def gateway_answers_lost(self):
-        """What it asks is done; the answers are lost with the connection."""
+        """Its requests take effect; the answers are lost with the connection."""
         return self.gateway_link_fault(
             lambda us, node: self.proxies.hold(node, us, back_too=False), True)
 
     def gateway_requests_late(self):
-        """What it asks is done long after it has given up."""
+        """Its requests take effect after their deadline."""
         return self.gateway_link_fault(
             lambda us, node: self.proxies.hold(us, node, back_too=False), False)
 
@@ -216,7 +216,7 @@ class Faults:
         return self.node_link_fault(self.proxies.hold)
 
     def node_partition_asymmetric(self):
-        """It hears the others and is not heard, or the other way round."""
+        """It receives from the others but cannot send to them, or the reverse."""
         if self.random.random() < 0.5:
             return self.node_link_fault(
                 lambda us, other: self.proxies.hold(us, other, back_too=False))
@@ -226,7 +226,7 @@ class Faults:
     def leader_step_down(self):
         leader = self.cluster.leader()
         self.cluster.ask("$JS.API.STREAM.LEADER.STEPDOWN.KV_aiops-gateway")
-        return (lambda: None), leader.name if leader else "nobody"
+        return (lambda: None), leader.name if leader else "no leader"
 
     def disk_full(self):
         target = self.node()
@@ -235,7 +235,7 @@ class Faults:
         target.disk.fill()
 
         def undo():
-            # A server that met a full disk stores again only after a restart.
+            # After a full disk, a server does not store again until its restart.
             target.disk.clear()
             if target.state == "up":
                 target.kill()
@@ -254,14 +254,14 @@ class Faults:
 
 
 def longest_gap(writes, begin, end):
-    """The longest time without a write inside that window."""
+    """The longest time without a write between `begin` and `end`."""
     times = [begin, *(x for x in writes if begin < x < end), end]
     return max(later - earlier for earlier, later in zip(times, times[1:]))
 
 
 def unavailability(records, writes):
-    """By kind: for each fault that came alone, the longest time without a
-    successful write."""
+    """By kind: for each fault that did not overlap another, the longest time
+    without a successful write."""
     result = {}
     for number, record in enumerate(records):
         following = records[number + 1:number + 2]

@@ -1,16 +1,16 @@
-"""What has to hold, whatever happened. Each check answers sentences on what is
-wrong."""
+"""The invariants of the chaos run. Each check returns descriptions of its
+violations."""
 
 import collections
 
 from backend import workloads_of
 
-# What an answer has that depends on when it was made.
+# The members of an answer that depend on the time of the request.
 MOMENTARY = {"elapsedSeconds", "remainingSeconds", "remainingIsEstimate",
              "backend"}
 CRASH = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
          "terminate called")
-# Jobs that the gateway keeps.
+# Number of jobs that the gateway keeps.
 KEPT = 100
 
 
@@ -25,7 +25,7 @@ def set_of(items):
 
 
 class Snapshot:
-    """What one gateway says."""
+    """The answers of one gateway."""
 
     def __init__(self, replica):
         self.name = replica.name
@@ -39,8 +39,8 @@ class Snapshot:
 
     @property
     def unsettled(self):
-        """Jobs of which no outcome is stored. An accepted one stays `submitted`,
-        with the backend's words, until there is progress."""
+        """Jobs without a stored outcome. An accepted job stays `submitted`, with
+        the response of the backend, until there is progress."""
         return [x["number"] for x in self.jobs if x["state"] == "submitted"
                 and not x["response"] and not x["reason"]]
 
@@ -53,7 +53,7 @@ class Snapshot:
 
 
 def difference(one, other):
-    """The part in which two JSON values differ, short enough to read."""
+    """The members in which two JSON values differ, truncated."""
     if isinstance(one, dict) and isinstance(other, dict):
         return "; ".join(f"{key}: {one.get(key)!r} and {other.get(key)!r}"
                          for key in sorted(one.keys() | other.keys())
@@ -67,19 +67,19 @@ def difference(one, other):
 
 
 def agreement(replicas):
-    """What keeps all gateways from agreeing; empty when they do."""
+    """The differences between the gateways; empty when they agree."""
     shots = [Snapshot(x) for x in replicas]
-    wrongs = [f"{x.name} is not ready or has stale answers"
+    violations = [f"{x.name} is not ready or has stale answers"
               for x in shots if not x.complete]
     for other in shots[1:]:
-        wrongs += shots[0].differences(other)
-    wrongs += [f"{x.name} shows as not settled: {x.unsettled}"
+        violations += shots[0].differences(other)
+    violations += [f"{x.name} shows as not settled: {x.unsettled}"
                for x in shots if x.unsettled]
-    return wrongs
+    return violations
 
 
 class Truth:
-    """The final jobs beside what clients and backend know."""
+    """Compares the final jobs with the records of the clients and the backend."""
 
     def __init__(self, history, backend, replica, kv):
         self.history = history
@@ -107,9 +107,9 @@ class Truth:
         return found[0] if len(found) == 1 else None
 
     def named(self, effects):
-        """Those whose progress is surely about one job. In request-reply a
-        report names none, and what comes around the next submission may go to
-        either: only the last one can be judged, which had time."""
+        """The effects whose progress certainly belongs to one job. With
+        request-reply a report names no job, and a report close to the next
+        submission may be stored in either job. So only the last effect counts."""
         return effects if self.kv else effects[-1:]
 
     # -- nothing acknowledged is lost -----------------------------------------
@@ -128,38 +128,39 @@ class Truth:
                        f"acknowledged is lost")
 
     def lost_progress(self):
-        most = collections.Counter()
+        highest = collections.Counter()
         for done in self.history.of("progress"):
             if done.acknowledged:
-                most[done.effect] = max(most[done.effect], done.percentage)
+                highest[done.effect] = max(highest[done.effect],
+                                           done.percentage)
         for effect in self.named(self.backend.effects):
             job = self.job_of(effect)
-            # Otherwise nothing was trained, so there is nothing to show.
+            # Other actions train nothing, so their jobs show no progress.
             trained = job and job["action"] == "train"
-            if trained and job["percentage"] < most[effect.number]:
+            if trained and job["percentage"] < highest[effect.number]:
                 yield (f"job {job['number']} ({job['state']}) shows "
                        f"{job['percentage']} %, acknowledged were "
-                       f"{most[effect.number]} %")
+                       f"{highest[effect.number]} %")
 
-    # -- the gateway and the backend tell the same story ----------------------
+    # -- the gateway and the backend agree -----------------------------------
 
-    def acknowledged_unheard(self):
+    def acknowledged_without_effect(self):
         for done in self.history.of("submit"):
             if done.acknowledged and done.job and done.action != "none":
                 if not self.effects_of(done.job, done.workloads):
                     yield (f"the submission {done.job} was acknowledged, but "
                            "the backend never carried it out")
 
-    def completed_unheard(self):
+    def completed_without_effect(self):
         for job in self.jobs:
             if job["state"] == "completed" and job["action"] == "train":
                 if not self.kv and job["epoch"] > 0:
-                    # A training that was given up goes on at the backend, and
-                    # is shown as one that nobody submitted.
+                    # The backend continues a cancelled training, which is shown
+                    # as an adopted job.
                     continue
                 if not self.effects_of(job["id"], self.lists.get(job["id"])):
                     yield (f"job {job['number']} completed, but the backend "
-                           "never got it")
+                           "never received it")
 
     def repeated_effects(self):
         submitted = collections.Counter(
@@ -191,38 +192,39 @@ class Truth:
             by_number[job["number"]].add(job_id)
         for number, ids in by_number.items():
             if len(ids) > 1:
-                yield f"the number {number} stands for {sorted(ids)}"
+                yield f"the number {number} belongs to {sorted(ids)}"
 
     def losses(self):
         return [*self.lost_submissions(), *self.lost_progress()]
 
     def violations(self):
-        return [*self.acknowledged_unheard(), *self.completed_unheard(),
+        return [*self.acknowledged_without_effect(),
+                *self.completed_without_effect(),
                 *self.repeated_effects(), *self.foreign_progress(),
-                *self.repeated_numbers(), *self.history.wrongs]
+                *self.repeated_numbers(), *self.history.violations]
 
 
 def shared_state(replica, cluster, backend, kv):
-    """What the buckets that others read, and the backend, know differently."""
+    """Differences between a gateway, the backend and the public buckets."""
     watchlist = set_of(replica.get("/api/v1/watchlist")["items"])
     training = replica.get("/api/v1/training")
-    wrongs = []
+    violations = []
     if backend.workloads() != watchlist:
-        wrongs.append(f"the backend has {names(backend.workloads())}, the "
+        violations.append(f"the backend has {names(backend.workloads())}, the "
                       f"gateways show {names(watchlist)}")
     if kv:
         stored = cluster.value("model-training-parameters",
                                "modelTrainingParameters") or {}
         workloads = workloads_of(stored.get("workloads") or {})
         if workloads != watchlist:
-            wrongs.append(f"the bucket of parameters has {names(workloads)}, "
+            violations.append(f"the bucket of parameters has {names(workloads)}, "
                           f"the gateways show {names(watchlist)}")
         mirror = cluster.value("model-training-statistics",
                                "modelTrainingStatus") or {}
         if mirror and mirror.get("status") != training["modelStatus"]:
-            wrongs.append(f"the bucket says {mirror.get('status')!r}, the "
+            violations.append(f"the bucket has {mirror.get('status')!r}, the "
                           f"gateways {training['modelStatus']!r}")
-    return wrongs
+    return violations
 
 
 def names(workloads):
@@ -230,7 +232,7 @@ def names(workloads):
 
 
 def crashes(replicas):
-    """Gateways that ended or went wrong by themselves."""
+    """Gateways that exited unexpectedly, crashed, or have sanitizer reports."""
     for replica in replicas:
         replica.notice_death()
         yield from replica.deaths

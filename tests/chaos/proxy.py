@@ -1,9 +1,9 @@
-"""TCP proxies between programs, so that a test can break what runs over them.
+"""TCP proxies between programs, with which a test interrupts connections.
 
-A link is one direction in which one program connects to another. While a
-direction of a link is held, its bytes wait, as with packets that are lost and
-sent again: they arrive late when it is let go, or are lost with the connection
-when it is cut."""
+A link carries the connections that one program makes to another. While one of
+its directions is held, the bytes wait, like lost packets that are sent again. They
+arrive late when the direction is released, or are lost with the connection when
+the link is cut."""
 
 import asyncio
 import socket
@@ -13,13 +13,13 @@ CHUNK = 65536
 
 
 class Link:
-    """The connections that `source` makes to `target`. Only the thread of the
-    proxies touches it."""
+    """The connections that `source` makes to `target`. Used only on the thread of
+    the proxies."""
 
     def __init__(self, source, target, target_port, tap=None):
         self.source = source
         self.target = target
-        # Bound at once, so that nobody else takes the port.
+        # Bound immediately, so that no other program gets the port.
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(("127.0.0.1", 0))
@@ -27,7 +27,7 @@ class Link:
         self.target_port = target_port
         self.tap = tap
         self.refusing = False
-        # By direction: set while bytes pass.
+        # By direction: set while bytes are forwarded.
         self.gates = {}
         self.writers = set()
 
@@ -42,7 +42,7 @@ class Link:
             writer.close()
             return
         try:
-            # No handshake gets through a link that is held either way.
+            # While either direction is held, no connection is established.
             for gate in self.gates.values():
                 await gate.wait()
             far_reader, far_writer = await asyncio.open_connection(
@@ -53,11 +53,11 @@ class Link:
         tap = self.tap() if self.tap else None
         self.writers |= {writer, far_writer}
         await asyncio.gather(
-            self.pump(reader, far_writer, "there", tap and tap.sent),
-            self.pump(far_reader, writer, "back", tap and tap.received))
+            self.forward(reader, far_writer, "there", tap and tap.sent),
+            self.forward(far_reader, writer, "back", tap and tap.received))
         self.writers -= {writer, far_writer}
 
-    async def pump(self, reader, writer, way, see):
+    async def forward(self, reader, writer, way, see):
         try:
             while data := await reader.read(CHUNK):
                 await self.gates[way].wait()
@@ -67,7 +67,7 @@ class Link:
                 await writer.drain()
         except OSError:
             pass
-        # The end of a connection is not seen through a partition either.
+        # The end of a connection is held, too.
         await self.gates[way].wait()
         writer.close()
 
@@ -77,13 +77,13 @@ class Link:
             gate.set() if passes else gate.clear()
 
     def cut(self):
-        """Ends all connections; what is held is lost."""
+        """Closes all connections; bytes that are held are lost."""
         for writer in list(self.writers):
             writer.transport.abort()
 
 
 class Proxies:
-    """All links, on a thread of their own."""
+    """All links, on their own thread."""
 
     def __init__(self, links):
         self.links = links
@@ -112,7 +112,7 @@ class Proxies:
                 yield link, False
 
     def hold(self, one, other, back_too=True):
-        """Holds what `one` sends to `other`, and what comes back."""
+        """Holds what `one` sends to `other`, and the opposite direction."""
         async def work():
             for link, ours in self.between(one, other):
                 if ours:
@@ -122,7 +122,7 @@ class Proxies:
         self.call(work())
 
     def refuse(self, one, other):
-        """Ends the connections between both, and every new one."""
+        """Closes the connections between both, and refuses new ones."""
         async def work():
             for link, _ in self.between(one, other):
                 link.refusing = True
@@ -130,8 +130,8 @@ class Proxies:
         self.call(work())
 
     def heal(self, one, other, lose=False):
-        """Lets everything pass between both; bytes that wait arrive now, or are
-        lost with their connections."""
+        """Forwards everything between both again; bytes that were held arrive now,
+        or are lost with their connections."""
         async def work():
             for link, _ in self.between(one, other):
                 if lose:

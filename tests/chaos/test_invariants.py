@@ -1,4 +1,4 @@
-"""The checks of the chaos run find what they are there for."""
+"""Each check of the chaos run can fail."""
 
 import sys
 import unittest
@@ -31,7 +31,7 @@ def job(number, name, state="completed", **more):
 
 
 class FakeReplica:
-    """Answers as a gateway with these jobs."""
+    """Answers like a gateway with these jobs."""
 
     def __init__(self, *jobs, name="gateway1"):
         self.name = name
@@ -49,7 +49,7 @@ class FakeReplica:
 
 
 class ChecksTest(unittest.TestCase):
-    """Two trainings that went well, until a test changes something."""
+    """The records of two successful trainings, which each test changes."""
 
     kv = True
 
@@ -75,15 +75,15 @@ class ChecksTest(unittest.TestCase):
         self.assertEqual(len(found), 1, found)
         self.assertIn(text, found[0])
 
-    def test_nothing_is_wrong(self):
+    def test_a_correct_run_has_no_violations(self):
         truth = self.truth()
         self.assertEqual(truth.losses() + truth.violations(), [])
 
-    def test_a_lost_submission(self):
+    def test_a_lost_submission_is_found(self):
         del self.jobs[1]
         self.assert_found(self.truth().losses(), "job1")
 
-    def test_a_submission_that_is_too_old_to_be_kept(self):
+    def test_a_job_that_newer_jobs_replaced_is_no_loss(self):
         self.truth()
         self.jobs = [job(102, "s102"), job(101, "s101"), job(2, "s2")]
         self.effects += [Effect(number, f"job{number}",
@@ -91,54 +91,54 @@ class ChecksTest(unittest.TestCase):
                          for number in (101, 102)]
         self.assertEqual(self.truth().losses(), [])
 
-    def test_another_watchlist(self):
+    def test_a_different_watchlist_is_found(self):
         self.jobs[0]["workloads"] = items("s2", "s3")
         self.assert_found(list(self.truth().lost_submissions()), "watchlist")
 
-    def test_lost_progress(self):
+    def test_lost_progress_is_found(self):
         self.jobs[0]["percentage"] = 99
         self.assert_found(self.truth().losses(), "99 %")
 
-    def test_an_acknowledged_submission_that_the_backend_never_got(self):
+    def test_an_acknowledged_submission_without_effect_is_found(self):
         self.jobs[1]["state"] = "failed"
         self.jobs[1]["epoch"] = 0
         del self.effects[0]
         self.assert_found(self.truth().violations(), "never carried it out")
 
-    def test_a_job_that_completes_unsent(self):
+    def test_a_completed_job_without_effect_is_found(self):
         self.jobs.insert(0, job(3, "s3", epoch=0))
-        self.assert_found(self.truth().violations(), "never got it")
+        self.assert_found(self.truth().violations(), "never received it")
 
-    def test_a_training_that_nobody_submitted(self):
+    def test_an_adopted_job_is_allowed_without_ids(self):
         self.jobs.insert(0, job(3, "unknown", epoch=1))
-        found = list(self.truth().completed_unheard())
+        found = list(self.truth().completed_without_effect())
         self.assertEqual(len(found), 1 if self.kv else 0, found)
 
-    def test_an_effect_that_comes_twice(self):
+    def test_a_repeated_effect_is_found(self):
         again = Effect(3, self.effects[1].uuid, watchlist("s2"), False)
         self.effects.append(again)
         self.assert_found(self.truth().violations(), "2 times")
 
-    def test_the_progress_of_another_training(self):
+    def test_progress_of_another_training_is_found(self):
         self.jobs[0]["epoch"] = 1
         self.jobs[1]["epoch"] = 0
         found = self.truth().violations()
         if self.kv:
             self.assert_found(found, "another training")
         else:
-            # Its reports name no job, so only the last one is judged.
+            # Its reports name no job, so only the last effect is checked.
             self.assertEqual(found, [])
 
-    def test_a_number_that_comes_twice(self):
+    def test_a_number_of_two_jobs_is_found(self):
         self.truth()
         self.jobs[0] = {**self.jobs[0], "id": "job9"}
-        self.assertTrue(any("stands for" in x
+        self.assertTrue(any("belongs to" in x
                             for x in self.truth().violations()))
 
-    def test_a_number_that_changes(self):
+    def test_a_changed_number_is_found(self):
         self.truth()
         self.jobs[0] = {**self.jobs[0], "number": 3}
-        self.assert_found(self.truth().history.wrongs, "has the numbers")
+        self.assert_found(self.truth().history.violations, "has the numbers")
 
 
 class ChecksWithRequestReplyTest(ChecksTest):
@@ -146,34 +146,34 @@ class ChecksWithRequestReplyTest(ChecksTest):
 
 
 class AgreementTest(unittest.TestCase):
-    def test_all_say_the_same(self):
+    def test_equal_answers_agree(self):
         replicas = [FakeReplica(job(1, "s1"), name=x) for x in "abc"]
         self.assertEqual(agreement(replicas), [])
 
-    def test_one_says_something_else(self):
+    def test_a_different_answer_is_found(self):
         replicas = [FakeReplica(job(1, "s1"), name="a"),
                     FakeReplica(job(1, "s1", "failed"), name="b")]
         found = agreement(replicas)
         self.assertEqual(len(found), 2, found)
         self.assertIn("'completed' and 'failed'", found[0])
 
-    def test_a_submission_without_outcome(self):
+    def test_a_submission_without_outcome_is_found(self):
         pending = job(1, "s1", "submitted", response="")
         self.assertIn("not settled: [1]", agreement([FakeReplica(pending)])[0])
 
-    def test_an_accepted_training_without_progress(self):
+    def test_an_accepted_training_without_progress_is_settled(self):
         accepted = job(1, "s1", "submitted")
         self.assertEqual(agreement([FakeReplica(accepted)]), [])
 
 
 class UnavailabilityTest(unittest.TestCase):
-    def test_the_longest_gap_of_a_window(self):
+    def test_the_longest_gap_in_a_window_is_found(self):
         writes = [1, 2, 3, 7, 8]
         self.assertEqual(longest_gap(writes, 2.5, 7.5), 4)
         self.assertEqual(longest_gap(writes, 4, 6), 2)
         self.assertEqual(longest_gap([], 4, 6), 2)
 
-    def test_by_kind(self):
+    def test_overlapping_faults_are_not_measured(self):
         records = [Fault("a", 10, "", 11), Fault("b", 20, "", 21, alone=False),
                    Fault("a", 30, "", 31)]
         writes = [9, 10.5, 14, 19, *range(20, 40)]
@@ -181,7 +181,7 @@ class UnavailabilityTest(unittest.TestCase):
 
 
 class AnswersTest(unittest.TestCase):
-    def test_answers_are_read_from_any_pieces(self):
+    def test_answers_are_read_from_chunks_of_any_size(self):
         sent = (b'CONNECT {}\r\nPUB $JS.API.STREAM.INFO.KV_x _IN.1 0\r\n\r\n'
                 b'HPUB $KV.x.k _IN.2 12 14\r\nNATS/1.0\r\n\r\n{}\r\n')
         received = (b'INFO {}\r\nMSG _IN.1 1 2\r\n{}\r\n'
@@ -208,18 +208,18 @@ class AnswersTest(unittest.TestCase):
         tap.received(b"MSG _IN.%d 1 %d\r\n%s\r\n" % (number, len(answer),
                                                     answer))
 
-    def test_a_server_that_takes_back_what_it_acknowledged(self):
+    def test_a_server_that_loses_an_acknowledged_write_is_found(self):
         answers = ApiAnswers()
         tap = answers.tap()
         self.write(tap, 1, 0, 7)
         self.write(tap, 2, 7, 9)
-        # Another write was stored that nobody has seen acknowledged.
+        # Meanwhile a write was stored whose acknowledgement was lost.
         self.write(tap, 3, 11, 12)
         self.assertEqual(answers.book.losses, [])
         self.write(tap, 4, 0, 13)
-        self.assertIn("over nothing passes", answers.book.losses[0][1])
+        self.assertIn("over nothing succeeded", answers.book.losses[0][1])
 
-    def test_a_server_that_forgets_the_book(self):
+    def test_a_server_that_loses_the_book_is_found(self):
         answers = ApiAnswers()
         tap = answers.tap()
 
@@ -248,18 +248,18 @@ class BackendTest(unittest.TestCase):
             request["workloads"] = {"c": {"n": list(names)}}
         return self.backend.train(request)
 
-    def test_what_is_new_is_trained(self):
+    def test_new_workloads_are_trained(self):
         self.assertEqual(self.submit("a", "b"), "training job submitted")
         self.assertTrue(self.backend.training.train)
         self.assertEqual(self.backend.workloads(), watchlist("a", "b"))
 
-    def test_what_only_becomes_less_leaves_a_training_as_it_is(self):
+    def test_a_smaller_watchlist_does_not_change_the_training(self):
         self.submit("a", "b")
         training = self.backend.training
         self.submit("a")
         self.assertIs(self.backend.training, training)
 
-    def test_a_reset_ends_it(self):
+    def test_a_reset_ends_the_training(self):
         self.submit("a")
         self.assertEqual(self.submit(), "model reset")
         self.assertIsNone(self.backend.next_report())

@@ -10,7 +10,7 @@ from support import eventually
 
 
 class EventClient:
-    """Keeps the events that come, on a thread of its own."""
+    """Collects the events that arrive, on its own thread."""
 
     def __init__(self, gateway, last_id=None, topics=""):
         self.connection = http.client.HTTPConnection(*gateway.address,
@@ -24,7 +24,7 @@ class EventClient:
         self.response = self.connection.getresponse()
         self.status = self.response.status
         self.content_type = self.response.getheader("Content-Type")
-        # What came: id, topic, value and when.
+        # Id, topic, value and time of arrival of each event.
         self.events = []
         self.comments = 0
         self.thread = threading.Thread(target=self.read, daemon=True)
@@ -64,8 +64,8 @@ class EventClient:
         return [value for _, name, value, _ in self.events if name == topic]
 
     def wait_for(self, topic, check, what):
-        """Waits for an event whose value passes; answers its entry."""
+        """Waits for an event whose value passes the check; returns its entry."""
         return eventually(
             lambda: next((event for event in list(self.events)
                           if event[1] == topic and check(event[2])), None),
-            f"an event tells that {what}")
+            f"an event shows that {what}")

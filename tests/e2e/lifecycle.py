@@ -1,4 +1,4 @@
-"""What the tests of a training's life have in common."""
+"""Helpers shared by the tests of trainings."""
 
 import json
 
@@ -6,7 +6,7 @@ from event_client import EventClient
 from nats_client import NatsClient
 from support import eventually
 
-# What an answer has that depends on when it was made.
+# The members of an answer that depend on the time of the request.
 MOMENTARY = {"elapsedSeconds", "remainingSeconds", "remainingIsEstimate",
              "backend"}
 
@@ -17,24 +17,24 @@ def lasting(overview):
 
 
 class LifecycleTest:
-    """What these tests have in common."""
+    """Helpers shared by these tests."""
 
     def observe(self, gateway, until, patience=30):
-        """Watches the job until it is in that state; answers all states and
-        percentages in the order in which they were seen."""
+        """Watches the job until it is in the state `until`; returns all states
+        and percentages in the order in which they were seen."""
         seen = []
 
-        def look():
+        def check():
             job = gateway.training()
             entry = (job["state"], job["percentage"])
             if not seen or seen[-1] != entry:
                 seen.append(entry)
             return job["state"] == until
-        eventually(look, f"the job is {until}", patience)
+        eventually(check, f"the job is {until}", patience)
         return seen
 
-    def witness(self, broker):
-        client = NatsClient(broker.port)
+    def nats_client(self, nats):
+        client = NatsClient(nats.port)
         self.addCleanup(client.close)
         return client
 
@@ -43,15 +43,15 @@ class LifecycleTest:
         self.addCleanup(client.close)
         return client
 
-    def act_as_backend(self, broker):
-        """A backend whose progress only the test reports."""
-        client = self.witness(broker)
+    def act_as_backend(self, nats):
+        """Answers requests as a backend does. Only the test reports progress."""
+        client = self.nats_client(nats)
         self.watchlist = getattr(self, "watchlist", {})
         self.uuid = getattr(self, "uuid", None)
         self.has_model = getattr(self, "has_model", False)
-        # What stood in the store when the request came.
+        # What the store contained when the request came.
         self.stored_before = None
-        reader = self.witness(broker)
+        reader = self.nats_client(nats)
 
         def train(data):
             request = json.loads(data)
@@ -76,7 +76,7 @@ class LifecycleTest:
         return client
 
     def report(self, gateway, percentage, **how):
-        """Reports progress of the job; answers the answer."""
+        """Reports progress of the job; returns the gateway's answer."""
         statistics = {"percentageCompleted": percentage,
                       "timeElapsed": 1, "remainingTime": 100 - percentage,
                       "currentEpoch": percentage // 20, "modelAccuracy": 0.5,

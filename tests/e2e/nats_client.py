@@ -1,4 +1,4 @@
-"""A NATS client of its own, to see what the gateways write from outside."""
+"""A minimal NATS client, to observe what the gateways write."""
 
 import base64
 import json
@@ -9,21 +9,21 @@ import threading
 
 
 class NatsClient:
-    """Sends requests and hears subscriptions, on a thread of its own."""
+    """Sends requests and receives messages, on its own thread."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        # Only connecting has a limit: nothing may happen for a long time.
+        # Only connecting has a timeout: a connection may be idle for long.
         self.socket.settimeout(None)
         self.stream = self.socket.makefile("rb")
         self.sending = threading.Lock()
         self.handlers = {}
-        # Of its own: clients share the subjects of a server.
+        # Unique: all clients of a server share its subjects.
         self.inbox = f"_INBOX.{secrets.token_hex(8)}"
         self.stream.readline()
         self.send(b'CONNECT {"verbose":false,"headers":true,'
                   b'"no_responders":true}\r\n')
-        self.thread = threading.Thread(target=self.hear, daemon=True)
+        self.thread = threading.Thread(target=self.receive, daemon=True)
         self.thread.start()
 
     def close(self):
@@ -39,18 +39,18 @@ class NatsClient:
         with self.sending:
             self.socket.sendall(data)
 
-    def hear(self):
+    def receive(self):
         try:
             while line := self.stream.readline():
                 what, *words = line.split()
                 if what == b"PING":
                     self.send(b"PONG\r\n")
                 elif what in (b"MSG", b"HMSG"):
-                    self.take(what == b"HMSG", [x.decode() for x in words])
+                    self.dispatch(what == b"HMSG", [x.decode() for x in words])
         except OSError:
             pass
 
-    def take(self, with_headers, words):
+    def dispatch(self, with_headers, words):
         head = int(words[-2]) if with_headers else 0
         size = int(words[-1])
         data = self.stream.read(size + 2)[:size]
@@ -59,14 +59,14 @@ class NatsClient:
                                 data[head:])
 
     def subscribe(self, subject, handler):
-        """Calls handler(subject, reply, headers, data), on our thread."""
+        """Calls handler(subject, reply, headers, data) on the client's thread."""
         number = str(len(self.handlers) + 1)
         self.handlers[number] = handler
         self.send(f"SUB {subject} {number}\r\n".encode())
 
     def expect_one(self):
-        """A subject of our own that takes one message, and a queue that gets
-        it."""
+        """Returns a unique subject that accepts one message, and a queue that
+        receives it."""
         arrived = queue.Queue()
         inbox = f"{self.inbox}.{len(self.handlers)}"
         number = str(len(self.handlers) + 1)
@@ -78,18 +78,18 @@ class NatsClient:
         self.send(b"PUB %s %d\r\n%s\r\n" % (subject.encode(), len(data), data))
 
     def serve(self, subject, answer):
-        """Replies answer(data), text, to the requests on a subject."""
+        """Replies with the text answer(data) to the requests on a subject."""
         self.subscribe(subject, lambda _, reply, __, data: self.publish(
             reply, answer(data).encode()))
 
     def flush(self, timeout=10):
-        """Waits until the server has got all that was sent."""
+        """Waits until the server has received everything that was sent."""
         inbox, arrived = self.expect_one()
         self.publish(inbox, b"")
         arrived.get(timeout=timeout)
 
     def request(self, subject, payload=None, timeout=10):
-        """Answers the JSON of the reply; None when nobody listens."""
+        """Returns the JSON of the reply; None when there is no responder."""
         inbox, answers = self.expect_one()
         data = json.dumps(payload or {}).encode()
         self.send(b"PUB %s %s %d\r\n%s\r\n" % (subject.encode(), inbox.encode(),
@@ -100,10 +100,10 @@ class NatsClient:
     # -- JetStream ------------------------------------------------------------
 
     def follow(self, stream, handler):
-        """Calls handler(subject, sequence, headers, data) for all that a stream
-        stores, once it is there. Unlike a subscription to its subjects this
-        shows nothing that the stream refused. False when it is not there, or
-        empty."""
+        """Calls handler(subject, sequence, headers, data) for each message that
+        a stream stores. Unlike a subscription to its subjects, this does not
+        show what the stream refused. Returns False when the stream does not
+        exist or is empty."""
         if not self.holds_messages(stream):
             return False
         inbox = f"{self.inbox}.{len(self.handlers)}"
@@ -116,7 +116,7 @@ class NatsClient:
         return answer is not None and "error" not in answer
 
     def value(self, bucket, key):
-        """The JSON under a key; None when there is none."""
+        """The JSON value of a key; None when there is none."""
         answer = self.request(f"$JS.API.STREAM.MSG.GET.KV_{bucket}",
                               {"last_by_subj": f"$KV.{bucket}.{key}"})
         message = (answer or {}).get("message", {})

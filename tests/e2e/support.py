@@ -1,4 +1,4 @@
-"""Starts the built programs as a user would and watches them from outside."""
+"""Starts the built programs as a user does and observes them from outside."""
 
 import http.client
 import json
@@ -17,11 +17,11 @@ import unittest
 from pathlib import Path
 
 BUILD = Path(os.environ.get("AIOPS_BUILD", "build/dev")).resolve()
-# That of the environment, to test against another version.
+# The environment may name another version.
 NATS_SERVER = os.environ.get("AIOPS_NATS_SERVER") or shutil.which(
     "nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
-# Generous: sanitizers and a busy machine make everything slow.
+# Long, because sanitizers and a busy machine make everything slow.
 PATIENCE = 30.0
 
 LISTENING = re.compile(r"listening on http://([^:\s]+|\[[^\]]+\]):(\d+)")
@@ -34,8 +34,8 @@ WORKLOADS = [
 
 
 def eventually(check, what, patience=PATIENCE):
-    """Waits until check() is true and answers its value. An assertion that fails
-    in check() means not yet: a gateway that has just started answers 503."""
+    """Waits until check() is true and returns its value. A failed assertion in
+    check() counts as false: a gateway that has just started answers 503."""
     end = time.monotonic() + patience
     pause = threading.Event()
     while True:
@@ -47,13 +47,13 @@ def eventually(check, what, patience=PATIENCE):
         except AssertionError as failure:
             reason = failure
         if time.monotonic() > end:
-            raise AssertionError(f"waited {patience:g} s in vain: {what}") from reason
+            raise AssertionError(f"not within {patience:g} s: {what}") from reason
         pause.wait(0.05)
 
 
 def free_port():
-    """Outside the range from which the kernel picks ports for those who ask for
-    none: a port that is free now must still be when a program starts again."""
+    """A free port outside the range from which the kernel assigns ports: it must
+    still be free when a program starts again."""
     while True:
         port = random.randint(10_000, 30_000)
         with socket.socket() as probe:
@@ -109,7 +109,7 @@ class Answer:
 
 
 class Program:
-    """A started program whose standard error goes to a file."""
+    """A started program whose standard error is written to a file."""
 
     def __init__(self, directory, name, command, **how):
         self.name = name
@@ -128,30 +128,30 @@ class Program:
         return self.log_file.read_text(errors="replace")
 
     def wait_for(self, pattern, patience=PATIENCE):
-        def look():
+        def check():
             found = re.search(pattern, self.log())
             if not found and self.process.poll() is not None:
                 raise RuntimeError(
                     f"{self.name} ended with {self.process.returncode}")
             return found
-        return eventually(look, f"{self.name} writes {pattern!r}", patience)
+        return eventually(check, f"{self.name} writes {pattern!r}", patience)
 
     def wait(self, patience=PATIENCE):
         return self.process.wait(patience)
 
     def stop(self, patience=PATIENCE):
-        """Ends it as a user would and answers its exit code."""
+        """Stops it as a user does and returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait(patience)
 
     def suspend(self):
-        """Returns when each of its threads stands still, which takes a while on a
-        busy machine."""
+        """Suspends the program and waits until each of its threads has stopped,
+        which takes time on a busy machine."""
         self.process.send_signal(signal.SIGSTOP)
         eventually(lambda: all(
             stat.read_text().rpartition(")")[2].split()[0] == "T"
             for stat in Path(f"/proc/{self.pid}/task").glob("*/stat")),
-            f"{self.name} stands still")
+            f"{self.name} is suspended")
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
@@ -163,7 +163,7 @@ class Program:
 
 
 class WebServer(Program):
-    """A program that says where it listens for HTTP."""
+    """A program that logs the address at which it serves HTTP."""
 
     def ready(self):
         """Waits until it listens."""
@@ -209,7 +209,7 @@ class Gateway(WebServer):
         return self.request("PUT", f"/ModelTraining/model/{path}", body)
 
     def submit(self, workloads, query=""):
-        """Submits on our own surface."""
+        """Submits a watchlist by POST /api/v1/training."""
         return self.request("POST", f"/api/v1/training{query}",
                             {"items": workloads})
 
@@ -224,12 +224,12 @@ class Gateway(WebServer):
         return answer.json["jobs"]
 
     def job(self, job_id):
-        """A job with its lists."""
+        """A job with its workloads."""
         answer = self.get(f"/api/v1/training/jobs/{job_id}")
         assert answer.status == 200, answer
         return answer.json
 
-    def give_up(self):
+    def cancel(self):
         return self.request("DELETE", "/api/v1/training")
 
     def is_ready(self):
@@ -239,17 +239,17 @@ class Gateway(WebServer):
         return self.status().status == 200
 
     def child(self, name):
-        """The process id of a child, None when it does not run."""
+        """The process id of a child; None when it is not running."""
         # The kernel cuts names to 15 characters.
         return next((pid for pid, found in children(self.pid).items()
                      if found == name[:15]), None)
 
 
 class E2eTest(unittest.TestCase):
-    """Ends what a test started, and shows the logs when it failed.
+    """Stops the programs that a test started, and shows their logs if it failed.
 
-    A class that derives from another one as ClassWithKv runs its tests with the
-    other protocol."""
+    A class named SomethingWithKv runs the tests of the class Something with the
+    other backend protocol."""
 
     protocol = "request-reply"
 
@@ -320,23 +320,23 @@ class E2eTest(unittest.TestCase):
         eventually(gateway.is_ready, "the gateway becomes ready")
         return gateway
 
-    def broker(self, port=None, settings=""):
-        """Starts a NATS server of our own and waits until it accepts. Settings
+    def nats_server(self, port=None, settings=""):
+        """Starts a NATS server and waits until it accepts connections. Settings
         are lines of its configuration file."""
         port = port or free_port()
-        file = self.directory / f"broker-{port}.conf"
+        file = self.directory / f"nats-server-{port}.conf"
         file.write_text(settings)
-        broker = self.start(Program(
+        nats = self.start(Program(
             self.directory, "nats-server",
             [NATS_SERVER, "-a", "127.0.0.1", "-p", port, "-js", "-sd",
              self.directory / f"jetstream-{port}", "-c", file]))
-        broker.port = port
-        broker.url = f"nats://127.0.0.1:{port}"
-        eventually(lambda: accepts(port), "the broker accepts connections")
-        return broker
+        nats.port = port
+        nats.url = f"nats://127.0.0.1:{port}"
+        eventually(lambda: accepts(port), "the NATS server accepts connections")
+        return nats
 
     def opensearch(self, *options):
-        """Starts a server of made-up workloads and waits until it listens."""
+        """Starts a server of generated workloads and waits until it listens."""
         server = self.start(WebServer(
             self.directory, "bench_composite_server",
             [BUILD / "bench_composite_server", *options]))
@@ -359,7 +359,7 @@ class E2eTest(unittest.TestCase):
         return backend
 
     def feed(self, text, *options, nats=None, state="state"):
-        """Feeds lines to log_feed and answers it, once it ended."""
+        """Feeds lines to log_feed and returns it after it has ended."""
         if isinstance(text, str):
             text = text.encode()
         source = self.directory / f"lines-{len(self.programs)}"
@@ -381,7 +381,7 @@ class E2eTest(unittest.TestCase):
     # -- expectations ---------------------------------------------------------
 
     def assert_error(self, answer, status, code):
-        """An error as the compatibility surface gives it."""
+        """Checks for an error in the form of the compatibility API."""
         self.assertEqual(answer.status, status, answer)
         error = answer.json
         self.assertEqual(error["code"], code, answer)
@@ -396,29 +396,29 @@ class E2eTest(unittest.TestCase):
                    f"{cluster} has the counts {expected}")
 
     def wait_for_training(self, gateway, percentage):
-        """Waits for a training to come that far; answers the statistics."""
-        def look():
+        """Waits until the training is at `percentage`; returns its statistics."""
+        def check():
             answer = gateway.status()
             if answer.status != 200:
                 return None
             statistics = answer.json["statistics"]
-            far = int(statistics["percentageCompleted"]) >= percentage
-            return statistics if far else None
-        return eventually(look, f"the training is at {percentage} %")
+            reached = int(statistics["percentageCompleted"]) >= percentage
+            return statistics if reached else None
+        return eventually(check, f"the training is at {percentage} %")
 
     def wait_for_job(self, gateway, state):
-        """Waits until the job is in that state; answers it."""
-        def look():
+        """Waits until the job is in that state; returns it."""
+        def check():
             answer = gateway.get("/api/v1/training")
             if answer.status == 200 and answer.json["state"] == state:
                 return answer.json
             return None
-        return eventually(look, f"the job is {state}")
+        return eventually(check, f"the job is {state}")
 
     def wait_for_status(self, gateway, text):
-        def look():
+        def check():
             answer = gateway.status()
             if answer.status == 200 and answer.json["status"] == text:
                 return answer.json
             return None
-        return eventually(look, f"the status is {text!r}")
+        return eventually(check, f"the status is {text!r}")

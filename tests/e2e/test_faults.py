@@ -1,4 +1,4 @@
-"""What breaks around the gateway, and that it heals without a restart."""
+"""The gateway recovers from faults around it without a restart."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from support import WORKLOADS, E2eTest, eventually, free_port
 UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL = 14, 4, 13
 
 
-class NatsIsDown(E2eTest):
-    def test_at_the_start(self):
+class NatsUnavailable(E2eTest):
+    def test_gateway_starts_without_nats_and_connects_later(self):
         port = free_port()
         gateway = self.gateway("--request-timeout", "1s",
                                nats=f"nats://127.0.0.1:{port}")
@@ -29,24 +29,24 @@ class NatsIsDown(E2eTest):
         answer = gateway.get("/ModelTraining/gpu_info")
         self.assertEqual((answer.status, answer.json), (200, {"items": []}))
 
-        broker = self.broker(port)
-        self.backend(gateway, nats=broker.url)
+        nats = self.nats_server(port)
+        self.backend(gateway, nats=nats.url)
         eventually(gateway.is_ready, "the gateway becomes ready")
         eventually(gateway.answers_status, "the backend answers")
         self.assertEqual(gateway.counts("c1"), {})
-        self.feed_plain(3, "c1", "n", "d", nats=broker.url)
+        self.feed_plain(3, "c1", "n", "d", nats=nats.url)
         self.assert_counts(gateway, "c1", {("n", "d"): 3})
 
-    def test_in_the_middle(self):
-        broker = self.broker()
-        gateway = self.gateway("--request-timeout", "2s", nats=broker.url)
-        self.backend(gateway, nats=broker.url)
-        self.feed_plain(5, "c.1", "n", "d.e", nats=broker.url)
+    def test_gateway_reconnects_after_nats_restarts(self):
+        nats = self.nats_server()
+        gateway = self.gateway("--request-timeout", "2s", nats=nats.url)
+        self.backend(gateway, nats=nats.url)
+        self.feed_plain(5, "c.1", "n", "d.e", nats=nats.url)
         self.assert_counts(gateway, "c.1", {("n", "d.e"): 5})
         eventually(lambda: gateway.put_statistics(
             percentageCompleted=42).status == 200, "progress is stored")
 
-        broker.kill()
+        nats.kill()
         begin = time.monotonic()
         eventually(lambda: gateway.status().status == 503, "503 without NATS")
         self.assert_error(gateway.status(), 503, UNAVAILABLE)
@@ -54,20 +54,20 @@ class NatsIsDown(E2eTest):
         self.assertEqual(gateway.get("/readyz").status, 503)
         self.assertEqual(gateway.counts("c.1"), {("n", "d.e"): 5})
 
-        self.broker(broker.port)
+        self.nats_server(nats.port)
         eventually(gateway.is_ready, "the gateway becomes ready again")
         self.wait_for_training(gateway, 42)
-        self.feed_plain(4, "c.1", "n", "d.e", nats=broker.url)
+        self.feed_plain(4, "c.1", "n", "d.e", nats=nats.url)
         self.assert_counts(gateway, "c.1", {("n", "d.e"): 9})
         self.assertEqual(gateway.train(WORKLOADS).status, 200)
 
 
-class NatsIsDownWithKv(NatsIsDown):
+class NatsUnavailableWithKv(NatsUnavailable):
     protocol = "kv"
 
 
-class BrokerStandsStill(E2eTest):
-    """For longer than the request timeout, after a count."""
+class NatsServerHangs(E2eTest):
+    """It hangs for longer than the request timeout, after a count."""
 
     def check(self, *options, more_counts):
         self.under_test = self.gateway(
@@ -80,7 +80,7 @@ class BrokerStandsStill(E2eTest):
 
         self.nats.suspend()
         for _ in range(2):
-            # Each takes the request timeout, and counts fall due meanwhile.
+            # Each request takes the request timeout; counts become due meanwhile.
             answer = gateway.put_statistics(percentageCompleted=42)
             self.assertIn(answer.status, (503, 504), answer)
         self.nats.resume()
@@ -94,14 +94,14 @@ class BrokerStandsStill(E2eTest):
 
     def setUp(self):
         super().setUp()
-        self.nats = self.broker()
+        self.nats = self.nats_server()
 
     def log_count(self):
         answer = self.under_test.get("/api/v1/clusters").json
         return sum(x["logCount"] for x in answer["clusters"])
 
-    def test_with_counts_of_opensearch(self):
-        # Counts every workload as often as it was asked.
+    def test_counts_of_opensearch_continue(self):
+        # The count of each workload is the number of the cycle.
         opensearch = self.opensearch("--stamp", "3x10")
 
         def more_counts():
@@ -111,7 +111,7 @@ class BrokerStandsStill(E2eTest):
         self.check("--log-source", "opensearch", "--opensearch-url",
                    opensearch.url, more_counts=more_counts)
 
-    def test_with_counts_of_jetstream(self):
+    def test_counts_of_jetstream_continue(self):
         lines = 0
 
         def more_counts():
@@ -122,12 +122,12 @@ class BrokerStandsStill(E2eTest):
 
         self.check("--log-source", "jetstream", more_counts=more_counts)
 
-    def test_with_counts_of_others(self):
+    def test_gateway_without_log_source_recovers(self):
         self.check("--log-source", "none", more_counts=lambda: None)
 
 
-class EmbeddedBroker(E2eTest):
-    def test_starts_again_when_it_dies(self):
+class EmbeddedServer(E2eTest):
+    def test_is_restarted_after_it_is_killed(self):
         gateway = self.gateway()
         self.backend(gateway)
         self.feed_plain(5, "c", "n", "d")
@@ -146,46 +146,45 @@ class EmbeddedBroker(E2eTest):
         eventually(gateway.is_ready, "the gateway becomes ready again")
         self.assertEqual(gateway.train(WORKLOADS).status, 200)
 
-
-    def test_goes_to_another_port_when_its_own_is_taken(self):
+    def test_moves_to_another_port_if_its_port_is_in_use(self):
         gateway = self.ready_gateway()
         self.backend(gateway)
         file = self.directory / "state" / "nats" / "connection.json"
         before = json.loads(file.read_text())
         port = int(before["url"].rsplit(":", 1)[1])
-        thief = socket.socket()
-        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.addCleanup(thief.close)
+        blocker = socket.socket()
+        blocker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.addCleanup(blocker.close)
 
-        def steal():
-            # It may start again faster; then it is killed again.
+        def take_port():
+            # If it restarts before the port is taken, it is killed again.
             if pid := gateway.child("nats-server"):
                 os.kill(pid, signal.SIGKILL)
             try:
-                thief.bind(("127.0.0.1", port))
-                thief.listen()
+                blocker.bind(("127.0.0.1", port))
+                blocker.listen()
                 return True
             except OSError:
                 return False
 
-        eventually(steal, "the port is taken")
+        eventually(take_port, "the port is taken")
         after = eventually(lambda: (x := json.loads(file.read_text())) != before
-                           and x, "the broker has another address")
+                           and x, "the NATS server has another address")
         self.assertNotEqual(after["url"], before["url"])
         self.assertNotEqual(after["token"], before["token"])
         eventually(gateway.is_ready, "the gateway becomes ready again")
         eventually(lambda: gateway.train(WORKLOADS).status == 200,
-                   "the backend has followed")
+                   "the backend uses the new address")
         self.feed_plain(4, "c", "n", "d")
         self.assert_counts(gateway, "c", {("n", "d"): 4})
 
-    def test_stores_again_after_a_full_disk(self):
+    def test_recovers_after_the_disk_was_full(self):
         state = self.directory / "state"
         state.mkdir()
         if os.getuid() != 0 or subprocess.run(
                 ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", state],
                 capture_output=True).returncode != 0:
-            self.skipTest("only root may mount a small file system")
+            self.skipTest("only root can mount a small file system")
         self.addCleanup(subprocess.run, ["umount", "--lazy", state])
         gateway = self.ready_gateway("--request-timeout", "1s",
                                      "--log-stream-max-bytes", "4MiB")
@@ -201,12 +200,12 @@ class EmbeddedBroker(E2eTest):
             except OSError:
                 pass
 
-        def says_disk_full():
+        def reports_disk_full():
             answer = gateway.get("/readyz")
             storage = answer.json["checks"]["storage"]
             return answer.status == 503 and "disk full" in storage["reason"]
 
-        eventually(says_disk_full, "/readyz says that the disk is full")
+        eventually(reports_disk_full, "/readyz reports that the disk is full")
         filler.unlink()
         eventually(gateway.is_ready, "the gateway becomes ready again")
         self.assertIsNone(gateway.process.poll())
@@ -216,28 +215,28 @@ class EmbeddedBroker(E2eTest):
             percentageCompleted=43).status == 200, "progress is stored")
 
 
-class EmbeddedBrokerWithKv(EmbeddedBroker):
+class EmbeddedServerWithKv(EmbeddedServer):
     protocol = "kv"
 
 
 class Backend(E2eTest):
     def setUp(self):
         super().setUp()
-        self.nats = self.broker().url
+        self.nats = self.nats_server().url
         self.under_test = self.gateway(
             "--request-timeout", "1s", "--train-timeout", "2s", nats=self.nats)
         eventually(self.under_test.is_ready, "the gateway becomes ready")
 
     def check(self, status, code, seconds):
-        """Everything that needs the backend answers so, in time."""
+        """Requests that need the backend return this error in time."""
         gateway = self.under_test
         reads = (gateway.status,
                  lambda: gateway.get("/ModelTraining/model/training_parameters"))
-        for ask in (*reads, lambda: gateway.train(WORKLOADS)):
+        for request in (*reads, lambda: gateway.train(WORKLOADS)):
             begin = time.monotonic()
-            answer = ask()
-            if self.kv and ask in reads:
-                # The store knows.
+            answer = request()
+            if self.kv and request in reads:
+                # The store has the answer.
                 self.assertEqual(answer.status, 200, answer)
             else:
                 self.assert_error(answer, status, code)
@@ -249,21 +248,21 @@ class Backend(E2eTest):
         eventually(self.under_test.answers_status, "the backend answers")
         self.assertEqual(self.under_test.train(WORKLOADS).status, 200)
 
-    def test_is_not_there(self):
-        # In kv, one that may start meanwhile is waited for.
+    def test_is_not_running(self):
+        # With kv, the gateway waits: a backend may start meanwhile.
         self.check(503, UNAVAILABLE, 3 if self.kv else 1)
 
-    def test_answers_rubbish(self):
+    def test_sends_invalid_replies(self):
         self.backend(self.under_test, "--misbehave", "rubbish", nats=self.nats)
         self.check(502, INTERNAL, 1)
         self.recovers()
 
-    def test_never_answers(self):
+    def test_never_replies(self):
         self.backend(self.under_test, "--misbehave", "silent", nats=self.nats)
         self.check(504, DEADLINE_EXCEEDED, 3)
         self.recovers()
 
-    def test_answers_too_late(self):
+    def test_replies_after_the_deadline(self):
         self.backend(self.under_test, "--misbehave", "slow", "--slow-by", "4s",
                      nats=self.nats)
         self.check(504, DEADLINE_EXCEEDED, 3)

@@ -1,26 +1,25 @@
-"""A training whose backend misbehaves."""
+"""Trainings with a faulty backend."""
 
 from lifecycle import LifecycleTest
 from support import WORKLOADS, E2eTest
 
 
-class BadManners(LifecycleTest, E2eTest):
-    """The backend misbehaves."""
+class FaultyBackend(LifecycleTest, E2eTest):
+    """Each test has a backend with other faults."""
 
-    def start_with(self, *manners, stall_after="10m", duration="2s"):
-        self.nats = self.broker()
+    def start_with(self, *faults, stall_after="10m", duration="2s"):
+        self.nats = self.nats_server()
         self.under_test = self.ready_gateway(
             "--training-stall-after", stall_after, "--status-poll-interval",
             "200ms", nats=self.nats.url)
-        self.manners = list(manners)
         self.duration = duration
-        self.misbehaving = self.start_backend(manners)
+        self.faulty_backend = self.start_backend(faults)
         answer = self.under_test.submit(WORKLOADS)
         self.assertEqual(answer.status, 200, answer)
         return answer.json["jobId"]
 
-    def start_backend(self, manners=()):
-        options = ["--misbehave", ",".join(manners)] if manners else []
+    def start_backend(self, faults=()):
+        options = ["--misbehave", ",".join(faults)] if faults else []
         return self.backend(self.under_test, "--slow-by", "400ms", *options,
                             nats=self.nats.url, duration=self.duration)
 
@@ -32,22 +31,22 @@ class BadManners(LifecycleTest, E2eTest):
         self.wait_for_status(self.under_test, "completed")
         return [percentage for _, percentage in seen]
 
-    def test_repeats_itself(self):
+    def test_repeats_reports(self):
         percentages = self.completes(self.start_with("repeat"))
         self.assertEqual(percentages, sorted(percentages))
 
-    def test_goes_backwards(self):
+    def test_reports_decreasing_progress(self):
         self.completes(self.start_with("backwards"))
 
-    def test_is_late(self):
+    def test_reports_late(self):
         self.completes(self.start_with("late"))
 
-    def test_speaks_of_an_older_job(self):
+    def test_reports_an_older_job(self):
         job_id = self.start_with("older-job")
         percentages = self.completes(job_id)
         self.assertEqual(percentages, sorted(percentages))
-        self.misbehaving.wait_for("was refused a report")
-        # Of the first, while the second runs.
+        self.faulty_backend.wait_for("was refused a report")
+        # Now it reports the first job while the second one runs.
         answer = self.under_test.submit(
             [*WORKLOADS, {"clusterId": "c9", "namespace": "n",
                           "deployment": "d"}])
@@ -56,21 +55,21 @@ class BadManners(LifecycleTest, E2eTest):
         self.assertEqual(self.under_test.training()["id"],
                          answer.json["jobId"])
 
-    def test_leaves_out_the_statistics(self):
+    def test_omits_the_statistics(self):
         self.completes(self.start_with("null-statistics"))
 
     def test_writes_numbers_as_strings(self):
         percentages = self.completes(self.start_with("strings"))
         self.assertTrue(any(0 < x < 100 for x in percentages), percentages)
 
-    def test_has_many_bad_manners(self):
+    def test_has_many_faults_at_once(self):
         self.completes(self.start_with("repeat", "backwards", "late",
                                        "older-job", "strings"))
 
-    def test_loses_the_completion(self):
+    def test_does_not_report_the_completion(self):
         job_id = self.start_with("lose-completion", stall_after="1s")
         if not self.kv:
-            # It is asked, and says so.
+            # The gateway asks for the model's status and finds it completed.
             self.completes(job_id)
             return
         job = self.wait_for_job(self.under_test, "stalled")
@@ -78,14 +77,14 @@ class BadManners(LifecycleTest, E2eTest):
         self.assertTrue(job["reason"])
         self.wait_for_status(self.under_test, "training failed")
 
-    def test_dies_and_comes_back(self):
+    def test_crashes_and_restarts(self):
         job_id = self.start_with("die", stall_after="1s", duration="4s")
-        self.assertEqual(self.misbehaving.wait(), 1)
+        self.assertEqual(self.faulty_backend.wait(), 1)
         job = self.wait_for_job(self.under_test, "stalled")
         self.assertEqual(job["id"], job_id)
         self.assertIn("no word", job["reason"])
         self.assertGreater(job["percentage"], 30)
-        # The old dashboard unlocks.
+        # The dashboard of Opni allows another submission then.
         status = self.wait_for_status(self.under_test, "training failed")
         self.assertGreater(int(status["statistics"]["percentageCompleted"]), 30)
         self.start_backend()
@@ -95,10 +94,10 @@ class BadManners(LifecycleTest, E2eTest):
         self.assertEqual((job["id"], job["stalled"], job["reason"]),
                          (job_id, False, ""))
 
-    def test_dies_for_good(self):
-        """Nothing is locked: another submission needs no force."""
+    def test_crashes_permanently(self):
+        """Another submission is accepted without `force`."""
         self.start_with("die", stall_after="1s")
-        self.misbehaving.wait()
+        self.faulty_backend.wait()
         self.wait_for_job(self.under_test, "stalled")
         self.act_as_backend(self.nats)
         answer = self.under_test.submit([{"clusterId": "c9", "namespace": "n",
@@ -109,23 +108,23 @@ class BadManners(LifecycleTest, E2eTest):
         self.report_completed(self.under_test)
         self.wait_for_status(self.under_test, "completed")
 
-    def test_given_up_while_it_is_down(self):
+    def test_training_is_cancelled_while_it_is_down(self):
         self.start_with("die")
-        self.misbehaving.wait()
+        self.faulty_backend.wait()
         for _ in range(3):
-            answer = self.under_test.give_up()
+            answer = self.under_test.cancel()
             self.assertEqual(answer.status, 200, answer)
             self.assertEqual(answer.json["state"], "cancelled")
             self.assertEqual(answer.json["modelStatus"], self.idle_text)
         self.assertEqual(len(self.under_test.jobs()), 1)
         self.wait_for_status(self.under_test, self.idle_text)
         if self.kv:
-            eye = self.witness(self.nats)
+            client = self.nats_client(self.nats)
             for bucket, key in (
                     ("model-training-parameters", "modelTrainingParameters"),
                     ("model-training-statistics", "modelTrainingStatus")):
-                self.assertIsNone(eye.value(bucket, key), bucket)
-        # Late words do not bring it back.
+                self.assertIsNone(client.value(bucket, key), bucket)
+        # A late report does not change a cancelled job.
         job_id = self.under_test.training()["id"]
         self.uuid = job_id
         self.assertEqual(self.report(self.under_test, 60).status, 409)
@@ -137,5 +136,5 @@ class BadManners(LifecycleTest, E2eTest):
         self.wait_for_job(self.under_test, "completed")
 
 
-class BadMannersWithKv(BadManners):
+class FaultyBackendWithKv(FaultyBackend):
     protocol = "kv"

@@ -1,4 +1,4 @@
-"""Who is told of the end of a training."""
+"""Hooks are notified when a training ends."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ from support import E2eTest, eventually
 
 
 class Receiver(http.server.ThreadingHTTPServer):
-    """Takes reports, after it refused some."""
+    """Refuses the first `refuse` reports and accepts the following ones."""
 
     def __init__(self, refuse):
         self.refuse = refuse
@@ -36,23 +36,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def reported(receiver, skip=0):
     """The ids of the reported jobs, without immediate repetitions: a replica
-    that dies may have reported a job without noting that it did."""
+    that dies may have reported a job without recording that it did."""
     ids = [json.loads(body)["id"] for _, _, body in receiver.reports[skip:]]
     return [x for i, x in enumerate(ids) if i == 0 or x != ids[i - 1]]
 
 
 class Hooks(LifecycleTest, E2eTest):
-    """Who is told of the end of a training."""
+    """A webhook and a NATS subject receive each job that has ended."""
 
     def setUp(self):
         super().setUp()
-        self.nats = self.broker()
+        self.nats = self.nats_server()
         self.secret = self.directory / "secret"
         self.secret.write_text("the key\n")
-        self.heard = []
-        self.witness(self.nats).subscribe(
+        self.published = []
+        self.nats_client(self.nats).subscribe(
             "aiops.training.finished",
-            lambda _, __, ___, data: self.heard.append(json.loads(data)))
+            lambda _, __, ___, data: self.published.append(json.loads(data)))
 
     def receiver(self, refuse=0):
         server = Receiver(refuse)
@@ -78,18 +78,18 @@ class Hooks(LifecycleTest, E2eTest):
         if self.kv:
             self.report_completed(gateway)
         else:
-            self.assertEqual(gateway.give_up().status, 200)
+            self.assertEqual(gateway.cancel().status, 200)
         return answer.json["jobId"]
 
-    def test_are_told_signed_and_again_until_they_take_it(self):
+    def test_reports_are_signed_and_repeated_until_accepted(self):
         receiver = self.receiver(refuse=2)
         gateway = self.replica(receiver)
         self.act_as_backend(self.nats)
         begin = time.monotonic()
         job_id = self.finish_one(gateway)
-        # It holds up nobody meanwhile.
+        # The gateway serves requests meanwhile.
         self.assertEqual(gateway.status().status, 200)
-        eventually(lambda: len(receiver.reports) == 3, "the report is taken")
+        eventually(lambda: len(receiver.reports) == 3, "the report is accepted")
         self.assertGreater(time.monotonic() - begin, 2)
         for path, headers, body in receiver.reports:
             self.assertEqual(path, "/finished")
@@ -100,21 +100,21 @@ class Hooks(LifecycleTest, E2eTest):
             self.assertEqual(headers["X-Aiops-Delivery"], job_id)
         job = json.loads(receiver.reports[0][2])
         self.assertEqual(job["state"], "completed" if self.kv else "cancelled")
-        self.assertEqual([x["id"] for x in self.heard], [job_id])
-        self.assertEqual(self.heard[0], job)
+        self.assertEqual([x["id"] for x in self.published], [job_id])
+        self.assertEqual(self.published[0], job)
 
-    def test_are_told_in_order_and_once_by_all_replicas(self):
+    def test_two_replicas_report_each_job_once_and_in_order(self):
         receiver = self.receiver()
         replicas = [self.replica(receiver, f"state{i}") for i in range(2)]
         self.act_as_backend(self.nats)
         ids = [self.finish_one(replicas[i % 2]) for i in range(4)]
         eventually(lambda: len(receiver.reports) >= 4, "all are reported")
-        eventually(lambda: len(self.heard) >= 4, "NATS has them too")
+        eventually(lambda: len(self.published) >= 4, "NATS has them too")
         self.assertEqual([json.loads(x[2])["id"] for x in receiver.reports],
                          ids)
-        self.assertEqual([x["id"] for x in self.heard], ids)
+        self.assertEqual([x["id"] for x in self.published], ids)
 
-    def test_are_told_in_order_when_a_replica_dies(self):
+    def test_jobs_are_reported_in_order_when_a_replica_dies(self):
         receiver = self.receiver()
         replicas = [self.replica(receiver, f"state{i}") for i in range(2)]
         self.act_as_backend(self.nats)
@@ -125,16 +125,16 @@ class Hooks(LifecycleTest, E2eTest):
         eventually(lambda: ids[-1] in reported(receiver),
                    "the last is reported")
         self.assertEqual(reported(receiver), ids)
-        # One that it told and did not note, at the most.
+        # At most one report is repeated: the replica died before it recorded it.
         self.assertLessEqual(len(receiver.reports), len(ids) + 1)
 
-    def test_hear_of_what_ended_while_nobody_could_tell(self):
+    def test_a_restarted_gateway_reports_what_was_not_delivered(self):
         receiver = self.receiver(refuse=1_000_000)
         gateway = self.replica(receiver)
         self.act_as_backend(self.nats)
         first = self.finish_one(gateway)
         second = self.finish_one(gateway)
-        eventually(lambda: receiver.reports, "it was tried")
+        eventually(lambda: receiver.reports, "a report was attempted")
         gateway.kill()
         receiver.refuse = 0
         count = len(receiver.reports)

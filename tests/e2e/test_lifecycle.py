@@ -1,4 +1,4 @@
-"""The life of a training, from its submission to its end."""
+"""Trainings from their submission to their end."""
 
 import concurrent.futures
 import json
@@ -14,9 +14,9 @@ ORDER = ["submitted", "fetching data", "training", "completed"]
 class Lifecycle(LifecycleTest, E2eTest):
     def setUp(self):
         super().setUp()
-        self.nats = self.broker()
+        self.nats = self.nats_server()
 
-    def test_of_a_job(self):
+    def test_a_job_passes_through_all_states(self):
         gateway = self.ready_gateway("--status-poll-interval", "200ms",
                                      nats=self.nats.url)
         self.backend(gateway, nats=self.nats.url)
@@ -57,8 +57,8 @@ class Lifecycle(LifecycleTest, E2eTest):
         self.assertEqual(status["statistics"]["percentageCompleted"], "100")
         self.assertEqual(status["statistics"]["stage"], "train")
 
-    def test_what_is_submitted_when(self):
-        """By the store, and by whoever gets the request."""
+    def test_a_submission_reaches_the_store_and_the_backend(self):
+        """The store has the watchlist before the backend receives it."""
         gateway = self.ready_gateway(nats=self.nats.url)
         self.act_as_backend(self.nats)
         answer = gateway.submit(WORKLOADS)
@@ -69,9 +69,9 @@ class Lifecycle(LifecycleTest, E2eTest):
             self.assertEqual(self.uuid, answer.json["jobId"])
             self.assertEqual(self.stored_before,
                              {"uuid": self.uuid, "workloads": as_map})
-            eye = self.witness(self.nats)
+            client = self.nats_client(self.nats)
             self.report(gateway, 50)
-            stored = eye.value("model-training-statistics",
+            stored = client.value("model-training-statistics",
                                "modelTrainingStatus")
             self.assertEqual(stored["status"], "training")
             self.assertEqual(int(stored["statistics"]["percentageCompleted"]),
@@ -84,7 +84,7 @@ class Lifecycle(LifecycleTest, E2eTest):
             # An empty watchlist has no `workloads` at all.
             self.assertEqual(set(self.stored_before), {"uuid"})
 
-    def test_what_trains_nothing(self):
+    def test_submissions_that_train_nothing(self):
         gateway = self.ready_gateway(nats=self.nats.url)
         self.backend(gateway, nats=self.nats.url, duration="300ms")
         gateway.submit(WORKLOADS)
@@ -99,7 +99,7 @@ class Lifecycle(LifecycleTest, E2eTest):
                              ("completed", action))
             self.assertEqual(gateway.get("/api/v1/watchlist").json["jobId"],
                              job["id"])
-            # What trained last is still the training.
+            # The training shown is still the last job that trained.
             self.assertEqual(gateway.training()["action"], "train")
             status = gateway.status().json
             self.assertEqual(status["status"], self.idle_text
@@ -110,7 +110,7 @@ class Lifecycle(LifecycleTest, E2eTest):
         self.assertEqual([x["action"] for x in gateway.jobs()],
                          ["reset", "update", "none", "train"])
 
-    def test_only_one_at_a_time(self):
+    def test_a_second_training_needs_force(self):
         gateway = self.ready_gateway(nats=self.nats.url)
         self.act_as_backend(self.nats)
         first = gateway.submit(WORKLOADS[:1]).json["jobId"]
@@ -133,7 +133,7 @@ class Lifecycle(LifecycleTest, E2eTest):
         self.assertEqual([(x["id"], x["state"]) for x in gateway.jobs()],
                          [(second, "submitted"), (first, "superseded")])
         if self.kv:
-            # What comes late of the first changes nothing of the second.
+            # A late report of the first job does not change the second.
             self.assertEqual(self.report(gateway, 90, uuid=old).status, 409)
         self.assertEqual(gateway.training()["percentage"], 0)
 
@@ -150,8 +150,8 @@ class Lifecycle(LifecycleTest, E2eTest):
         self.assertEqual(gateway.training()["state"], "none")
         self.assertEqual(self.watchlist, {})
 
-    def test_what_nobody_takes_leaves_everything_as_it_was(self):
-        # In kv, a backend that may start meanwhile is waited for.
+    def test_a_submission_without_backend_changes_nothing(self):
+        # With kv, the gateway waits: a backend may start meanwhile.
         gateway = self.ready_gateway("--train-timeout", "3s",
                                      nats=self.nats.url)
         backend = self.backend(gateway, nats=self.nats.url, duration="300ms")
@@ -168,12 +168,12 @@ class Lifecycle(LifecycleTest, E2eTest):
         self.assertEqual([x["state"] for x in gateway.jobs()],
                          ["failed", "completed"])
         if self.kv:
-            stored = self.witness(self.nats).value(
+            stored = self.nats_client(self.nats).value(
                 "model-training-parameters", "modelTrainingParameters")
             self.assertEqual(stored["uuid"], before["jobId"])
             self.assertEqual(gateway.status().json["status"], "completed")
 
-    def test_progress_by_nats(self):
+    def test_progress_is_reported_on_nats(self):
         gateway = self.ready_gateway(nats=self.nats.url)
         nowhere = types.SimpleNamespace(url="http://127.0.0.1:9")
         self.backend(nowhere, "--report-by", "nats", nats=self.nats.url)
@@ -186,22 +186,23 @@ class Lifecycle(LifecycleTest, E2eTest):
 class LifecycleWithKv(Lifecycle):
     protocol = "kv"
 
-    def test_a_backend_that_starts_late_finds_the_watchlist(self):
-        """It reads the store when it starts, as the real one does."""
+    def test_a_backend_that_starts_later_finds_the_watchlist(self):
+        """The simulator reads the store when it starts, as the backend of Opni
+        does."""
         gateway = self.ready_gateway(
             "--train-timeout", "1s", "--request-timeout", "1s",
             nats=self.nats.url)
-        mute = self.backend(gateway, "--misbehave", "silent",
+        silent = self.backend(gateway, "--misbehave", "silent",
                             nats=self.nats.url)
         answer = gateway.submit(WORKLOADS)
         self.assertEqual(answer.status, 504, answer)
-        mute.kill()
+        silent.kill()
         job_id = self.wait_for_job(gateway, "submitted")["id"]
         self.assertEqual(gateway.job(job_id)["workloads"], WORKLOADS)
         self.backend(gateway, nats=self.nats.url, duration="500ms")
         self.wait_for_job(gateway, "completed")
 
-    def test_a_backend_that_starts_meanwhile_is_asked_again(self):
+    def test_a_submission_waits_for_a_backend_that_starts(self):
         gateway = self.ready_gateway(nats=self.nats.url)
         with concurrent.futures.ThreadPoolExecutor() as pool:
             answer = pool.submit(gateway.submit, WORKLOADS)
@@ -210,14 +211,14 @@ class LifecycleWithKv(Lifecycle):
             self.assertEqual(answer.result().status, 200)
         self.wait_for_job(gateway, "completed")
 
-    def test_parameters_of_an_older_version(self):
-        eye = self.witness(self.nats)
+    def test_parameters_of_an_older_version_are_read(self):
+        client = self.nats_client(self.nats)
         gateway = self.ready_gateway(nats=self.nats.url)
         self.act_as_backend(self.nats)
         gateway.submit(WORKLOADS[:1])
         self.report_completed(gateway)
-        eye.publish("$KV.model-training-parameters.modelTrainingParameters",
-                    json.dumps({"c9": {"n": ["d"]}}).encode())
+        client.publish("$KV.model-training-parameters.modelTrainingParameters",
+                       json.dumps({"c9": {"n": ["d"]}}).encode())
         old = [{"clusterId": "c9", "namespace": "n", "deployment": "d"}]
         eventually(lambda: gateway.get(
             "/ModelTraining/model/training_parameters").json == {"items": old},

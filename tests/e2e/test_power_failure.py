@@ -1,5 +1,5 @@
-"""What a power failure costs the embedded server: the state directory is on a
-disk of its own, which stops taking writes at that moment."""
+"""What a power failure loses in the embedded server. The state directory is on a
+separate disk, which stops accepting writes at that moment."""
 
 import fcntl
 import http.client
@@ -13,19 +13,19 @@ import threading
 
 from support import NATS_SERVER, E2eTest, eventually
 
-# FS_IOC_SHUTDOWN of ext4 and XFS, without flushing the journal: what has not
-# reached the disk by now never will. The file system tests of the kernel cut
-# the power the same way.
+# FS_IOC_SHUTDOWN of ext4 and XFS, without flushing the journal: what has not been
+# written to the disk yet is lost. The file system tests of the kernel simulate a
+# power failure in the same way.
 SHUTDOWN = 0x8004587D
 WITHOUT_FLUSHING = 2
 
 REPORTS = 30
-# More of them find what needs luck.
+# More rounds find losses that are rare.
 ROUNDS = int(os.environ.get("AIOPS_POWER_FAILURES", "3"))
 
 
 def server_version():
-    """As (major, minor)."""
+    """The version as (major, minor)."""
     said = subprocess.run([NATS_SERVER, "--version"], capture_output=True,
                           text=True, check=True).stdout
     return tuple(int(x) for x in re.search(r"v(\d+)\.(\d+)", said).groups())
@@ -53,31 +53,31 @@ class Reporter(threading.Thread):
             pass
 
 
-class PowerFailureIsForeseen(E2eTest):
-    """What /readyz says about it."""
+class PowerFailureReport(E2eTest):
+    """/readyz reports what a power failure may lose."""
 
-    def report(self, *options, **how):
+    def durability(self, *options, **how):
         gateway = self.ready_gateway("--log-source", "none", *options, **how)
         self.assertNotIn("durability", gateway.get("/readyz").json)
 
-        def report():
+        def durability():
             answer = gateway.get("/readyz?verbose")
             self.assertEqual(answer.status, 200, answer)
             found = answer.json["durability"]
-            # It is ready a moment before its bucket is made.
+            # The gateway is ready shortly before it has created its bucket.
             return found["replicas"] and found
-        return eventually(report, "the replicas are known")
+        return eventually(durability, "the replicas are known")
 
-    def test_with_the_embedded_server(self):
-        found = self.report("--nats-server", NATS_SERVER)
+    def test_embedded_server(self):
+        found = self.durability("--nats-server", NATS_SERVER)
         self.assertEqual(found["synced"], SYNCS_EACH_WRITE)
         self.assertEqual(found["replicas"], 1)
         self.assertEqual(found["powerFailureMayCost"].startswith("nothing"),
                          SYNCS_EACH_WRITE)
 
-    def test_with_another_server(self):
-        broker = self.broker()
-        found = self.report(nats=broker.url)
+    def test_external_server(self):
+        nats = self.nats_server()
+        found = self.durability(nats=nats.url)
         self.assertEqual(found["replicas"], 1)
         self.assertIsNone(found["synced"])
         self.assertIn("docs/operations.md", found["powerFailureMayCost"])
@@ -99,7 +99,7 @@ class PowerFailure(E2eTest):
         self.mount()
 
     def mount(self):
-        """Mounts the disk; a journal that was cut off is replayed."""
+        """Mounts the disk, which replays an incomplete journal."""
         done = subprocess.run(["mount", "-t", "ext4", "-o", "loop", self.image,
                                self.disk], capture_output=True, text=True)
         if done.returncode != 0:
@@ -114,13 +114,13 @@ class PowerFailure(E2eTest):
                                   "none", state="disk/state")
 
     def cut_power(self, gateway, reporter=None):
-        """Cuts off the disk, then ends what still runs, and mounts the disk
-        as the next start of the machine would find it. Answers the last epoch
-        that was acknowledged before."""
+        """Shuts the disk down, kills the programs, and mounts the disk as the
+        machine would find it after a power failure. Returns the last epoch that
+        was acknowledged before."""
         server = gateway.child("nats-server")
         disk = os.open(self.disk, os.O_RDONLY)
-        # What is acknowledged from now on does not count: the server may not
-        # have noticed that it has no disk.
+        # Later acknowledgements do not count: the server may not notice at once
+        # that its disk is gone.
         epoch = reporter.acknowledged if reporter else 0
         try:
             fcntl.ioctl(disk, SHUTDOWN, struct.pack("I", WITHOUT_FLUSHING))
@@ -138,22 +138,22 @@ class PowerFailure(E2eTest):
         return epoch
 
     def submit(self, gateway, number):
-        """Answers what was acknowledged: the job's id and its watchlist."""
-        # Without a training that it would go on with.
+        """Returns the id and the watchlist of the acknowledged job."""
+        # The simulator must not continue an earlier training.
         (self.directory / "training_sim.json").unlink(missing_ok=True)
         backend = self.backend(gateway, state="disk/state", duration="1h")
         watchlist = [{"clusterId": "c", "namespace": "n",
                       "deployment": f"d-{number}"}]
         submitted = gateway.submit(watchlist, "?force=true")
         self.assertEqual(submitted.status, 200, submitted)
-        # Its first report; then nothing comes but what we send.
+        # After its first report, only the test sends reports.
         backend.wait_for("reported progress")
         backend.kill()
         return submitted.json["jobId"], watchlist
 
     def fail_once(self, server, number):
-        """Lets the power fail in the middle of a training. Answers job and
-        epoch that were acknowledged before, and those that are left."""
+        """Simulates a power failure during a training. Returns the job and the
+        epoch that were acknowledged before, and those found afterwards."""
         gateway = self.start_gateway(server)
         job, watchlist = self.submit(gateway, number)
         self.jobs.append(job)
@@ -173,19 +173,19 @@ class PowerFailure(E2eTest):
         self.cut_power(gateway)
         return (job, epoch), (left["id"], left["epoch"])
 
-    def test_costs_nothing_when_each_write_is_synced(self):
+    def test_loses_nothing_when_each_write_is_synced(self):
         if not SYNCS_EACH_WRITE:
             self.skipTest("nats-server before 2.10 cannot sync each write; "
-                          "AIOPS_NATS_SERVER names another one")
+                          "AIOPS_NATS_SERVER selects another server")
         for i in range(ROUNDS):
             (job, epoch), left = self.fail_once(NATS_SERVER, i)
             self.assertEqual(self.jobs_left, self.jobs)
             self.assertEqual(left[0], job)
-            # Later ones may have been stored, or acknowledged meanwhile.
+            # Later epochs may have been stored or acknowledged meanwhile.
             self.assertGreaterEqual(left[1], epoch)
 
-    def test_may_cost_all_since_the_last_sync_otherwise(self):
-        # The gateway takes it for one that cannot sync each write.
+    def test_loses_writes_since_the_last_sync_otherwise(self):
+        # The gateway treats this version as unable to sync each write.
         server = self.directory / "nats-server"
         server.write_text(
             "#!/bin/sh\n"
@@ -196,4 +196,4 @@ class PowerFailure(E2eTest):
             (job, epoch), left = self.fail_once(server, i)
             if left[0] != job or left[1] < epoch:
                 return
-        self.fail("nothing was lost: this test cannot see a loss")
+        self.fail("nothing was lost: this test cannot detect a loss")

@@ -1,4 +1,4 @@
-"""The gateway as a process: starting, stopping, dying."""
+"""The gateway as a process: how it starts, stops and exits."""
 
 import http.client
 import os
@@ -9,15 +9,14 @@ import threading
 import time
 from pathlib import Path
 
-from support import (BUILD, E2eTest, Gateway, children, eventually, free_port,
-                     running)
+from support import (BUILD, E2eTest, Gateway, children, eventually, running)
 
 
 class Stopping(E2eTest):
-    def test_under_load_with_idle_clients(self):
-        broker = self.broker()
-        gateway = self.gateway(nats=broker.url)
-        self.backend(gateway, nats=broker.url)
+    def test_sigterm_under_load_with_idle_clients(self):
+        nats = self.nats_server()
+        gateway = self.gateway(nats=nats.url)
+        self.backend(gateway, nats=nats.url)
         eventually(gateway.answers_status, "the backend answers")
         idle = [socket.create_connection(gateway.address) for _ in range(20)]
         for client in idle[:10]:
@@ -29,7 +28,7 @@ class Stopping(E2eTest):
                    for number in range(len(served))]
         for thread in threads:
             thread.start()
-        eventually(lambda: all(count > 20 for count in served), "load is on")
+        eventually(lambda: all(count > 20 for count in served), "clients are served")
 
         begin = time.monotonic()
         self.assertEqual(gateway.stop(), 0)
@@ -50,20 +49,20 @@ class Stopping(E2eTest):
         except (OSError, http.client.HTTPException):
             pass
 
-    def test_interrupt(self):
+    def test_sigint(self):
         gateway = self.gateway()
         gateway.process.send_signal(signal.SIGINT)
         self.assertEqual(gateway.wait(), 0)
         eventually(lambda: not children(gateway.pid), "nothing is left behind")
 
-    def test_with_a_request_in_flight(self):
-        broker = self.broker()
-        gateway = self.gateway("--request-timeout", "30s", nats=broker.url)
-        self.backend(gateway, "--misbehave", "silent", nats=broker.url)
+    def test_sigterm_with_a_request_in_flight(self):
+        nats = self.nats_server()
+        gateway = self.gateway("--request-timeout", "30s", nats=nats.url)
+        self.backend(gateway, "--misbehave", "silent", nats=nats.url)
         with socket.create_connection(gateway.address) as client:
             client.sendall(b"GET /ModelTraining/model/status HTTP/1.1\r\n"
                            b"Host: x\r\n\r\n")
-            # Served by another worker, hence the first one was taken before.
+            # The gateway accepted the first request before it served this one.
             self.assertEqual(gateway.get("/livez").status, 200)
             begin = time.monotonic()
             self.assertEqual(gateway.stop(), 0)
@@ -71,7 +70,7 @@ class Stopping(E2eTest):
 
 
 class StoppingWhileStarting(E2eTest):
-    def test_while_the_state_directory_is_taken(self):
+    def test_while_another_gateway_uses_the_state_directory(self):
         first = self.gateway()
         lock = str(self.directory / "state" / "nats" / "lock")
         for number in signal.SIGTERM, signal.SIGINT:
@@ -91,7 +90,7 @@ class StoppingWhileStarting(E2eTest):
 
 
 class Killed(E2eTest):
-    def test_leaves_nothing_and_starts_again(self):
+    def test_gateway_leaves_no_processes_and_can_restart(self):
         gateway = self.gateway("--demo")
         eventually(lambda: len(children(gateway.pid)) == 3, "the demo runs")
         eventually(lambda: gateway.get("/api/v1/clusters").json["clusters"],
@@ -105,13 +104,13 @@ class Killed(E2eTest):
         eventually(gateway.is_ready, "the next gateway is ready")
         self.assertTrue(gateway.get("/api/v1/clusters").json["clusters"])
 
-    def test_demo_counts_its_logs_at_once(self):
-        # Long before the second interval.
+    def test_demo_counts_its_logs_immediately(self):
+        # The first count does not wait for the interval.
         gateway = self.gateway("--demo", interval="10m")
         eventually(lambda: gateway.get("/api/v1/clusters").json["clusters"],
                    "sample logs are counted")
 
-    def test_demo_programs_start_again(self):
+    def test_demo_programs_are_restarted(self):
         gateway = self.gateway("--demo")
         for name in "training_sim", "log_feed":
             first = eventually(lambda: gateway.child(name), f"{name} runs")
@@ -137,13 +136,13 @@ class ExitCodes(E2eTest):
             self.assertEqual(done.returncode, 0, done)
             self.assertTrue(done.stdout, done)
 
-    def test_wrong_command_line(self):
+    def test_invalid_command_line(self):
         for options in (["--no-such-option"], ["--listen"], ["stray"]):
             done = self.run_gateway(*options)
             self.assertEqual(done.returncode, 2, done)
             self.assertTrue(done.stderr, done)
 
-    def test_wrong_configuration(self):
+    def test_invalid_configuration(self):
         for text in "no-such-key = 1\n", "aggregation-interval = \"soon\"\n":
             done = self.run_gateway(text=text)
             self.assertEqual(done.returncode, 78, done)
@@ -153,7 +152,7 @@ class ExitCodes(E2eTest):
         self.assertEqual(done.returncode, 78, done)
         self.assertEqual(self.run_gateway("--check-config").returncode, 0)
 
-    def test_wrong_content_of_a_file(self):
+    def test_invalid_content_of_a_file(self):
         settings = self.directory / "ai.json"
         settings.write_text("[]")
         for options in ["--check-config"], []:
@@ -166,25 +165,25 @@ class ExitCodes(E2eTest):
         self.assertEqual(done.returncode, 0, done)
 
     def test_port_in_use(self):
-        broker = self.broker()
-        first = self.gateway(nats=broker.url)
+        nats = self.nats_server()
+        first = self.gateway(nats=nats.url)
         listen = "%s:%d" % first.address
         second = self.start(Gateway(
             self.directory, "second",
             [BUILD / "aiops-gateway", "--listen", listen, "--state-dir",
-             self.directory / "second", "--nats-url", broker.url]))
+             self.directory / "second", "--nats-url", nats.url]))
         self.assertEqual(second.wait(), 1)
         self.assertIn("port %d" % first.address[1], second.log())
         self.assertEqual(first.get("/livez").status, 200)
 
     def test_state_directory_in_use(self):
-        """Two embedded brokers on the same data would ruin it."""
+        """Two embedded servers would corrupt the same data."""
         first = self.gateway()
         second = self.start(Gateway(
             self.directory, "second",
             [BUILD / "aiops-gateway", "--listen", "127.0.0.1:0", "--state-dir",
              self.directory / "state"]))
         eventually(lambda: second.process.poll() is not None,
-                   "the second gateway gives up")
+                   "the second gateway exits")
         self.assertIn(second.process.returncode, (1, 78))
         self.assertEqual(first.get("/livez").status, 200)

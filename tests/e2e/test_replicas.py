@@ -1,4 +1,4 @@
-"""Three gateways on one broker: one counts, all of them serve."""
+"""Three gateways on one NATS server: one counts, and all serve the counts."""
 
 import http.client
 import json
@@ -21,29 +21,29 @@ def owner_process(owner):
     return int(owner.split("-")[-2])
 
 
-class Witness:
-    """Watches what gateways store, and collects what they must not do."""
+class StoreMonitor:
+    """Follows what gateways store, and collects violations."""
 
-    def __init__(self, broker):
-        self.client = NatsClient(broker.port)
-        self.wrongs = []
-        # By generation (term and number): its values by key.
+    def __init__(self, nats):
+        self.client = NatsClient(nats.port)
+        self.violations = []
+        # For each generation (term and number): its values by key.
         self.generations = {}
         self.manifests = set()
-        # Generations to which the counts pointed.
+        # Generations to which the pointer of the counts has pointed.
         self.pointed = set()
         self.lease_owners = {}
         self.latest = (0, 0)
         self.on_begin = lambda owner: None
-        for bucket, see in (("aiops-gateway", self.see_ours),
+        for bucket, see in (("aiops-gateway", self.see_own_bucket),
                             ("os-workload-aggregation", self.see_pointer)):
             eventually(lambda: self.client.follow(f"KV_{bucket}", see),
-                       f"there is a bucket {bucket}")
+                       f"the bucket {bucket} exists")
 
-    def wrong(self, what):
-        self.wrongs.append(what)
+    def violation(self, what):
+        self.violations.append(what)
 
-    def see_ours(self, subject, sequence, headers, data):
+    def see_own_bucket(self, subject, sequence, headers, data):
         key = subject.removeprefix("$KV.aiops-gateway.")
         if key == "lease.aggregation":
             self.lease_owners[sequence] = json.loads(data)["owner"]
@@ -55,20 +55,20 @@ class Witness:
     def see_part(self, generation, part, data):
         parts = self.generations.setdefault(generation, {})
         if parts.setdefault(part, data) != data:
-            self.wrong(f"two wrote {part} of {generation}")
+            self.violation(f"two replicas wrote {part} of {generation}")
         if part == "begin":
             owner = json.loads(data)["owner"]
-            # The revision at which the lease changed hands is the term.
+            # The term is the revision at which the lease was taken.
             holder = self.lease_owners.get(generation[0], owner)
             if holder != owner:
-                self.wrong(f"{owner} writes in the term of {holder}")
+                self.violation(f"{owner} writes in the term of {holder}")
             self.on_begin(owner)
         elif "begin" not in parts:
-            self.wrong(f"{part} of {generation} has no begin")
+            self.violation(f"{part} of {generation} has no preceding begin")
         elif part == "manifest":
             self.manifests.add(generation)
         elif generation in self.manifests:
-            self.wrong(f"{part} of {generation} comes after its manifest")
+            self.violation(f"{part} of {generation} follows its manifest")
 
     def see_pointer(self, subject, sequence, headers, data):
         sharded = None
@@ -79,7 +79,7 @@ class Witness:
         found = GENERATION.fullmatch(sharded["manifest"])
         generation = (int(found[1]), int(found[2]))
         if generation < self.latest:
-            self.wrong(f"{generation} replaces {self.latest}")
+            self.violation(f"{generation} replaces {self.latest}")
         self.latest = generation
         self.pointed.add(generation)
 
@@ -91,8 +91,8 @@ class Witness:
 
 
 class Replica:
-    """A gateway that is killed, stopped, continued and started again, and a
-    client that never stops to read from it."""
+    """A gateway that is killed, stopped, resumed and restarted, and a client that
+    reads from it all the time."""
 
     def __init__(self, start, check):
         self.start = start
@@ -117,25 +117,25 @@ class Replica:
         self.gateway.suspend()
         self.state = "stopped"
 
-    def proceed(self):
+    def resume(self):
         self.gateway.resume()
         self.state = "up"
 
     def up(self):
-        """Up again, whatever happened to it."""
+        """Starts or resumes it, as necessary."""
         if self.state == "down":
             self.launch()
         elif self.state == "stopped":
-            self.proceed()
+            self.resume()
 
     def end(self):
         if self.state == "stopped":
-            self.proceed()
+            self.resume()
         self.done.set()
         self.reader.join()
 
     def get(self, path, timeout=5):
-        """The JSON of an answer; None when there is none now."""
+        """The JSON of an answer; None when there is none."""
         found = LISTENING.search(self.gateway.log())
         if not found or self.state != "up":
             return None
@@ -160,7 +160,7 @@ class Replica:
             while not self.done.wait(0.005):
                 self.read_once(self.gateway)
         except Exception as problem:
-            self.check.wrong(f"a reader ended: {problem!r}")
+            self.check.violation(f"a reader ended: {problem!r}")
             raise
 
     def read_once(self, gateway):
@@ -176,22 +176,22 @@ class Replica:
 
 
 class StampedCounts:
-    """Counts of which each is the number of the cycle that found it."""
+    """Checks counts that are the number of the cycle that counted."""
 
-    def __init__(self, clusters, workloads, wrong):
+    def __init__(self, clusters, workloads, violation):
         self.clusters = clusters
         self.workloads = workloads
-        self.wrong = wrong
-        # By process: the last cycle that it served.
+        self.violation = violation
+        # The last cycle that each process served.
         self.last = {}
 
     def see(self, gateway, cycles):
         if len(cycles) != 1:
-            self.wrong(f"a mix of the cycles {sorted(cycles)}")
+            self.violation(f"an answer mixes the cycles {sorted(cycles)}")
             return
         cycle, = cycles
         if cycle < self.last.get(gateway.pid, 0):
-            self.wrong(f"{gateway.pid} serves cycle {cycle} after "
+            self.violation(f"{gateway.pid} serves cycle {cycle} after "
                        f"{self.last[gateway.pid]}")
         self.last[gateway.pid] = cycle
 
@@ -200,7 +200,7 @@ class StampedCounts:
                            for item in clusters})
         workloads = sum(item["deployments"] for item in clusters)
         if (len(clusters), workloads) != (self.clusters, self.workloads):
-            self.wrong(f"{len(clusters)} clusters with {workloads} workloads")
+            self.violation(f"{len(clusters)} clusters with {workloads} workloads")
 
     def cluster(self, gateway, items):
         self.see(gateway, {int(item["logCount"]) for item in items})
@@ -210,16 +210,16 @@ class StampedCounts:
 
 
 class GrowingCounts:
-    """Counts that never become less."""
+    """Checks that counts never decrease."""
 
-    def __init__(self, wrong):
-        self.wrong = wrong
+    def __init__(self, violation):
+        self.violation = violation
         self.last = {}
 
     def __call__(self, gateway, clusters):
         count = sum(item["logCount"] for item in clusters)
         if count < self.last.get(gateway.pid, 0):
-            self.wrong(f"{gateway.pid} serves {count} messages after "
+            self.violation(f"{gateway.pid} serves {count} messages after "
                        f"{self.last[gateway.pid]}")
         self.last[gateway.pid] = count
 
@@ -231,15 +231,15 @@ class GrowingCounts:
 
 
 class Storm:
-    """Kills, stops and continues replicas at random; at least one is up. Lasts
-    that long, and until `enough` on a slow machine."""
+    """Kills, stops and resumes replicas at random, but leaves at least one up.
+    Takes `seconds`, and on a slow machine until `enough`."""
 
-    def __init__(self, replicas, seconds, wrong, enough=lambda: True):
+    def __init__(self, replicas, seconds, violation, enough=lambda: True):
         seed = int(os.environ.get("AIOPS_STORM_SEED", random.getrandbits(32)))
         print(f"storm with AIOPS_STORM_SEED={seed}", flush=True)
         self.random = random.Random(seed)
         self.replicas = replicas
-        self.wrong = wrong
+        self.violation = violation
         self.events = {"kill": 0, "stop": 0, "kill the holder": 0,
                        "stop the holder": 0}
         end = time.monotonic() + seconds
@@ -252,8 +252,8 @@ class Storm:
     def strike(self):
         for replica in self.replicas:
             if replica.state != "down" and not running(replica.gateway.pid):
-                self.wrong(f"{replica.gateway.pid} ended by itself")
-        # The one that counts is hit more often than it would be by chance.
+                self.violation(f"{replica.gateway.pid} ended unexpectedly")
+        # The replica that counts is chosen more often than the others.
         holder = next((x for x in self.replicas if x.aggregating()), None)
         target = self.random.choice(self.replicas + [holder, holder])
         if target is None:
@@ -269,13 +269,13 @@ class Storm:
             self.events[what + " the holder" * (target is holder)] += 1
 
 
-# -- what the tests share -----------------------------------------------------
+# -- shared by the tests -----------------------------------------------------
 
 
-def start_replicas(test, *options, check, broker, interval, lease="1s"):
+def start_replicas(test, *options, check, nats, interval, lease="1s"):
     def start_on(state):
         return lambda: test.launch_gateway(
-            "--aggregation-lease", lease, *options, nats=broker.url,
+            "--aggregation-lease", lease, *options, nats=nats.url,
             state=state, interval=interval)
     result = []
     for number in range(3):
@@ -284,85 +284,85 @@ def start_replicas(test, *options, check, broker, interval, lease="1s"):
     return result
 
 
-def start_witness(test, broker):
-    witness = Witness(broker)
-    test.addCleanup(witness.client.close)
-    return witness
+def start_monitor(test, nats):
+    monitor = StoreMonitor(nats)
+    test.addCleanup(monitor.client.close)
+    return monitor
 
 
 def wait_for_one_holder(replicas):
-    """Answers the one that counts, once all are ready."""
+    """Returns the replica that counts, after all are ready."""
     eventually(lambda: all(x.get("/readyz") for x in replicas),
-               "all are ready")
+               "all replicas are ready")
 
-    def look():
+    def check():
         found = [x for x in replicas if x.aggregating()]
         return found[0] if len(found) == 1 else None
-    return eventually(look, "exactly one counts")
+    return eventually(check, "exactly one replica counts")
 
 
 def wait_for_counts(replicas, counts):
     eventually(lambda: all(counts.latest(x) for x in replicas),
-               "all serve counts")
+               "all replicas serve counts")
 
 
-def wait_for_clean_up(witness):
-    def look():
-        left = witness.generations_left()
-        return len(left) <= 3 and witness.latest in left
-    eventually(look, "only the latest generations are left")
-    eventually(lambda: witness.pointed <= witness.manifests,
-               "the counts always pointed to a manifest")
+def wait_for_clean_up(monitor):
+    def check():
+        left = monitor.generations_left()
+        return len(left) <= 3 and monitor.latest in left
+    eventually(check, "only the latest generations are left")
+    eventually(lambda: monitor.pointed <= monitor.manifests,
+               "the pointer always pointed to a manifest")
 
 
 # -- tests --------------------------------------------------------------------
 
 
 class StormOverShards(E2eTest):
-    # One cluster is too large for one value.
+    # One cluster does not fit into one value.
     groups = "1x1500", "200x6", "2x150"
     clusters, workloads = 203, 3000
 
-    def test_nobody_sees_a_mix(self):
-        broker = self.broker(settings=SMALL_VALUES)
-        # Twelve pages: a cycle takes long enough to be hit in the middle, and
-        # leaves time for a slow machine.
+    def test_answers_never_mix_generations(self):
+        nats = self.nats_server(settings=SMALL_VALUES)
+        # With twelve pages, a cycle takes long enough to be interrupted, and
+        # a slow machine still completes it.
         opensearch = self.opensearch("--stamp", "--page-delay", "60",
                                      *self.groups)
-        wrongs = []
-        counts = StampedCounts(self.clusters, self.workloads, wrongs.append)
+        violations = []
+        counts = StampedCounts(self.clusters, self.workloads, violations.append)
         replicas = start_replicas(
             self, "--log-source", "opensearch", "--opensearch-url",
             opensearch.url, "--opensearch-page-size", "250", check=counts,
-            broker=broker, interval="3s")
-        witness = start_witness(self, broker)
+            nats=nats, interval="3s")
+        monitor = start_monitor(self, nats)
         wait_for_counts(replicas, counts)
-        storm = Storm(replicas, 60, wrongs.append,
-                      enough=lambda: len(witness.pointed) > 5)
+        storm = Storm(replicas, 60, violations.append,
+                      enough=lambda: len(monitor.pointed) > 5)
         print(f"{storm.events}, {sum(x.answers for x in replicas)} answers, "
-              f"{len(witness.generations)} generations, "
-              f"{len(witness.manifests)} of them whole", flush=True)
+              f"{len(monitor.generations)} generations, "
+              f"{len(monitor.manifests)} of them complete", flush=True)
         for replica in replicas:
             replica.up()
         wait_for_one_holder(replicas)
         cycles = int(opensearch.get("/cycles").body)
         eventually(lambda: all(counts.latest(x) > cycles for x in replicas),
                    "all serve the latest counts")
-        wait_for_clean_up(witness)
-        self.assertEqual(wrongs + witness.wrongs, [])
-        self.assertGreater(len(witness.pointed), 5)
+        wait_for_clean_up(monitor)
+        self.assertEqual(violations + monitor.violations, [])
+        self.assertGreater(len(monitor.pointed), 5)
 
 
 class StormOverOneValue(E2eTest):
-    def test_counts_never_become_less(self):
-        broker = self.broker()
-        wrongs = []
-        counts = GrowingCounts(wrongs.append)
-        replicas = start_replicas(self, check=counts, broker=broker,
+    def test_counts_never_decrease(self):
+        nats = self.nats_server()
+        violations = []
+        counts = GrowingCounts(violations.append)
+        replicas = start_replicas(self, check=counts, nats=nats,
                                   interval="300ms")
         feed = self.start(Program(
             self.directory, "log_feed",
-            [BUILD / "log_feed", "--nats-url", broker.url, "--cluster", "c",
+            [BUILD / "log_feed", "--nats-url", nats.url, "--cluster", "c",
              "--namespace", "n", "--deployment", "d"], stdin=subprocess.PIPE))
         fed = 0
         done = threading.Event()
@@ -378,7 +378,7 @@ class StormOverOneValue(E2eTest):
         feeder.start()
         try:
             wait_for_counts(replicas, counts)
-            storm = Storm(replicas, 25, wrongs.append)
+            storm = Storm(replicas, 25, violations.append)
         finally:
             done.set()
             feeder.join()
@@ -390,69 +390,69 @@ class StormOverOneValue(E2eTest):
         wait_for_one_holder(replicas)
         eventually(lambda: all(counts.latest(x) == fed for x in replicas),
                    "all serve the latest counts")
-        self.assertEqual(wrongs, [])
+        self.assertEqual(violations, [])
 
 
 class Takeover(E2eTest):
-    def test_within_two_leases_of_a_kill(self):
-        broker = self.broker()
+    def test_within_two_lease_durations_after_a_kill(self):
+        nats = self.nats_server()
         lease = 2
-        wrongs = []
+        violations = []
         replicas = start_replicas(
-            self, check=GrowingCounts(wrongs.append), broker=broker,
+            self, check=GrowingCounts(violations.append), nats=nats,
             interval="500ms", lease=f"{lease}s")
         for _ in range(3):
             holder = wait_for_one_holder(replicas)
             begin = time.monotonic()
             holder.kill()
             eventually(lambda: any(x.aggregating() for x in replicas),
-                       "another one counts")
+                       "another replica counts")
             self.assertLess(time.monotonic() - begin, 2 * lease)
             holder.up()
 
-    def test_at_once_when_the_holder_leaves(self):
-        broker = self.broker()
-        wrongs = []
+    def test_immediately_when_the_lease_holder_shuts_down(self):
+        nats = self.nats_server()
+        violations = []
         replicas = start_replicas(
-            self, check=GrowingCounts(wrongs.append), broker=broker,
+            self, check=GrowingCounts(violations.append), nats=nats,
             interval="500ms", lease="20s")
         holder = wait_for_one_holder(replicas)
         begin = time.monotonic()
         holder.state = "down"
         self.assertEqual(holder.gateway.stop(), 0)
         eventually(lambda: any(x.aggregating() for x in replicas),
-                   "another one counts")
+                   "another replica counts")
         self.assertLess(time.monotonic() - begin, 10)
 
-    def test_a_holder_that_was_stopped_overwrites_nothing(self):
-        broker = self.broker(settings=SMALL_VALUES)
+    def test_a_resumed_lease_holder_overwrites_nothing(self):
+        nats = self.nats_server(settings=SMALL_VALUES)
         opensearch = self.opensearch("--stamp", "1x1500", "300x5")
-        wrongs = []
-        counts = StampedCounts(301, 3000, wrongs.append)
+        violations = []
+        counts = StampedCounts(301, 3000, violations.append)
         replicas = start_replicas(
             self, "--log-source", "opensearch", "--opensearch-url",
-            opensearch.url, check=counts, broker=broker, interval="2s")
-        witness = start_witness(self, broker)
+            opensearch.url, check=counts, nats=nats, interval="2s")
+        monitor = start_monitor(self, nats)
         for _ in range(3):
             wait_for_counts(replicas, counts)
             wait_for_one_holder(replicas)
-            stopped = self.stop_while_writing(replicas, witness)
-            term = witness.latest[0]
-            eventually(lambda: witness.latest[0] > term,
-                       "another one stores counts")
+            stopped = self.stop_while_writing(replicas, monitor)
+            term = monitor.latest[0]
+            eventually(lambda: monitor.latest[0] > term,
+                       "another replica stores counts")
             cycles = int(opensearch.get("/cycles").body)
-            stopped.proceed()
+            stopped.resume()
             eventually(lambda: all(counts.latest(x) > cycles
-                                   for x in replicas), "all serve new counts")
+                                   for x in replicas), "all have new counts")
             self.assertFalse(stopped.aggregating())
-            self.assertEqual(wrongs + witness.wrongs, [])
-        # Otherwise nobody was stopped in the middle of one.
-        self.assertGreater(len(witness.generations), len(witness.manifests))
-        wait_for_clean_up(witness)
-        self.assertEqual(wrongs + witness.wrongs, [])
+            self.assertEqual(violations + monitor.violations, [])
+        # Otherwise no replica was stopped while it wrote a generation.
+        self.assertGreater(len(monitor.generations), len(monitor.manifests))
+        wait_for_clean_up(monitor)
+        self.assertEqual(violations + monitor.violations, [])
 
-    def stop_while_writing(self, replicas, witness):
-        """Stops the replica that just has begun a generation."""
+    def stop_while_writing(self, replicas, monitor):
+        """Stops the replica that has just begun a generation."""
         processes = {x.gateway.pid: x for x in replicas}
         hit = []
 
@@ -461,7 +461,7 @@ class Takeover(E2eTest):
             if replica and not hit:
                 replica.stop()
                 hit.append(replica)
-        witness.on_begin = stop
-        eventually(lambda: hit, "somebody begins a generation")
-        witness.on_begin = lambda owner: None
+        monitor.on_begin = stop
+        eventually(lambda: hit, "a replica begins a generation")
+        monitor.on_begin = lambda owner: None
         return hit[0]

@@ -1,4 +1,4 @@
-"""A training is the same after every restart, and in every replica."""
+"""A training is the same after each restart and in each replica."""
 
 import json
 import signal
@@ -10,12 +10,12 @@ from support import WORKLOADS, E2eTest, eventually, free_port
 
 
 class Restarts(LifecycleTest, E2eTest):
-    """The gateway and the broker start again at every step of a job."""
+    """The gateway and the NATS server restart at each step of a job."""
 
     def setUp(self):
         super().setUp()
         self.listen = f"127.0.0.1:{free_port()}"
-        self.nats = self.broker()
+        self.nats = self.nats_server()
         self.start_gateway()
         self.act_as_backend(self.nats)
 
@@ -31,58 +31,58 @@ class Restarts(LifecycleTest, E2eTest):
             self.under_test.kill()
         self.start_gateway()
 
-    def restart_broker(self):
+    def restart_nats_server(self):
         port = self.nats.port
         self.nats.kill()
         eventually(lambda: not self.under_test.is_ready(),
-                   "the gateway notices", 10)
-        self.nats = self.broker(port)
+                   "the gateway is not ready", 10)
+        self.nats = self.nats_server(port)
         eventually(self.under_test.is_ready, "the gateway becomes ready again")
         self.act_as_backend(self.nats)
 
-    def check_everywhere(self):
-        """The job is found again, whatever starts anew."""
-        def found():
-            # Right after the start it is not loaded yet.
+    def check_after_restarts(self):
+        """The job is the same after each kind of restart."""
+        def training():
+            # The training is not loaded immediately after a start.
             answer = self.under_test.get("/api/v1/training")
             return answer.status == 200 and lasting(answer.json)
-        before = eventually(found, "the training is loaded")
+        before = eventually(training, "the training is loaded")
         jobs = [lasting(x) for x in self.under_test.jobs()]
         for restart in (lambda: self.restart_gateway(signal.SIGTERM),
                         lambda: self.restart_gateway(signal.SIGKILL),
-                        self.restart_broker):
+                        self.restart_nats_server):
             restart()
-            eventually(lambda: found() == before, f"{before} is found again")
+            eventually(lambda: training() == before, f"{before} is loaded again")
             self.assertEqual([lasting(x) for x in self.under_test.jobs()], jobs)
         eventually(lambda: self.under_test.training()["backend"]["reachable"],
-                   "the backend is found again")
+                   "the backend is reachable again")
         return before
 
-    def test_at_every_step(self):
-        self.check_everywhere()
+    def test_a_job_is_kept_at_each_step(self):
+        self.check_after_restarts()
         job_id = self.under_test.submit(WORKLOADS).json["jobId"]
-        job = self.check_everywhere()
+        job = self.check_after_restarts()
         self.assertEqual((job["id"], job["state"]), (job_id, "submitted"))
 
         self.assertEqual(self.report(self.under_test, 5).status, 200)
-        job = self.check_everywhere()
+        job = self.check_after_restarts()
         self.assertEqual((job["state"], job["percentage"]),
                          ("fetching data", 5))
 
         self.assertEqual(self.report(self.under_test, 60).status, 200)
-        job = self.check_everywhere()
+        job = self.check_after_restarts()
         self.assertEqual((job["state"], job["percentage"]), ("training", 60))
 
         self.assertEqual(self.report_completed(self.under_test).status, 200)
         self.wait_for_job(self.under_test, "completed")
-        job = self.check_everywhere()
+        job = self.check_after_restarts()
         self.assertEqual(job["percentage"], 100)
         self.assertEqual(job["id"], job_id)
         self.assertEqual(self.under_test.get("/api/v1/watchlist").json["items"],
                          WORKLOADS)
 
-    def test_many_jobs(self):
-        """The last 100 are kept over restarts, the newest first."""
+    def test_the_last_100_jobs_are_kept(self):
+        """A restart keeps them, in the same order: the newest first."""
         workloads = WORKLOADS[:1]
         ids = [self.under_test.submit(workloads, "?force=true").json["jobId"]
                for _ in range(105)]
@@ -101,7 +101,7 @@ class Restarts(LifecycleTest, E2eTest):
         self.assertIsNone(rest["nextCursor"])
         self.assertEqual(page["jobs"] + rest["jobs"], jobs)
 
-    def test_lists_do_not_disturb_progress(self):
+    def test_progress_is_stored_while_jobs_are_listed(self):
         """20 clients list 100 jobs while the backend reports progress."""
         for _ in range(101):
             self.under_test.submit(WORKLOADS[:1], "?force=true")
@@ -135,7 +135,7 @@ class RestartsWithKv(Restarts):
 class TwoReplicas(LifecycleTest, E2eTest):
     def setUp(self):
         super().setUp()
-        self.nats = self.broker()
+        self.nats = self.nats_server()
         self.gpus = self.directory / "gpus.json"
         self.gpus.write_text('[{"name":"nvidia.com/gpu","capacity":"2",'
                              '"allocatable":"2"}]')
@@ -154,7 +154,7 @@ class TwoReplicas(LifecycleTest, E2eTest):
                     and overviews[0])
         return eventually(views, "both replicas show the same")
 
-    def test_end_equal(self):
+    def test_show_the_same_training(self):
         one, two = self.replicas
         self.act_as_backend(self.nats)
         one.submit(WORKLOADS)
@@ -164,10 +164,10 @@ class TwoReplicas(LifecycleTest, E2eTest):
         job = self.assert_equal_views()
         self.assertEqual(job["percentage"], 59)
         self.assertEqual(two.status().json, one.status().json)
-        self.assertEqual(two.give_up().status, 200)
+        self.assertEqual(two.cancel().status, 200)
         self.assertEqual(self.assert_equal_views()["state"], "cancelled")
 
-    def test_of_many_submissions_one_wins(self):
+    def test_accept_one_of_many_submissions(self):
         self.act_as_backend(self.nats)
         answers = []
 
@@ -181,16 +181,16 @@ class TwoReplicas(LifecycleTest, E2eTest):
             thread.start()
         for thread in threads:
             thread.join()
-        taken = [x.json["jobId"] for x in answers if x.status == 200]
-        self.assertEqual(len(taken), 1, answers)
+        accepted = [x.json["jobId"] for x in answers if x.status == 200]
+        self.assertEqual(len(accepted), 1, answers)
         self.assertEqual({x.status for x in answers}, {200, 409})
         job = self.assert_equal_views()
-        self.assertEqual(job["id"], taken[0])
+        self.assertEqual(job["id"], accepted[0])
         if self.kv:
-            self.assertEqual(self.uuid, taken[0])
+            self.assertEqual(self.uuid, accepted[0])
 
-    def test_progress_at_the_same_time(self):
-        """Nothing that was acknowledged is lost, and nothing is locked."""
+    def test_store_progress_at_the_same_time(self):
+        """No acknowledged report is lost, and later reports are accepted."""
         self.act_as_backend(self.nats)
         self.replicas[0].submit(WORKLOADS)
         stored = []
@@ -210,14 +210,14 @@ class TwoReplicas(LifecycleTest, E2eTest):
         self.assertEqual(self.report(self.replicas[1], 90).status, 200)
         self.assertEqual(self.assert_equal_views()["percentage"], 90)
 
-    def test_events_of_the_other_replica(self):
+    def test_send_events_of_the_other_replica(self):
         one, two = self.replicas
         backend = self.act_as_backend(self.nats)
         client = self.follow(two)
         self.assertEqual(client.content_type, "text/event-stream")
-        # How everything stands, to begin with.
+        # The stream begins with the current state.
         client.wait_for("backend", lambda x: x["reachable"],
-                        "the backend is there")
+                        "the backend is reachable")
         client.wait_for("training", lambda x: x["state"] == "none",
                         "there is no job")
         job_id = one.submit(WORKLOADS).json["jobId"]
@@ -249,9 +249,9 @@ class TwoReplicas(LifecycleTest, E2eTest):
 
         backend.close()
         client.wait_for("backend", lambda x: not x["reachable"],
-                        "the backend is gone")
+                        "the backend is not reachable")
 
-    def test_one_event_for_one_aggregation(self):
+    def test_send_one_event_per_aggregation(self):
         clients = [self.follow(x, topics="aggregation") for x in self.replicas]
         for total in range(1, 5):
             self.feed_plain(1, "c9", "n", "d", nats=self.nats.url)
@@ -263,8 +263,8 @@ class TwoReplicas(LifecycleTest, E2eTest):
                      if not x["stale"]]
             self.assertEqual(len(times), len(set(times)), times)
 
-    def test_events_of_a_long_watchlist(self):
-        """Progress sends the same few bytes, however long the list is."""
+    def test_send_short_events_for_a_long_watchlist(self):
+        """The size of a progress event does not depend on the watchlist."""
         one, two = self.replicas
         self.act_as_backend(self.nats)
         workloads = [{"clusterId": "cluster", "namespace": "namespace",
@@ -294,7 +294,7 @@ class TwoReplicas(LifecycleTest, E2eTest):
                          (job_id, [], workloads[-3:], False))
         self.assertEqual(len(client.of("watchlist")), 3)
 
-    def test_events_from_where_one_was(self):
+    def test_continue_events_after_the_last_event_id(self):
         one = self.replicas[0]
         self.act_as_backend(self.nats)
         one.submit(WORKLOADS)
@@ -309,7 +309,7 @@ class TwoReplicas(LifecycleTest, E2eTest):
         again = self.follow(one, last_id=last_id, topics="training")
         again.wait_for("training", lambda x: x["percentage"] == 30,
                        "the training is at 30 %")
-        # What is known of the backend may change before the first progress, too.
+        # The state of the backend may also change before the first progress.
         self.assertEqual([x["percentage"] for x in again.of("training")
                           if x["percentage"] > 0], [10, 20, 30])
 

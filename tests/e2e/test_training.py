@@ -1,13 +1,13 @@
-"""A watchlist from submission to the trained model."""
+"""Trainings by the compatibility API, and the demo."""
 
 from support import WORKLOADS, E2eTest, children, eventually, free_port
 
 
 class Training(E2eTest):
     def test_from_submission_to_completion(self):
-        broker = self.broker()
-        gateway = self.ready_gateway(nats=broker.url)
-        self.backend(gateway, nats=broker.url)
+        nats = self.nats_server()
+        gateway = self.ready_gateway(nats=nats.url)
+        self.backend(gateway, nats=nats.url)
         self.assertEqual(gateway.status().json["status"], self.idle_text)
 
         answer = gateway.train(list(reversed(WORKLOADS)))
@@ -33,10 +33,10 @@ class Training(E2eTest):
             answer = gateway.get(prefix + "/model/training_parameters")
             self.assertEqual(answer.json, {"items": WORKLOADS})
 
-    def test_removals_and_reset(self):
-        broker = self.broker()
-        gateway = self.ready_gateway(nats=broker.url)
-        self.backend(gateway, nats=broker.url, duration="300ms")
+    def test_removals_and_a_reset_train_nothing(self):
+        nats = self.nats_server()
+        gateway = self.ready_gateway(nats=nats.url)
+        self.backend(gateway, nats=nats.url, duration="300ms")
         gateway.train(WORKLOADS)
         self.wait_for_status(gateway, "completed")
 
@@ -53,8 +53,8 @@ class Training(E2eTest):
         answer = gateway.get("/ModelTraining/model/training_parameters")
         self.assertEqual(answer.json, {"items": []})
 
-    def test_restart_in_the_middle(self):
-        """Both the gateway with its broker and the backend start again."""
+    def test_a_training_continues_after_restarts(self):
+        """Both the gateway with its embedded server and the backend restart."""
         listen = f"127.0.0.1:{free_port()}"
         gateway = self.ready_gateway(listen=listen)
         backend = self.backend(gateway, duration="20s")
@@ -65,7 +65,7 @@ class Training(E2eTest):
 
         self.assertEqual(gateway.stop(), 0)
         gateway = self.ready_gateway(listen=listen)
-        # The counts are those of the store: nothing was fed since.
+        # The counts come from the store: no lines were fed since.
         self.assert_counts(gateway, "c2", {("pay", "ledger"): 7})
         after = self.wait_for_training(gateway, 1)
         self.assertGreaterEqual(int(after["percentageCompleted"]),
@@ -85,7 +85,7 @@ class TrainingWithKv(Training):
 
 
 class Demo(E2eTest):
-    def test_what_the_readme_promises(self):
+    def test_works_as_the_readme_describes(self):
         gateway = self.gateway("--demo")
         path = "/api/v1/clusters"
 

@@ -50,7 +50,7 @@ void backend_model::start() {
   if (config_.protocol == backend_protocol::kv)
     read_parameters();
   else if (auto training = current())
-    // It starts again from the beginning.
+    // The training starts again from the beginning.
     time_.after(config_.report_interval,
                 [this, number = training->number] { report(number); });
 }
@@ -133,7 +133,7 @@ void backend_model::take(size_t link, const bus_request& request,
   if (faults_.happens(fault::backend_slow, request_kind::train))
     wait = random_.between<milliseconds>(milliseconds{100},
                                          config_.train_timeout * 3 / 2);
-  // What it has found in the store it does not refuse.
+  // A watchlist that it found in the store is never refused.
   auto known = kv && job == job_;
   if (!known && faults_.happens(fault::backend_refuses, request_kind::train)) {
     observer_.on_received(job, effect::refused, true);
@@ -155,7 +155,7 @@ void backend_model::take(size_t link, const bus_request& request,
     auto what = enter(job, *xs);
     observer_.on_received(job, what, true);
   };
-  // Some do it at once and answer then, some the other way round.
+  // Some enter it before they answer, some afterwards.
   auto before = random_.chance(0.7);
   if (before)
     act();
@@ -172,7 +172,7 @@ void backend_model::take(size_t link, const bus_request& request,
       return answer(std::string(3, '\x01'));
     observer_.on_answered(job, true);
     std::string text = reset ? "model reset" : "training job submitted";
-    // Some tell much.
+    // Some send long answers.
     if (trainings_.size() % 4 >= 2)
       text += std::string(long_answer, '"');
     answer(text);
@@ -306,7 +306,7 @@ void backend_model::report(int64_t number) {
   if (training->fails) {
     end(truth::failed);
     next.failed = next.has_statistics = kv;
-    // The other protocol has no word for it but the status.
+    // In the other protocol, only the status shows it.
     if (kv)
       send(number, next, "training failed", 0);
     return;

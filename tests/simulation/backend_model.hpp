@@ -12,55 +12,57 @@ namespace aiops::simulation {
 
 /// A report of progress, as the backend sent it.
 struct sent_report {
-  /// `epoch_base` * the training's number + the report's: what is shown of a
-  /// training tells by that which report it comes from.
+  /// `epoch_base` * number of the training + number of the report, so that the
+  /// report can be identified from what is shown.
   int64_t epoch = 0;
   int64_t elapsed = 0;
   /// Whether it names its job.
   bool has_id = false;
   bool has_statistics = true;
-  /// Whether it says that the training is over.
+  /// Whether it reports that the training has ended.
   bool completed = false;
   bool failed = false;
 };
 
 inline constexpr int64_t epoch_base = 1'000;
 
-/// What became of a training.
+/// The state of a training.
 enum class truth : uint8_t { runs, completed, failed, replaced, lost };
 
 /// One training of the backend.
 struct true_training {
-  /// Counts them, from 1.
+  /// Consecutive number, from 1.
   int64_t number = 0;
-  /// The job that it was submitted by; empty when nobody submitted it.
+  /// The job with which it was submitted; empty when no gateway submitted it.
   std::string job;
   time_point started;
   milliseconds length{0};
   bool fails = false;
-  /// When it falls silent; nothing for one that does not.
+  /// When it stops reporting; nothing if it does not.
   std::optional<time_point> silent_from;
   truth state = truth::runs;
   std::optional<time_point> ended;
   std::vector<sent_report> reports;
 };
 
-/// What the backend did with a watchlist that reached it.
+/// What the backend did with a watchlist that it received.
 enum class effect : uint8_t { none, refused, trained, updated, reset };
 
 std::string_view to_string(effect x);
 
-/// What the checker is told of the backend.
+/// Observes the backend; the checker implements it.
 class backend_observer {
 public:
   virtual ~backend_observer() = default;
 
   /// A watchlist reached the backend.
-  /// @param by_request Otherwise it found it in the store when it started.
+  /// @param by_request Whether it came by a request. Otherwise the backend
+  /// found
+  ///        it in the store when it started.
   virtual void on_received(const std::string& job, effect what, bool by_request)
     = 0;
 
-  /// The backend sent that answer; `good` when it says that it accepts.
+  /// The backend sent that answer; `good` when it accepts the watchlist.
   virtual void on_answered(const std::string& job, bool good) = 0;
 
   /// A report was answered.
@@ -69,12 +71,12 @@ public:
     = 0;
 };
 
-/// A model of the training backends of both protocols, with a truth of its
-/// own.
+/// A model of the training backends of both protocols, which knows the real
+/// state of each training.
 class backend_model {
 public:
-  /// Sends a report to a gateway; `answered` gets how that went, `disconnected`
-  /// when there was no gateway.
+  /// Sends a report to a gateway. `answered` receives the result, which is
+  /// `disconnected` when there was no gateway.
   using report_sender
     = std::function<void(std::string body, std::function<void(ec)> answered)>;
 
@@ -82,30 +84,30 @@ public:
                 jetstream_model& store, const setup& config,
                 backend_observer& observer);
 
-  /// The job whose watchlist a replica has just sent; only the simulation
-  /// knows, for one of the protocols does not tell.
+  /// The job whose watchlist a replica has just sent. Only the simulation knows
+  /// it, because one of the protocols does not send it.
   std::function<std::string(size_t link, const std::string& payload)> job_of;
 
   report_sender send_report;
 
   void start();
 
-  /// Ends the process; it starts again after that time.
+  /// Ends the process, which restarts after that time.
   void crash(caf::timespan length, bool forgets);
 
-  /// Begins a training that nobody asked for.
+  /// Begins a training that no gateway submitted.
   void train_unasked();
 
-  /// All is well from now on; a trainer that died stays dead.
+  /// Ends all faults. A trainer that has died stays dead.
   void heal();
 
-  /// Of trainings that begin from now on.
+  /// The behaviour of trainings that begin from now on.
   void set_training_length(milliseconds length) {
     config_.training_length = length;
     config_.report_interval = length / 4;
   }
 
-  // -- the truth ----------------------------------------------------------------
+  // -- the real state -----------------------------------------------------------
 
   const workload_list& watchlist() const {
     return workloads_;
@@ -120,7 +122,7 @@ public:
     return trainings_;
   }
 
-  /// The training that runs; null when none does.
+  /// The training that runs; null when there is none.
   const true_training* running() const;
 
   const true_training* find(int64_t number) const;
@@ -153,7 +155,7 @@ private:
 
   std::string status() const;
 
-  /// Sends the next report of that training and what follows.
+  /// Sends the next report of that training and schedules the following ones.
   void report(int64_t number);
 
   void send(int64_t number, sent_report what, std::string status,
@@ -176,7 +178,7 @@ private:
   random_source random_;
   bool up_ = false;
   int busy_ = 0;
-  /// Counts the processes.
+  /// Number of processes until now.
   uint64_t process_ = 0;
   workload_list workloads_;
   std::string job_;

@@ -95,7 +95,7 @@ std::optional<book_view> read_book(const jetstream_model& store) {
   auto record = decode_book(found->value);
   if (!record)
     return std::nullopt;
-  // The lists stand in values of their own.
+  // The watchlists are separate values.
   auto& book = record->book;
   auto list = [&](const std::string& id) {
     auto value = id.empty() ? std::nullopt

@@ -13,7 +13,7 @@ namespace aiops::simulation {
 
 namespace {
 
-/// One seed in that many is run twice.
+/// One of this many seeds is run twice.
 constexpr uint64_t compare_every = 20;
 
 constexpr size_t shrink_budget = 400;
@@ -41,7 +41,7 @@ run_result run_seed(uint64_t seed) {
   return result;
 }
 
-/// Fails only if the seed passes without the bug that is planted.
+/// A failure counts only if the seed passes without the planted bug.
 [[maybe_unused]] run_result run_planted_seed(uint64_t seed) {
   auto result = world{make_plan(seed), false}.run();
 #ifdef AIOPS_SIMULATION
@@ -55,7 +55,7 @@ run_result run_seed(uint64_t seed) {
   return result;
 }
 
-// -- what is printed ----------------------------------------------------------
+// -- output -------------------------------------------------------------------
 
 void print_plan(const plan& what) {
   auto& x = what.world;

@@ -13,16 +13,16 @@ struct campaign_config {
   uint64_t jobs = 0;
   bool keep_going = false;
   bool history = false;
-  /// Whether to look for the shortest history of each failure.
+  /// Whether to search for the shortest history of each failure.
   bool shrink = true;
   planted_bug bug = planted_bug::none;
 };
 
-/// Runs the seeds and prints what they found; answers the exit status.
+/// Runs the seeds and prints the results; returns the exit status.
 int run_campaign(const campaign_config& config);
 
-/// Looks for each planted bug several times, with other seeds each time;
-/// answers the exit status.
+/// Searches for each planted bug several times, with other seeds each time;
+/// returns the exit status.
 int look_for_planted_bugs(const campaign_config& config);
 
 } // namespace aiops::simulation

@@ -8,8 +8,9 @@
 
 namespace aiops::simulation {
 
-/// Which faults happen to messages, and what really happened. Each kind draws
-/// from a source of its own, so that leaving one out changes little else.
+/// Decides which faults happen to messages, and records those that did. Each
+/// kind has its own source of random numbers, so that omitting one changes
+/// little else.
 class faults {
 public:
   explicit faults(const plan& what) : plan_(what) {

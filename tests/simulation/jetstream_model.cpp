@@ -130,7 +130,7 @@ void jetstream_model::request(const bus_request& what, answer_handler answer) {
 
 std::optional<std::string> jetstream_model::obstacle(request_kind kind) {
   if (time_.now() < leaderless_until_) {
-    // The old leader still knows of nobody else; the others say so.
+    // The old leader knows no other leader yet; the other nodes report this.
     switch (random_.below(4)) {
       case 0:
         return failure(503, 10008, "JetStream system temporarily unavailable");
@@ -182,7 +182,7 @@ std::string jetstream_model::carry_out(const std::string& verb,
   auto i = streams_.find(name);
   if (verb == "STREAM.CREATE")
     return create(name, payload);
-  // An old leader answers reads from what it had.
+  // An old leader answers reads from its old state.
   auto when = time_.now();
   auto reads = verb == "STREAM.MSG.GET" || verb == "STREAM.INFO";
   if (reads && faults_.happens(fault::stale_read, kind_of(what)))
@@ -327,7 +327,7 @@ void jetstream_model::publish(const bus_request& what,
 std::string jetstream_model::store(const bus_request& what) {
   auto name = std::string{};
   auto x = stream_of_subject(what.subject, name);
-  // It was removed meanwhile: nobody is there.
+  // The stream was removed meanwhile, so there is no responder.
   if (!x)
     return {};
   if (auto problem = obstacle(kind_of(what)))
@@ -386,7 +386,7 @@ void jetstream_model::apply(stream& x, const std::string& name,
   on_change(report);
 }
 
-// -- for others ---------------------------------------------------------------
+// -- for the backend, clients and the checker ---------------------------------
 
 std::optional<kv_entry> jetstream_model::find(const std::string& bucket,
                                               const std::string& key) const {

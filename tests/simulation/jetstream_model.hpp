@@ -15,18 +15,18 @@
 namespace aiops::simulation {
 
 /// A model of JetStream behind key-value buckets: streams with sequence
-/// numbers, the API subjects that gateways use, compare-and-set, and what a
-/// replicated store does at its worst.
+/// numbers, the API subjects that gateways use, conditional writes, and the
+/// faults of a replicated store.
 ///
-/// It is *one* history per stream, as Raft keeps it, plus reads of how it was a
-/// while ago. So it cannot show two histories at the same time ("split brain"),
-/// but it can lose the end of the one that it has.
+/// Each stream has *one* history, as with Raft, and reads may return an earlier
+/// state of it. So there are never two histories at the same time ("split
+/// brain"), but the end of the history can be lost.
 class jetstream_model {
 public:
-  /// Gets the text of an answer; may be called never or twice, and late.
+  /// Receives the text of an answer; may be called never, twice or late.
   using answer_handler = std::function<void(std::string)>;
 
-  /// What became of a key.
+  /// A change of a key.
   struct change {
     std::string bucket;
     std::string key;
@@ -37,30 +37,30 @@ public:
 
   jetstream_model(timeline& time, faults& what);
 
-  /// Called for every write that was applied, at that time.
+  /// Called for each write when it is applied.
   std::function<void(const change&)> on_change;
 
-  /// Called after the store went back; changes after `since` never happened.
+  /// Called after the store has lost all changes after `since`.
   std::function<void(time_point since)> on_went_back;
 
   /// Called after a bucket was removed, with its name.
   std::function<void(const std::string&)> on_bucket_removed;
 
-  /// Whether messages on the subject are for us.
+  /// Whether this model handles messages on the subject.
   bool listens(const std::string& subject) const;
 
   void request(const bus_request& what, answer_handler answer);
 
   // -- for the backend, clients and the checker --------------------------------
 
-  /// The value of a key as it stands.
+  /// The current value of a key.
   std::optional<kv_entry> find(const std::string& bucket,
                                const std::string& key) const;
 
   /// Number of the last message of a bucket; 0 without one.
   uint64_t last_revision(const std::string& bucket) const;
 
-  /// Writes past all faults, as an operator would; nothing removes.
+  /// Writes without faults, like an operator; without a value, removes the key.
   void overwrite(const std::string& bucket, const std::string& key,
                  std::optional<std::string> value);
 
@@ -70,7 +70,7 @@ public:
 
   void remove_bucket(const std::string& bucket);
 
-  /// Nobody leads until then.
+  /// There is no leader until then.
   void lose_leader(caf::timespan length);
 
   void set_full(caf::timespan length);
@@ -79,7 +79,7 @@ public:
 
   void set_slow(caf::timespan length);
 
-  /// Ends all of these.
+  /// Ends all these faults.
   void heal();
 
   int64_t max_payload = 1024 * 1024;
@@ -91,7 +91,7 @@ private:
     time_point applied;
     uint64_t sequence = 0;
     std::string value;
-    /// As they travel; empty without any.
+    /// The encoded headers; empty when there are none.
     std::string headers;
     std::chrono::system_clock::time_point created;
     /// Whether there is a message at all.
@@ -100,7 +100,7 @@ private:
 
   struct stream {
     std::string config;
-    /// Start of the subjects, with the dot.
+    /// Prefix of the subjects, with the dot.
     std::string prefix;
     time_point made;
     /// By subject, the oldest first. Never empty.
@@ -132,11 +132,10 @@ private:
 
   void publish(const bus_request& what, const answer_handler& answer);
 
-  /// Stores a message if it may be stored, and makes the acknowledgement.
+  /// Stores a message if this is allowed, and returns the acknowledgement.
   std::string store(const bus_request& what);
 
-  /// An error that stands in the way of any request; nothing when there is
-  /// none.
+  /// An error that any request gets now; nothing when there is none.
   std::optional<std::string> obstacle(request_kind kind);
 
   void apply(stream& x, const std::string& name, const std::string& subject,

@@ -27,7 +27,7 @@ bool shows_progress(job_state x) {
   return x == job_state::fetching_data || x == job_state::training;
 }
 
-/// Whether a model was trained or changed by it.
+/// Whether the backend trained or changed a model.
 bool took_effect(effect x) {
   return x != effect::none && x != effect::refused;
 }
@@ -145,7 +145,7 @@ void ledger::on_report_answered(const true_training& which,
 
 bool ledger::is_outdated(const true_training& which,
                          const sent_report& report) const {
-  // What showed it may have left the book since the report was judged.
+  // The job that showed it may have left the book since the report was checked.
   return std::any_of(jobs_.begin(), jobs_.end(), [&](auto& entry) {
     auto& [id, x] = entry;
     if (x.epochs.empty() || time_.now() - x.heard.back() > start_tolerance)
@@ -171,8 +171,8 @@ bool ledger::is_healthy(const true_training& which) const {
                   || known.state == job_state::failed;
   if (given_up || !known.confirmed || !known.entered)
     return false;
-  // What trains or resets may take its place, even if that is not known yet;
-  // what only changes the watchlist may not.
+  // A training or a reset may replace it, even if that is not known yet. A mere
+  // change of the watchlist may not.
   return std::none_of(jobs_.begin(), jobs_.end(), [&](auto& entry) {
     auto& [id, x] = entry;
     auto later = id != which.job && x.entered && *x.entered >= *known.entered;
@@ -197,7 +197,7 @@ void ledger::on_went_back(time_point since) {
   std::erase_if(numbers_, [&](auto& x) { return x.second.second > since; });
   for (auto& [id, x] : jobs_) {
     x.state.reset();
-    // Nobody need know any more what was lost.
+    // No replica has to know what was lost.
     while (x.heard.size() > 1 && x.heard.back() > since)
       x.heard.pop_back();
   }
@@ -325,14 +325,14 @@ void ledger::check_transition(const job_view& x, true_job& known,
   if (!known.state || *known.state == x.state
       || can_follow(*known.state, x.state))
     return;
-  // A rejection puts back what the job that it is of had superseded.
+  // A rejection restores the job that the rejected one had superseded.
   auto put_back = *known.state == job_state::superseded
                   && std::any_of(book.jobs.begin(), book.jobs.end(),
                                  [&](auto& other) {
                                    return other.number > x.number
                                           && other.state == job_state::failed;
                                  });
-  // The backend found in the store what was taken back too late, and trains it.
+  // The backend found in the store what was removed too late, and trains it.
   auto adopted = (*known.state == job_state::failed
                   || *known.state == job_state::superseded)
                  && x.number > known.number && accepted(x.id);
@@ -420,18 +420,18 @@ bool ledger::may_have_completed(const std::string& id) const {
       continue;
     if (x.job == id)
       return true;
-    // The end of a training without a word on whose it is.
+    // The end of a training that does not name its job.
     for (auto& report : x.reports)
       if (report.completed && !report.has_id
           && config_.protocol == backend_protocol::kv)
         return true;
-    // Two submissions overtook one another on their way to the backend, or it
-    // trained unasked meanwhile: it only says that it has completed its last
-    // training.
+    // Two submissions overtook each other on their way to the backend, or it
+    // began a training of its own: it only reports that its last training has
+    // completed.
     auto other = jobs_.find(x.job);
     auto overtaken = other == jobs_.end() || x.job.empty()
                      || other->second.sent <= known.receipts.front().at;
-    // What the store lost, or nobody got an answer to, is unknown to gateways.
+    // Gateways do not know what the store lost or what had no answer.
     auto unknown = store_lost_
                    || (!config_.progress_with_id && !other->second.confirmed);
     if (trained && (overtaken || unknown))
@@ -468,7 +468,7 @@ void ledger::check_progress(const job_view& x, true_job& known) {
     return;
   auto& report = training->reports[static_cast<size_t>(epoch % epoch_base) - 1];
   auto submitted = known.sent != time_point{};
-  // What is imported from the model's status has no id any more.
+  // A job that was imported from the model status has no id.
   if (!submitted && (!report.has_id || lost()))
     return;
   auto age = known.entered ? time_.now() - *known.entered : caf::timespan{0};
@@ -486,7 +486,7 @@ bool ledger::trained_well(const book_view& book) const {
     return running(x) || x == job_state::completed;
   };
   auto i = jobs_.find(book.watchlist_job);
-  // The last one may have been given up before the backend's answer.
+  // The last one may have been cancelled before the backend's answer.
   auto last = std::find_if(book.jobs.begin(), book.jobs.end(), [&](auto& x) {
     return x.action == training_action::train
            && (x.accepted || x.id == book.training);
@@ -498,25 +498,25 @@ bool ledger::trained_well(const book_view& book) const {
 }
 
 void ledger::check_action(const job_view& x, const book_view& before) {
-  // The list may be gone with what the store lost.
+  // The store may have lost the list.
   if (lost_at_ != time_point{})
     return;
   auto by_book = action_for(before.watchlist, x.workloads);
   auto by_backend = action_for(backend_->watchlist(), x.workloads);
-  // After a DELETE there is none in the store.
+  // After a DELETE there is no list in the store.
   auto parameters = store_.find(std::string{subjects::parameters_bucket},
                                 std::string{subjects::parameters_key});
   auto listed = parameters ? decode_parameters(parameters->value)
                            : std::optional<workload_list>{};
   auto by_store = action_for(listed.value_or(workload_list{}), x.workloads);
   auto kv = config_.protocol == backend_protocol::kv;
-  // A list whose training did not end well is trained again.
+  // A list whose training failed is trained again.
   auto same = by_book == training_action::none
               || by_backend == training_action::none
               || (kv && by_store == training_action::none);
   if (x.action == training_action::train && same && !trained_well(before))
     return;
-  // One that was given up counts for none.
+  // A cancelled training does not count.
   if (before.nothing_to_show && x.action == action_for({}, x.workloads))
     return;
   if (x.action != by_book && x.action != by_backend
@@ -527,7 +527,7 @@ void ledger::check_action(const job_view& x, const book_view& before) {
            + text(by_backend));
 }
 
-// -- clients and the world ----------------------------------------------------
+// -- clients and hooks --------------------------------------------------------
 
 void ledger::on_post_answered(const post_answer& x) {
   if (note)
@@ -538,14 +538,14 @@ void ledger::on_post_answered(const post_answer& x) {
   auto never = [this](fault what) {
     return faults_.counts()[static_cast<size_t>(what)] == 0;
   };
-  // What others do at the same time is no reason.
+  // Operations of other clients at the same time are no reason.
   if (x.code == ec::refused && never(fault::backend_refuses)
       && never(fault::read_only) && never(fault::bucket_removed))
     fail("a submission is refused only by who refuses",
          "a POST was refused, but neither backend nor store refuse any");
   if (x.code == ec::conflict && conflicts_with_itself(x))
     fail("a submission conflicts only with others",
-         "a POST was answered with a conflict, but nobody else stored "
+         "a POST was answered with a conflict, but no one else stored "
          "anything");
   if (x.code != ec::none || x.result.running || x.result.job_id.empty())
     return;
@@ -562,7 +562,7 @@ void ledger::on_post_answered(const post_answer& x) {
 }
 
 bool ledger::conflicts_with_itself(const post_answer& x) const {
-  // These look like somebody else.
+  // These look like a write of another client.
   for (auto what : {fault::stale_read, fault::false_conflict,
                     fault::race_conflict, fault::write_late})
     if (faults_.counts()[static_cast<size_t>(what)] > 0)
@@ -642,8 +642,8 @@ void ledger::on_book_shown(size_t replica, const stored_book& book) {
 
 void ledger::on_book_lost(size_t replicas) {
   lost_at_ = time_.now();
-  // Numbers that stand nowhere else and that not every replica remembers
-  // cannot be known again.
+  // A number is lost if it is stored nowhere else and not every replica has it
+  // in memory.
   auto remembered = shown_.size() < replicas ? uint64_t{0} : UINT64_MAX;
   for (auto& [replica, shown] : shown_)
     remembered = std::min(remembered, shown.number);
@@ -663,7 +663,7 @@ void ledger::on_crash(size_t replica) {
     std::erase_if(numbers_, [&](auto& x) { return x.first > last_archived_; });
 }
 
-// -- calm ---------------------------------------------------------------------
+// -- without faults -----------------------------------------------------------
 
 std::string ledger::unrest() const {
   auto book = read_book(store_);
@@ -732,7 +732,7 @@ std::string ledger::mirror_difference() const {
   auto expected = kv ? encode_model(book->model)
                      : encode_statistics(book->model.statistics);
   auto cancelled = book->nothing_to_show;
-  // Readers take nothing for zeros.
+  // Readers treat no value like zeros.
   auto blank = book->model.statistics == training_statistics{}
                && book->model.status != model_text::training
                && book->model.status != model_text::failed;
@@ -742,7 +742,7 @@ std::string ledger::mirror_difference() const {
     return bucket + " has nothing instead of " + expected;
   if (!kv)
     return {};
-  // The backend may come to have the list of a job that it did not answer.
+  // The backend may have the list of a job that it did not answer.
   auto undecided = std::any_of(
     book->jobs.begin(), book->jobs.end(), [&](auto& x) {
       return !ended(x.state) && !x.accepted && jobs_.count(x.id) > 0

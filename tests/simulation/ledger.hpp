@@ -13,7 +13,7 @@
 
 namespace aiops::simulation {
 
-/// An invariant that did not hold, and how that was seen.
+/// An invariant that did not hold, and the details.
 struct violation {
   std::string invariant;
   std::string detail;
@@ -22,7 +22,7 @@ struct violation {
 /// Parts of the names of invariants that are not checked (`--ignore`).
 extern std::vector<std::string> ignored_invariants;
 
-/// What a client was answered to a POST.
+/// The answer to a POST.
 struct post_answer {
   size_t replica = 0;
   time_point asked;
@@ -31,10 +31,10 @@ struct post_answer {
   ec code = ec::none;
 };
 
-/// Knows what really happened and compares what the gateways store, answer and
-/// notify with it.
+/// Records what really happened, and compares it with what the gateways store,
+/// answer and send to hooks.
 ///
-/// Progress without a job's id is ambiguous. The rule: a report may be entered
+/// Progress without a job id is ambiguous. The rule: a report may be entered
 /// for another job than the one whose training sent it only if it names no job
 /// and its `timeElapsed` is not more than that job's age plus `start_tolerance`
 /// (backends begin to count at different moments). The same holds for the end
@@ -49,14 +49,14 @@ public:
   /// Called with the first violation.
   std::function<void(violation)> on_violation;
 
-  /// Called with what is worth a line in a history, when somebody reads it.
+  /// Called with each line for the printed history, if it was requested.
   std::function<void(std::string)> note;
 
   void set_backend(const backend_model& backend) {
     backend_ = &backend;
   }
 
-  // -- what happens --------------------------------------------------------------
+  // -- events --------------------------------------------------------------------
 
   void on_received(const std::string& job, effect what,
                    bool by_request) override;
@@ -85,7 +85,7 @@ public:
   void on_bucket_removed(const std::string& bucket);
 
   /// An operator removed the book, or made it unreadable.
-  /// @param replicas How many there are.
+  /// @param replicas Number of replicas.
   void on_book_lost(size_t replicas);
 
   void on_crash(size_t replica);
@@ -96,32 +96,32 @@ public:
 
   void on_late_answer(const std::string& request, milliseconds after);
 
-  /// The job whose list a replica sent last.
+  /// The job whose list a replica has sent last.
   std::string job_of(size_t replica, const std::string& payload) const;
 
-  // -- what has to hold when all is calm ------------------------------------------
+  // -- invariants after the faults have stopped -----------------------------------
 
-  /// Why the training is not at rest yet; empty when it is.
+  /// Why the training has not settled yet; empty when it has.
   std::string unrest() const;
 
-  /// Why what others read differs from the book; empty when it does not.
+  /// How the values that other programs read differ from the book; or empty.
   std::string mirror_difference() const;
 
-  /// "waiting" while a submission is not settled and has time left for it:
-  /// `limit`, counted from its entry or `since`. What else is not empty says
-  /// that its time is over.
+  /// "waiting" while a submission is not settled and its deadline has not
+  /// passed: `limit` after its entry or after `since`. Any other text means
+  /// that the deadline has passed.
   std::string overdue(time_point since, caf::timespan limit) const;
 
   void check_outcomes();
 
-  /// A training that has completed and of which no hook was notified.
+  /// A completed training for which no hook was notified.
   std::string missing_hook() const;
 
-  /// Whether somebody else ended this job: a DELETE, a later submission, or the
-  /// end of another training that named no job.
+  /// Whether something else ended this job: a DELETE, a later submission, or
+  /// the end of another training that named no job.
   bool disturbed(const std::string& id) const;
 
-  /// Replicas that live and knew what the store has lost.
+  /// Running replicas that knew what the store has lost.
   const std::set<size_t>& witnesses() const {
     return witnesses_;
   }
@@ -132,7 +132,7 @@ public:
   }
 
   /// Whether the last report that was entered for this job is of a training
-  /// that nobody submitted.
+  /// that no gateway submitted.
   bool shows_unasked(const std::string& id) const;
 
   /// Whether a replica sent this job to the backend.
@@ -153,28 +153,28 @@ private:
     time_point sent;
     std::vector<receipt> receipts;
     bool answered_good = false;
-    /// A client got a 200.
+    /// Whether a client received 200.
     bool confirmed = false;
-    /// When the book first had it, and as accepted.
+    /// When the book first had it, and first had it as accepted.
     std::optional<time_point> entered;
     std::optional<time_point> accepted_in_book;
     /// Whether the book took it for one that the backend may have.
     bool doubted = false;
-    /// As the book or history had it last.
+    /// The last version in the book or history.
     std::optional<job_state> state;
     uint64_t number = 0;
     training_action action = training_action::train;
     std::string reason;
-    /// Epochs that were shown of it, in order.
+    /// The epochs that it has shown, in order.
     std::vector<int64_t> epochs;
-    /// When the book had news of it from the backend, in order; the store may
-    /// lose the last ones.
+    /// When the book received new information of it from the backend, in order.
+    /// The store may lose the last ones.
     std::vector<time_point> heard;
   };
 
   void check_book(const book_view& next);
 
-  /// Of kv: those of a submission that stands are not removed.
+  /// For kv: the parameters of a valid submission are not removed.
   void check_parameters(const jetstream_model::change& x);
 
   void check_job(const job_view& x, const book_view& book);
@@ -192,14 +192,14 @@ private:
   /// Whether the last report that it shows names no job.
   bool told_without_name(const true_job& x) const;
 
-  /// Whether the backend trained unasked, or ended another training without
-  /// naming it, while a job waited whose submission was not refused, or
-  /// reported without a name while no gateway knew of an answer: that may be
-  /// about this job as far as anybody can tell.
+  /// Whether the backend began a training of its own, or ended another training
+  /// without naming it, while a job waited whose submission was not refused, or
+  /// sent a report without an id while no gateway had an answer. A gateway
+  /// cannot know whether this is about that job.
   bool seems_trained(const true_job& x) const;
 
-  /// Whether what the backend says can mean that the training of a job that it
-  /// accepted has completed.
+  /// Whether the reports of the backend can mean that the training of a job
+  /// that it accepted has completed.
   bool may_have_completed(const std::string& id) const;
 
   void check_progress(const job_view& x, true_job& known);
@@ -215,8 +215,8 @@ private:
   /// Whether the book shows later progress of what may be the same training.
   bool is_outdated(const true_training& which, const sent_report& report) const;
 
-  /// Whether nothing has ended or replaced a training, in truth or in the book:
-  /// it has a right to be heard and shown.
+  /// Whether nothing has ended or replaced a training, in reality or in the
+  /// book, so that its reports must be accepted and shown.
   bool is_healthy(const true_training& which) const;
 
   true_job& job(const std::string& id) {
@@ -231,17 +231,18 @@ private:
   const setup& config_;
   const backend_model* backend_ = nullptr;
   std::map<std::string, true_job> jobs_;
-  /// The lists that each replica sent, the latest last.
+  /// The lists that each replica has sent, the latest last.
   std::map<size_t, std::vector<std::pair<std::string, std::string>>> sent_;
   /// Jobs by number, and when the number was first used.
   std::map<uint64_t, std::pair<std::string, time_point>> numbers_;
   std::optional<book_view> book_;
   std::set<int64_t> stored_epochs_;
-  /// Jobs that stand in the history.
+  /// Jobs in the history.
   std::set<std::string> archived_;
-  /// The job that the parameters in the store came with.
+  /// The job of the parameters in the store.
   std::string parameters_job_;
-  /// When they were written, and with which job; empty when they were removed.
+  /// The time of each write of the parameters, and its job; empty when they
+  /// were removed.
   std::vector<std::pair<time_point, std::string>> parameter_writes_;
   /// The state, and the number of the job.
   std::map<std::string, std::pair<job_state, uint64_t>> notified_;

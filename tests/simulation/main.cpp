@@ -98,8 +98,8 @@ int main(int argc, char** argv) {
   }
   aiops::log::configure(aiops::log::level::error, aiops::log::format::text);
 #ifdef AIOPS_SIMULATION
-  // The gateways log many errors, as they should. With sanitizers they are
-  // worth the noise of what those report.
+  // The gateways log many expected errors. With sanitizers the log is kept, for
+  // the reports of the sanitizers.
   if (!std::freopen("/dev/null", "w", stderr))
     return 1;
 #endif

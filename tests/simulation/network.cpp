@@ -11,7 +11,7 @@ using namespace nats;
 
 namespace {
 
-/// What takes longer to arrive is late.
+/// A message that takes longer than this is late.
 constexpr milliseconds slow{20};
 
 } // namespace
@@ -250,7 +250,7 @@ void network::heal() {
   for (size_t i = 0; i < links_.size(); ++i) {
     auto& x = links_[i];
     x.requests_blocked_until = x.answers_blocked_until = {};
-    // What is still held back would hold back all that comes after it.
+    // A message that is held back would also hold back all later ones.
     auto soon = time_.now() + milliseconds{10};
     if (x.bus && !x.up)
       connect(i, x.epoch);
@@ -283,7 +283,7 @@ void network::to_server(size_t index, std::function<void()> what) {
   auto when = arrival(x.last_request, x.requests_blocked_until);
   last_arrival_ = std::max(last_arrival_, when);
   time_.at(when, [=, this] {
-    // What was on its way when the connection was lost arrives or does not.
+    // Messages in flight when the connection is lost may arrive or not.
     if (links_[index].epoch == epoch || random_.chance(0.5))
       what();
   });
@@ -394,7 +394,7 @@ void network::deliver_to(size_t index, uint64_t id, const bus_message& msg) {
   };
   if (!faults_.happens(fault::change_lost))
     deliver(caf::timespan{0});
-  // Later than others, so also out of order.
+  // Delayed, so also out of order.
   if (faults_.happens(fault::change_repeated))
     deliver(faults_.random(fault::change_repeated)
               .between<milliseconds>(milliseconds{1}, milliseconds{500}));

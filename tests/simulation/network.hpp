@@ -14,21 +14,21 @@ namespace aiops::simulation {
 
 class network;
 
-/// INTERNAL: what the network tells the bus of a replica.
+/// INTERNAL: messages of the network to the bus of a replica.
 using simulated_bus_actor = bus_actor::extend<
   // The reply to a request.
   caf::replies_to<update_atom, uint64_t, bus_reply>::with<void>,
-  // Nobody listens on the subject of that request.
+  // There is no responder for the subject of that request.
   caf::replies_to<delete_atom, uint64_t>::with<void>,
   // A message for a subscription.
   caf::replies_to<update_atom, uint64_t, bus_message>::with<void>,
-  // The connection was made, or lost.
+  // The connection was established or lost.
   caf::replies_to<connect_atom, bool>::with<void>,
-  // Time to look for expired requests.
+  // Checks for expired requests.
   caf::replies_to<tick_atom>::with<void>>;
 
-/// Takes the place of `bus`: the same interface, and the same answers, over the
-/// network of the simulation.
+/// Replaces `bus`: the same interface and the same answers, over the network of
+/// the simulation.
 class simulated_bus_state {
 public:
   static inline const char* name = "bus";
@@ -82,7 +82,7 @@ private:
   uint64_t last_subscription_ = 0;
   std::map<uint64_t, subscription> subscriptions_;
   std::vector<bus_listener_actor> listeners_;
-  /// When the timer goes off that is set, if any.
+  /// When the timer fires, if one is set.
   std::optional<time_point> timer_;
 };
 
@@ -90,26 +90,26 @@ simulated_bus_actor::behavior_type
 simulated_bus(simulated_bus_actor::stateful_pointer<simulated_bus_state> self,
               network* net, size_t link);
 
-/// The NATS server and the connections to it. What travels over one connection
-/// in one direction arrives in the order in which it was sent, or not at all.
+/// The NATS server and the connections to it. Messages of one connection and
+/// direction arrive in the order in which they were sent, or not at all.
 class network {
 public:
   /// Answers a request; may be called never, late, or twice.
   using answer_handler = std::function<void(std::string)>;
 
-  /// Somebody who answers requests on a subject.
+  /// A service that answers requests on a subject.
   using service = std::function<void(size_t link, const bus_request& request,
                                      answer_handler answer)>;
 
   network(timeline& time, faults& what, jetstream_model& store);
 
-  // -- the server's other clients -----------------------------------------------
+  // -- other clients of the server ----------------------------------------------
 
-  /// Replaces the service on a subject; a null one is nobody.
+  /// Replaces the service on a subject; null removes it.
   void serve(const std::string& subject, service handler);
 
-  /// A message from a client that is no gateway.
-  /// @param answer Gets what is sent to the message's reply subject.
+  /// Sends a message as a client that is not a gateway.
+  /// @param answer Receives the replies to the message.
   void publish_from_outside(bus_message msg, answer_handler answer);
 
   /// Called when a request leaves a replica.
@@ -117,26 +117,26 @@ public:
 
   // -- connections ----------------------------------------------------------------
 
-  /// A replica started; its bus is connected a moment later.
+  /// A replica has started; its bus is connected shortly afterwards.
   void attach(size_t link, simulated_bus_actor bus);
 
-  /// The replica is gone.
+  /// The replica has ended.
   void detach(size_t link);
 
-  /// Loses the connection and makes it again after that time.
+  /// Interrupts the connection for that time.
   void cut(size_t link, caf::timespan length);
 
-  /// Holds back what is sent for that time.
+  /// Holds back all messages for that time.
   void block(size_t link, caf::timespan length, bool requests, bool answers);
 
-  /// All connections are made, nothing is held back.
+  /// Restores all connections, and releases all messages.
   void heal();
 
-  /// Counts what a fault hits in flight.
-  /// @param link Nothing: of all replicas.
+  /// Records the requests in flight that a fault affects.
+  /// @param link Without a value, those of all replicas.
   void meet(fault x, std::optional<size_t> link);
 
-  /// When the last of what was held back arrives at the server.
+  /// When the last message that was held back arrives at the server.
   time_point last_arrival() const;
 
   bool connected(size_t link) const {
@@ -147,7 +147,7 @@ public:
 
   void send(size_t link, uint64_t id, const bus_request& request);
 
-  /// The request is answered, or nobody waits any more.
+  /// The request was answered or has expired.
   void done(size_t link, uint64_t id);
 
   void publish(size_t link, const bus_message& msg);
@@ -169,7 +169,7 @@ private:
   struct connection {
     simulated_bus_actor bus;
     bool up = false;
-    /// Counts the connections.
+    /// Number of connections until now.
     uint64_t epoch = 0;
     std::vector<subscription> subscriptions;
     std::map<uint64_t, request_kind> in_flight;
@@ -182,21 +182,20 @@ private:
 
   void connect(size_t index, uint64_t epoch);
 
-  /// When something arrives that is sent now.
+  /// When a message arrives that is sent now.
   time_point arrival(time_point& last, time_point blocked_until);
 
-  /// Does something at the server when a message of a replica arrives there.
+  /// Calls a function when a message of a replica arrives at the server.
   void to_server(size_t index, std::function<void()> what);
 
-  /// Does something when a message of the server arrives at a replica.
+  /// Calls a function when a message of the server arrives at a replica.
   void to_replica(size_t index, uint64_t epoch, std::function<void()> what);
 
-  /// A request is at the server.
+  /// A request has arrived at the server.
   void arrived(size_t index, uint64_t epoch, uint64_t id,
                const bus_request& request);
 
-  /// Hands a message to everybody who subscribed; answers if there was
-  /// anybody.
+  /// Delivers a message to all subscribers; returns whether there were any.
   bool deliver(const bus_message& msg);
 
   void deliver_to(size_t index, uint64_t id, const bus_message& msg);
@@ -207,7 +206,7 @@ private:
   random_source random_;
   std::vector<connection> links_;
   std::map<std::string, service> services_;
-  /// Who waits on a reply subject.
+  /// The requests that wait, by reply subject.
   std::map<std::string, answer_handler> inboxes_;
   uint64_t last_inbox_ = 0;
   time_point last_arrival_{};

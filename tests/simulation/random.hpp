@@ -10,7 +10,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// SplitMix64's finalizer: spreads the bits of `x` over the result.
+/// The finalizer of SplitMix64: distributes the bits of `x` over the result.
 constexpr uint64_t mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
@@ -18,12 +18,12 @@ constexpr uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// Random numbers that are the same on every machine, which those of
-/// `<random>` are not.
+/// Random numbers that are the same on each machine, unlike those of
+/// `<random>`.
 class random_source {
 public:
-  /// @param stream Sources of one seed with different numbers are independent,
-  ///        so that one that is used more does not change what another gives.
+  /// @param stream Sources with the same seed and different streams are
+  ///        independent, so that using one more does not change another.
   explicit random_source(uint64_t seed, uint64_t stream = 0)
     : state_(mix(seed) ^ mix(~stream)) {
     // nop

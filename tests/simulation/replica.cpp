@@ -24,10 +24,10 @@ using namespace nats;
 
 namespace {
 
-/// How much longer an outer deadline is than the one inside of it.
+/// How much longer an outer deadline is than the inner one.
 constexpr milliseconds margin{100};
 
-/// Passes everything on to the backend actor, and reports submissions.
+/// Forwards all requests to the backend actor, and reports submissions.
 backend_actor::behavior_type observed_backend(backend_actor::pointer self,
                                               backend_actor real, size_t index,
                                               gateway_observer* observer) {
@@ -111,7 +111,7 @@ std::chrono::system_clock::time_point replica::wall_now() const {
            time_.now().time_since_epoch());
 }
 
-// -- life and death -----------------------------------------------------------
+// -- start and end ------------------------------------------------------------
 
 void replica::start() {
   if (alive_)
@@ -165,7 +165,7 @@ void replica::kill_from(size_t first) {
     net_.detach(index_);
   time_.kill(dying);
   ++generation_;
-  // What died cannot be spoken to.
+  // Clients cannot send to an actor that has ended.
   auto gone = [this](auto& handle) {
     auto same = [&](auto& x) { return x.handle == handle; };
     if (std::none_of(children_.begin(), children_.end(), same))

@@ -10,26 +10,26 @@
 
 namespace aiops::simulation {
 
-/// What the checker is told of the gateways.
+/// Observes the gateways; the checker implements it.
 class gateway_observer {
 public:
   virtual ~gateway_observer() = default;
 
-  /// A replica hands a submission to its backend actor.
+  /// A replica sends a submission to its backend actor.
   virtual void on_submission(size_t replica, const backend_submission& what)
     = 0;
 
-  /// The world was notified of a job.
+  /// A hook was notified of a job.
   virtual void on_hook(size_t replica, const training_job& job) = 0;
 
-  /// How the lease on the notifications stands in the eyes of a replica.
+  /// The state of the lease of the hooks, as a replica knows it.
   virtual void on_lease(size_t replica, const lease_status& lease) = 0;
 
-  /// A replica knows this book now.
+  /// A replica has received this book.
   virtual void on_book_shown(size_t replica, const stored_book& book) = 0;
 };
 
-/// One gateway: all actors of the training's path, spawned as in `wiring.cpp`.
+/// One gateway: all actors of the training, spawned as in `wiring.cpp`.
 class replica {
 public:
   replica(timeline& time, faults& what, network& net, const setup& config,
@@ -37,23 +37,23 @@ public:
 
   void start();
 
-  /// Ends the process in the middle of whatever it does.
+  /// Ends the process at any point.
   void crash();
 
-  /// Lets one of the actors die; it and those after it start again after a
-  /// moment, as the supervisor would have it.
+  /// Ends one of the actors. It and those after it restart after a pause, as
+  /// with the supervisor.
   void kill_one(uint64_t which);
 
   bool alive() const {
     return alive_;
   }
 
-  /// Counts what makes requests go unanswered or late: crashes, deaths, pauses.
+  /// Number of crashes, deaths and pauses, which delay or lose answers.
   uint64_t disturbances() const {
     return disturbances_;
   }
 
-  /// Counts crashes and deaths of actors.
+  /// Number of crashes and deaths of actors.
   uint64_t deaths() const {
     return deaths_;
   }
@@ -80,7 +80,7 @@ public:
     return index_;
   }
 
-  // -- what clients speak to; null while it does not run -------------------------
+  // -- actors that clients use; null while they are not running -------------------
 
   training_actor training;
   training_jobs_actor training_jobs;
@@ -127,9 +127,9 @@ private:
   bool paused_ = false;
   uint64_t disturbances_ = 0;
   uint64_t deaths_ = 0;
-  /// Counts the processes and restarts within them.
+  /// Number of processes and of restarts within them.
   uint64_t generation_ = 0;
-  /// The first child that does not run; nothing when all do or none shall.
+  /// The first child to restart; nothing when there is none.
   std::optional<size_t> missing_from_;
   uint64_t last_id_ = 0;
   std::vector<child> children_;

@@ -28,7 +28,7 @@ bool of_store(kind x) {
   return x >= kind::read_book;
 }
 
-/// Those that name the revision that they replace.
+/// Conditional writes.
 bool compares(kind x) {
   return x == kind::write_book || x == kind::write_history
          || x == kind::write_lease || x == kind::write_parameters;

@@ -9,8 +9,8 @@
 #include <utility>
 
 /// @file
-/// Which requests a fault can hit: the measure of what a campaign has tried is
-/// the pairs of a fault and a kind of request that was in flight then.
+/// Which requests a fault can affect. The coverage of a campaign is the set of
+/// pairs of a fault and a kind of request that was in flight at that time.
 
 namespace aiops::simulation {
 
@@ -47,7 +47,7 @@ using fault_pair = std::pair<fault, request_kind>;
 
 using fault_pairs = std::set<fault_pair>;
 
-/// All that can meet.
+/// All possible pairs.
 fault_pairs all_pairs();
 
 } // namespace aiops::simulation

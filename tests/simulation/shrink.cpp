@@ -59,7 +59,7 @@ private:
       }
   }
 
-  /// Two replicas and clocks that agree are easier to understand.
+  /// Two replicas with equal clocks are easier to understand.
   void calm_down() {
     auto smaller = best_;
     smaller.world.clock_offsets = {};

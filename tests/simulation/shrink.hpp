@@ -4,9 +4,9 @@
 
 namespace aiops::simulation {
 
-/// Looks for the shortest plan that still violates the same invariant: leaves
-/// out kinds of faults, then steps, as long as it does.
-/// @param budget How many runs that may take.
+/// Searches for the shortest plan that still violates the same invariant:
+/// removes kinds of faults, then steps, while it does.
+/// @param budget Maximum number of runs.
 plan shrink(plan failing, const std::string& invariant, size_t budget);
 
 } // namespace aiops::simulation

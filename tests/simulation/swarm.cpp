@@ -9,9 +9,9 @@ namespace {
 struct fault_kind {
   fault what;
   std::string_view name;
-  /// How often it happens to a message; 0 for one that begins by a step.
+  /// Probability per message; 0 for a fault that begins by a step.
   double rate;
-  /// How long it lasts at most, when it begins by a step.
+  /// Maximum duration of a fault that begins by a step.
   milliseconds length;
 };
 
@@ -71,7 +71,7 @@ bool begins(fault x) {
   return kind.rate == 0 && x != fault::clock_skew;
 }
 
-/// These make much of what is checked moot, so few seeds have them.
+/// With these, many invariants cannot be checked, so few seeds have them.
 bool drastic(fault x) {
   return x == fault::store_went_back || x == fault::bucket_removed
          || x == fault::book_removed || x == fault::book_unreadable;
@@ -162,7 +162,7 @@ plan make_plan(uint64_t seed) {
   result.seed = seed;
   result.world = draw_setup(random);
   result.safety = random.between<milliseconds>(seconds{15}, seconds{50});
-  // Some seeds have no faults at all, most a few kinds, some nearly all.
+  // Some seeds have no faults, most have a few kinds, some have nearly all.
   auto part = random.pick<double>({0.0, 0.08, 0.08, 0.15, 0.15, 0.3, 0.6});
   std::vector<fault> timed;
   for (auto& kind : kinds) {
@@ -180,7 +180,7 @@ plan make_plan(uint64_t seed) {
         0.9, kind.rate * strength);
     }
   }
-  // Bursts: what is close together has more ways to interleave.
+  // Bursts, because steps close together interleave in more ways.
   auto actions = 4 + random.below(14);
   milliseconds when{0};
   for (uint64_t i = 0; i < actions; ++i) {
@@ -197,7 +197,7 @@ plan make_plan(uint64_t seed) {
     auto times = drastic(what) ? 1 : 1 + random.below(4);
     for (uint64_t i = 0; i < times; ++i) {
       auto next = draw_fault(random, what, result.world);
-      // Faults hit near what clients do, mostly.
+      // Most faults begin close to the operations of clients.
       if (!result.steps.empty() && random.chance(0.7))
         next.at = random.pick(result.steps).at
                   + random.between<milliseconds>(milliseconds{0},

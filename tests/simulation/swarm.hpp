@@ -10,17 +10,17 @@
 #include <vector>
 
 /// @file
-/// What happens in one run, drawn from its seed: the setup, which faults there
-/// are and how often, and what clients and operators do when. A run that uses
-/// few kinds of faults often finds what one that uses all of them rarely would
-/// not ("swarm testing"), so each seed draws its kinds.
+/// The plan of one run, drawn from its seed: the setup, the faults and their
+/// frequency, and the operations of clients and operators. A run with few kinds
+/// of faults that happen often finds other bugs than one with all kinds that
+/// happen rarely ("swarm testing"), so each seed draws its kinds.
 
 namespace aiops::simulation {
 
 enum class fault : uint8_t {
-  // Of the network.
+  // Faults of the network.
   connection_lost,
-  /// What is sent arrives when the fault is over.
+  /// Messages arrive when the fault has ended.
   link_blocked,
   /// Requests arrive, answers do not, and then the connection is lost.
   answers_lost,
@@ -28,12 +28,12 @@ enum class fault : uint8_t {
   change_lost,
   change_repeated,
 
-  // Of the store.
+  // Faults of the store.
   leader_change,
   stale_read,
   ack_lost,
   ack_repeated,
-  /// Applied when the client has long given up.
+  /// A write is applied long after the deadline of the client.
   write_late,
   /// A conflict although the revision was right.
   false_conflict,
@@ -46,31 +46,32 @@ enum class fault : uint8_t {
   slow_store,
   too_many_requests,
   unreadable_answer,
-  /// The latest acknowledged writes are gone and their sequence numbers are
-  /// used again.
+  /// The latest acknowledged writes are lost, and their sequence numbers are
+  /// used
+  /// again.
   store_went_back,
   bucket_removed,
   book_removed,
   book_unreadable,
 
-  // Of a replica.
+  // Faults of a replica.
   replica_crash,
-  /// Nothing of it runs for a while.
+  /// It is suspended for some time.
   replica_pause,
-  /// One of its actors dies; it and those after it start again.
+  /// One of its actors ends; it and those after it restart.
   actor_death,
   clock_skew,
   clock_jump,
   hook_failure,
 
-  // Of the backend.
+  // Faults of the backend.
   backend_silent,
   backend_slow,
   backend_refuses,
   backend_unreadable,
   backend_absent,
   backend_crash,
-  /// It restarts and has forgotten everything.
+  /// It restarts and has lost its state.
   backend_empty,
   trains_unasked,
   training_fails,
@@ -80,7 +81,7 @@ enum class fault : uint8_t {
   progress_invalid,
   completion_lost,
 
-  // Of clients.
+  // Faults of clients.
   same_post_twice,
   two_at_once,
 
@@ -91,7 +92,7 @@ inline constexpr size_t fault_count = static_cast<size_t>(fault::count);
 
 std::string_view to_string(fault x);
 
-/// What clients and operators do.
+/// Operations of clients and operators.
 enum class step_kind : uint8_t {
   post,
   post_forced,
@@ -99,7 +100,7 @@ enum class step_kind : uint8_t {
   read_status,
   read_watchlist,
   read_jobs,
-  /// `step::what` begins.
+  /// The fault `step::what` begins.
   fault,
 };
 
@@ -107,17 +108,17 @@ struct step {
   milliseconds at{0};
   step_kind kind = step_kind::post;
   fault what = fault::count;
-  /// Which replica, if one is meant.
+  /// The replica, for operations on one.
   size_t target = 0;
-  /// How long a fault lasts.
+  /// Duration of a fault.
   milliseconds length{0};
-  /// Decides all else.
+  /// Random value that determines the rest.
   uint64_t detail = 0;
 };
 
 std::string describe(const step& x);
 
-/// How the program is configured and what world it runs in.
+/// The configuration of the gateways and their surroundings.
 struct setup {
   backend_protocol protocol = backend_protocol::request_reply;
   size_t replicas = 2;
@@ -127,22 +128,22 @@ struct setup {
   milliseconds poll_interval{5'000};
   milliseconds lease{10'000};
   int64_t max_payload = 1024 * 1024;
-  /// Whether backends name the job that progress is of.
+  /// Whether reports of progress name their job.
   bool progress_with_id = false;
   milliseconds training_length{15'000};
   milliseconds report_interval{2'000};
-  /// How far each replica's wall clock is ahead.
+  /// Offset of the wall clock of each replica.
   std::array<milliseconds, 3> clock_offsets{};
-  /// Bytes of a workload's name: a watchlist may nearly fill a message.
+  /// Length of the names of workloads: a watchlist may nearly fill a message.
   size_t name_length = 8;
 };
 
 struct plan {
   uint64_t seed = 0;
   setup world;
-  /// How often a fault of each kind happens to a message; 0: never.
+  /// Probability of each kind of fault per message; 0: never.
   std::array<double, fault_count> rates{};
-  /// In order of time.
+  /// Sorted by time.
   std::vector<step> steps;
   /// When all faults stop.
   milliseconds safety{0};

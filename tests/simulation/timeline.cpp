@@ -12,7 +12,7 @@ timeline::timeline(uint64_t seed)
   : system_(config_), sched_(dynamic_cast<caf::scheduler::test_coordinator&>(
                         system_.scheduler())),
     clock_(sched_.clock()), worker_(&system_, sched_), random_(seed, 2) {
-  // Waiting would block: nobody but we run the actors.
+  // Waiting would block, because only this object runs the actors.
   system_.await_actors_before_shutdown(false);
   clock_.current_time = time_point{seconds{1'000}};
   begin_ = clock_.current_time;

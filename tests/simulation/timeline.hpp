@@ -15,9 +15,10 @@ namespace aiops::simulation {
 
 using time_point = caf::actor_clock::time_point;
 
-/// One thread, one clock, and every choice by the seed: which actor runs next,
-/// and with that in which order messages are handled that came at the same
-/// time. Each actor takes its own messages in order, as in the real program.
+/// An actor system with one thread and one virtual clock. The seed determines
+/// which actor runs next, and so the order in which messages of the same time
+/// are handled. Each actor handles its messages in order, as in the real
+/// program.
 class timeline {
 public:
   explicit timeline(uint64_t seed);
@@ -35,7 +36,7 @@ public:
     return clock_.current_time;
   }
 
-  /// Time since the begin.
+  /// Time since the beginning.
   milliseconds elapsed() const {
     return std::chrono::duration_cast<milliseconds>(now() - begin_);
   }
@@ -48,13 +49,12 @@ public:
     at(now() + delay, std::move(what));
   }
 
-  /// Calls `what` after that many further steps of actors, between two of
-  /// them.
+  /// Calls `what` after that many further steps of actors.
   void after_steps(uint64_t steps, std::function<void()> what) {
     interruptions_.emplace(steps_ + steps, std::move(what));
   }
 
-  /// Lets everything happen that happens until then.
+  /// Runs everything that is due until then.
   void run_until(time_point end);
 
   void run_for(caf::timespan time) {
@@ -64,7 +64,7 @@ public:
   /// Ends all actors.
   void end();
 
-  /// Nothing happens any more.
+  /// Nothing runs any more.
   void stop() {
     stopped_ = true;
   }
@@ -73,7 +73,7 @@ public:
     return stopped_;
   }
 
-  /// Enters something in the trace, by which two runs are compared.
+  /// Adds a value to the trace, which serves to compare two runs.
   void trace(uint64_t x) {
     trace_ = mix(trace_ ^ x);
   }
@@ -86,7 +86,7 @@ public:
     return steps_;
   }
 
-  /// @param owner Who is paused together.
+  /// @param owner Actors with the same owner are paused together.
   template <class F, class... Ts>
   auto spawn(size_t owner, F fun, Ts&&... xs) {
     auto handle = system_.spawn(fun, std::forward<Ts>(xs)...);
@@ -94,19 +94,19 @@ public:
     return handle;
   }
 
-  /// Kills actors at once: none of them handles another message.
+  /// Kills actors immediately: none of them handles another message.
   void kill(const std::vector<caf::actor>& actors);
 
-  /// Nothing that this owner has runs until `resume`.
+  /// No actor of this owner runs until `resume`.
   void pause(size_t owner);
 
   void resume(size_t owner);
 
-  /// The owner of what never stops: clients and the backend.
+  /// The owner of actors that are never paused: clients and the backend.
   static constexpr size_t outside = 99;
 
-  /// Sends a request from outside. Exactly one of the two is called, unless
-  /// the run ends before.
+  /// Sends a request from outside. Exactly one of the two functions is called,
+  /// unless the run ends before.
   template <class T, class Handle, class... Ts>
   void ask(const Handle& to, std::function<void(T&)> on_value,
            std::function<void(caf::error&)> on_error, Ts... xs) {
@@ -147,7 +147,7 @@ private:
 
   void adopt(size_t owner, caf::actor handle);
 
-  /// Lets all actors work until their mailboxes are empty.
+  /// Runs all actors until their mailboxes are empty.
   void run_actors();
 
   /// Runs a job for one message.
@@ -159,7 +159,7 @@ private:
   caf::actor_system system_;
   caf::scheduler::test_coordinator& sched_;
   caf::detail::test_actor_clock& clock_;
-  /// Lives as long as the actors: they remember who ran them last.
+  /// Must outlive the actors, which store a pointer to it.
   worker worker_;
   random_source random_;
   time_point begin_;

@@ -15,8 +15,8 @@ namespace aiops::simulation {
 
 namespace {
 
-/// What one process sums up, and how it comes to the parent: as lines, each
-/// with a word that says what it is.
+/// The results of one process, which it sends to the parent as lines that begin
+/// with a keyword.
 class process {
 public:
   process(int out, const std::function<run_result(uint64_t)>& run)
@@ -71,7 +71,7 @@ private:
   totals sum_;
 };
 
-/// Reads what a process wrote.
+/// Reads the lines that a process wrote.
 class reader {
 public:
   explicit reader(totals& sum) : sum_(sum) {
@@ -94,7 +94,7 @@ public:
       read_pair(in);
   }
 
-  /// The seed at which it died, if it did not come to its end.
+  /// The seed at which it crashed, if it did.
   void end() {
     if (!finished_)
       sum_.crashed.push_back(current_);
@@ -155,8 +155,8 @@ void read_all(int fd, totals& sum) {
   std::fclose(in);
 }
 
-/// Without `keep_going` processes end at their own first failure, so that of
-/// the last block of seeds all before the first failure were run.
+/// Without `keep_going`, each process ends at its own first failure. So all
+/// seeds of the last block that precede the first failure were run.
 totals run_block(uint64_t jobs, uint64_t first, uint64_t last, bool keep_going,
                  const std::function<run_result(uint64_t)>& run) {
   totals result;
@@ -202,7 +202,7 @@ totals run_in_processes(uint64_t jobs, uint64_t first, uint64_t count,
   if (jobs == 0)
     jobs = std::max(1u, std::thread::hardware_concurrency());
   totals result;
-  // In blocks, so that the end comes soon after a failure.
+  // In blocks, so that the run ends soon after a failure.
   auto block = keep_going ? count : std::max<uint64_t>(jobs * 8, 64);
   for (auto last = first + count; first < last; first += block) {
     add(result,

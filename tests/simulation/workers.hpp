@@ -11,7 +11,7 @@
 
 namespace aiops::simulation {
 
-/// What many runs gave.
+/// The results of many runs.
 struct totals {
   uint64_t runs = 0;
   uint64_t virtual_ms = 0;
@@ -19,16 +19,17 @@ struct totals {
   double cpu_seconds = 0;
   std::array<uint64_t, fault_count> faults{};
   fault_pairs pairs;
-  /// Seed and invariant, in order.
+  /// Seed and invariant of each failure, in order.
   std::vector<std::pair<uint64_t, std::string>> failures;
-  /// Seeds that a process died of.
+  /// Seeds at which a process crashed.
   std::vector<uint64_t> crashed;
 };
 
-/// Runs seeds in several processes at once, for each of them is one thread.
+/// Runs seeds in several processes, because a run has only one thread.
 /// @param jobs 0 for one per core.
-/// @param keep_going Otherwise ends soon after the first failure: then all
-///        seeds before that were run.
+/// @param keep_going Whether to continue after a failure. Otherwise the run
+/// ends
+///        soon after the first failure, and all seeds before it were run.
 totals run_in_processes(uint64_t jobs, uint64_t first, uint64_t count,
                         bool keep_going,
                         const std::function<run_result(uint64_t)>& run);

@@ -13,34 +13,33 @@ using namespace nats;
 
 namespace {
 
-/// Beyond the deadlines that the program promises: for the way through its
-/// actors.
+/// Added to the deadlines that the program guarantees, for the messages between
+/// its actors.
 constexpr milliseconds answer_margin{500};
 
-/// How long after the last fault a submission may take to be settled, beyond
-/// the time that it may take anyway.
+/// Additional time in which a submission must be settled after the last fault.
 constexpr seconds settle_margin{30};
 
-/// How long it takes until all connections are made again.
+/// Time until all connections are established again.
 constexpr milliseconds reconnect_time{200};
 
-/// The longest time until a change that nobody was told of is seen.
+/// Maximum time until a change is seen without a notification.
 constexpr seconds reread_margin{25};
 
-/// The world that runs, for what finds no other way to it.
+/// The current world, for functions that have no reference to it.
 [[maybe_unused]] world* current_world = nullptr;
 
-/// Whether a fault hits more than one replica.
+/// Whether a fault affects more than one replica.
 bool hits_all(fault x) {
   return x >= fault::leader_change && x <= fault::book_unreadable;
 }
 
-/// How often replicas compare the buckets with what they know.
+/// Interval at which replicas compare the buckets with their state.
 constexpr seconds compare_interval{35};
 
-/// The longest time until replicas believe that the store lost something: a
-/// value that is gone is believed after 30 s, an older book after 10 s, and
-/// either is looked at every 20 s.
+/// Maximum time until replicas accept that the store has lost something: a
+/// missing value is accepted after 30 s, an older book after 10 s, and both are
+/// checked every 20 s.
 constexpr seconds loss_margin{65};
 
 constexpr size_t clusters = 2;
@@ -80,7 +79,7 @@ world::~world() {
 }
 
 milliseconds world::clock_offset(const std::string& owner) const {
-  // As `replica` names the owners of leases.
+  // Same format as the owners of leases in `replica`.
   auto index = static_cast<size_t>(owner.at(owner.find('-') + 1) - '0');
   return replicas_.at(index)->clock_offset();
 }
@@ -98,7 +97,7 @@ run_result world::run() {
   backend_.start();
   for (auto& x : replicas_)
     x->start();
-  // The first steps fall into the start, too.
+  // The first steps may happen while the replicas start.
   if (plan_.rate(fault::clock_skew) > 0)
     faults_.count(fault::clock_skew);
   for (auto& x : plan_.steps)
@@ -246,7 +245,7 @@ void world::read_watchlist(size_t target) {
 }
 
 void world::read_jobs(size_t target) {
-  // The history is up to 100 reads, each with its own deadline.
+  // The history needs up to 100 reads, each with its own deadline.
   ask<snapshot_ptr<job_summaries>>(
     target, "GET jobs", query_deadline() * 3, replicas_[target]->training_jobs,
     [](snapshot_ptr<job_summaries>&) {}, [](const caf::error&) {}, list_atom_v);
@@ -305,7 +304,7 @@ void world::carry_out(const step& x) {
       read_jobs(x.target);
       break;
     case step_kind::fault:
-      // In the middle of whatever happens then.
+      // Between two steps of actors.
       time_.after_steps(random.below(60), [=, this] { carry_out_fault(x); });
       break;
   }
@@ -499,7 +498,7 @@ void world::check_liveness() {
                   + settle_margin;
   time_.run_until(std::max(time_.now(), net_.last_arrival()));
   time_.run_for(reconnect_time);
-  // Requests of clients may wait behind one another, each for its time.
+  // Requests of clients may wait for each other, each until its deadline.
   auto healed = time_.now();
   wait(std::chrono::hours{1}, [=, this] {
     auto open = ledger_.overdue(healed, patience);
@@ -507,8 +506,8 @@ void world::check_liveness() {
       ledger_.fail("every submission is settled", open);
     return open;
   });
+  // A submission with an unknown outcome waits for the previous training.
   expect_calm("no job runs whose trainer is dead",
-              // A submission in doubt waits for the training before it.
               2 * (config.stall_after + settle_margin),
               [this] { return ledger_.unrest(); });
   expect_calm("all replicas and buckets agree",
@@ -575,8 +574,8 @@ void world::check_service(int rounds) {
   if (time_.stopped())
     return;
   note("== DELETE, then POST");
-  // While a replica does not believe yet that something is lost, it says that
-  // one should try again.
+  // Until a replica accepts that something is lost, it answers that the client
+  // should try again.
   auto patience = ledger_.lost() ? loss_margin : seconds{0};
   auto deleted = std::make_shared<std::string>("was not answered");
   auto target = random_.below(replicas_.size());
@@ -595,7 +594,7 @@ void world::check_service(int rounds) {
               [=] { return outcome->problem; });
   if (!outcome->problem.empty())
     return;
-  // A training that nobody submitted was reported for the first time since.
+  // A training that no gateway submitted was first reported meanwhile.
   if (outcome->unasked && rounds > 1)
     return check_service(rounds - 1);
   auto id = std::make_shared<std::string>(outcome->id);

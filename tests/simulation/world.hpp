@@ -9,47 +9,47 @@
 
 namespace aiops::simulation {
 
-/// What came of one run.
+/// The result of one run.
 struct run_result {
   std::optional<violation> failure;
-  /// Two runs of one seed have the same.
+  /// Equal for two runs of the same seed.
   uint64_t trace = 0;
   milliseconds virtual_time{0};
   uint64_t steps = 0;
   std::array<uint64_t, fault_count> faults{};
   fault_pairs pairs;
-  /// What happened, line by line, if it was asked for.
+  /// The history, line by line, if it was requested.
   std::vector<std::string> history;
 };
 
-/// Two or three gateways, the network and the store between them, the training
-/// backend, and people; everything that one run consists of.
+/// Everything in one run: two or three gateways, the network and the store
+/// between them, the training backend, clients and operators.
 ///
-/// First the safety phase, in which the steps and faults of the plan happen.
-/// Then all faults stop, and the gateways have to come to rest, to agree, and
-/// to serve.
+/// In the first phase, the steps and faults of the plan happen. Then all faults
+/// stop, and the gateways must settle, agree and serve requests.
 class world {
 public:
   world(const plan& what, bool with_history);
 
-  /// Actors use the rest of the world to their end.
+  /// Ends the actors first, because they use the other members until they end.
   ~world();
 
   run_result run();
 
-  /// How far the wall clock of the owner of a lease is ahead.
+  /// Offset of the wall clock of the owner of a lease.
   milliseconds clock_offset(const std::string& owner) const;
 
 private:
   /// A request of a client.
   struct waiting_request {
     size_t target = 0;
-    /// Of the target when it was sent: after one there is no answer.
+    /// Deaths of the target when the request was sent. After another death
+    /// there is no answer.
     uint64_t deaths = 0;
     std::shared_ptr<bool> done;
   };
 
-  // -- the safety phase -----------------------------------------------------------
+  // -- the phase with faults ------------------------------------------------------
 
   void carry_out(const step& x);
 
@@ -67,7 +67,7 @@ private:
 
   void read_jobs(size_t target);
 
-  /// Sends a request of a client and holds its answer to the deadline.
+  /// Sends a request of a client and checks the deadline of its answer.
   template <class T, class Handle, class... Ts>
   void ask(size_t target, const std::string& what, caf::timespan deadline,
            const Handle& to, std::function<void(T&)> on_value,
@@ -75,50 +75,51 @@ private:
 
   void send_report(const std::string& body, std::function<void(ec)> answered);
 
-  // -- when the faults have stopped -----------------------------------------------
+  // -- after the faults have stopped ----------------------------------------------
 
   void heal();
 
   void check_liveness();
 
-  /// Lets time pass until `problem` answers nothing, or too much has passed;
-  /// answers the last problem.
+  /// Advances the clock until `problem` returns an empty text or a deadline has
+  /// passed; returns the last problem.
   std::string wait(caf::timespan limit, std::function<std::string()> problem);
 
   void expect_calm(const std::string& invariant, caf::timespan limit,
                    std::function<std::string()> problem);
 
-  /// Why a replica shows something else than what is stored.
+  /// How the answers of a replica differ from what is stored; or empty.
   std::string disagreement();
 
-  /// Whether a replica says that the store lost something.
+  /// Whether a replica reports that the store has lost something.
   bool reports_a_loss(const replica& x);
 
-  /// None says so when nothing was lost.
+  /// Checks that no replica reports a loss when nothing was lost.
   void check_false_alarm();
 
-  /// Why it cannot be seen that the store lost a book.
+  /// Why a loss of the store is not reported; or empty.
   std::string silence_on_loss();
 
-  /// What became of the last POST.
+  /// The result of the last POST.
   struct post_outcome {
     std::string problem = "was not answered";
     std::string id;
-    /// It found a training that nobody submitted.
+    /// There was a training that no gateway submitted.
     bool unasked = false;
   };
 
-  /// DELETE, again until then while the replica says that it has to be tried
-  /// again; `problem` is empty when it has worked.
+  /// Sends DELETE, and repeats it until the deadline while the replica answers
+  /// that it should be repeated; `problem` is empty if it succeeded.
   void give_up(size_t target, time_point until,
                std::shared_ptr<std::string> problem);
 
-  /// Likewise POST.
+  /// The same for POST.
   void submit_last(size_t target, time_point until,
                    std::shared_ptr<post_outcome> outcome);
 
-  /// DELETE, then POST, then a training to its end.
-  /// @param rounds How often that may be disturbed by what came before.
+  /// Sends DELETE, then POST, then waits until the training ends.
+  /// @param rounds Maximum number of attempts, as earlier operations may
+  /// interfere.
   void check_service(int rounds);
 
   void fail(const violation& x);

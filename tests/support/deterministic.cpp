@@ -12,7 +12,7 @@ deterministic::deterministic()
   : system_(config_), sched_(dynamic_cast<caf::scheduler::test_coordinator&>(
                         system_.scheduler())),
     clock_(sched_.clock()), worker_(&system_, sched_) {
-  // Waiting would block: nobody but the test runs the actors.
+  // Waiting would block, because only the test runs the actors.
   system_.await_actors_before_shutdown(false);
 }
 

@@ -15,19 +15,19 @@ namespace aiops::test {
 
 using namespace std::chrono_literals;
 
-/// What came back for a request that a test sent.
+/// The answer to a request that a test sent.
 template <class T>
 struct answer {
   std::optional<T> value;
   caf::error error;
-  /// Virtual time at which it arrived.
+  /// Virtual time of arrival.
   caf::actor_clock::time_point at;
 
   bool done() const {
     return value || error;
   }
 
-  /// `ec::none` while there is no answer, or a good one.
+  /// The code of the error; `ec::none` without one.
   ec code() const {
     return code_of(error);
   }
@@ -36,13 +36,13 @@ struct answer {
 template <class T>
 using answer_ptr = std::shared_ptr<const answer<T>>;
 
-/// An actor system in which nothing runs unless a test says so, on a clock
-/// that only a test moves. All in one thread.
+/// An actor system in which actors run only when the test calls `run`, and the
+/// clock moves only when it calls `advance`. It has one thread.
 class deterministic {
 public:
   deterministic();
 
-  /// Kills what the test spawned, so that nothing waits for ever.
+  /// Kills the actors of the test, so that none waits without end.
   ~deterministic();
 
   deterministic(const deterministic&) = delete;
@@ -56,13 +56,13 @@ public:
     return clock_.current_time;
   }
 
-  /// The wall clock of this world: virtual time since an arbitrary day.
+  /// The virtual wall clock, which starts at an arbitrary day.
   std::chrono::system_clock::time_point wall_now() const;
 
-  /// Lets every actor work until all mailboxes are empty.
+  /// Runs the actors until all mailboxes are empty.
   void run();
 
-  /// Moves the clock, stopping at each timeout on the way.
+  /// Moves the clock, and runs the actors at each timeout before its end.
   void advance(caf::timespan by);
 
   /// Spawns an actor that ends with the test.
@@ -77,14 +77,14 @@ public:
     actors_.push_back(std::move(handle));
   }
 
-  /// Kills an actor and lets the others notice.
+  /// Kills an actor and runs the others.
   template <class Handle>
   void kill(const Handle& handle) {
     caf::anon_send_exit(handle, caf::exit_reason::kill);
     run();
   }
 
-  /// Sends a request without waiting; `run` brings the answer.
+  /// Sends a request and runs the actors. The answer may arrive later.
   template <class Handle, class... Ts>
   auto ask(const Handle& to, Ts... xs) {
     using outputs =
@@ -150,7 +150,7 @@ private:
   caf::actor_system system_;
   caf::scheduler::test_coordinator& sched_;
   caf::detail::test_actor_clock& clock_;
-  /// Lives as long as the actors: they remember who ran them last.
+  /// Must outlive the actors, which store a pointer to it.
   worker worker_;
   std::vector<caf::actor> actors_;
 };

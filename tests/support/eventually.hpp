@@ -6,7 +6,7 @@
 
 namespace aiops::test {
 
-/// Waits until `condition` holds; false when it does not within the patience.
+/// Waits until `condition` holds; false if it does not within `patience`.
 template <class Condition>
 bool eventually(Condition condition,
                 std::chrono::milliseconds patience = std::chrono::seconds{20}) {

@@ -141,12 +141,12 @@ job_store_actor::behavior_type fake_job_store(job_store_actor::pointer,
     [=](get_atom, hooks_atom) -> caf::result<uint64_t> {
       if (script->down)
         return script->down;
-      return script->told;
+      return script->notified;
     },
     [=](put_atom, hooks_atom, uint64_t number) -> caf::result<void> {
       if (script->down)
         return script->down;
-      script->told = number;
+      script->notified = number;
       return caf::unit;
     },
   };
@@ -225,7 +225,7 @@ gpu_probe_actor::behavior_type fake_gpu_probe(gpu_probe_actor::pointer self,
 events_actor::behavior_type fake_events(events_actor::pointer,
                                         events_script_ptr script) {
   return {
-    [=](update_atom, const event_value& x) { script->told.push_back(x); },
+    [=](update_atom, const event_value& x) { script->published.push_back(x); },
     [](subscribe_atom, const event_listener_actor&) { /* nop */ },
   };
 }

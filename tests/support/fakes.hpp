@@ -15,20 +15,20 @@
 #include <vector>
 
 /// @file
-/// Stand-ins for the edges. A test says by a `script` a message what they do,
-/// and looks there at what they were asked.
+/// Fakes of the actors at the edges. Each has a `script` per message, in which
+/// a test sets the answer and finds the requests.
 
 namespace aiops::test {
 
-/// What a fake does with the requests of one kind.
+/// How a fake answers the requests of one kind.
 template <class R, class... Args>
 class script {
 public:
-  explicit script(R standard) : plan_(std::move(standard)) {
+  explicit script(R answer) : plan_(std::move(answer)) {
     // nop
   }
 
-  // -- what to do from now on --------------------------------------------------
+  // -- the answer to the next requests ------------------------------------------
 
   void answer(R value) {
     plan_ = std::move(value);
@@ -38,17 +38,17 @@ public:
     plan_ = make_error(code, std::move(text));
   }
 
-  /// Stay silent and keep the requests for `release`.
+  /// Does not answer, and keeps the requests for `release`.
   void hold() {
     plan_ = silence{};
   }
 
-  /// Die of the next request, as from an exception.
+  /// Ends the actor at the next request, like an exception.
   void crash() {
     plan_ = death{};
   }
 
-  // -- what to do with those that were held ------------------------------------
+  // -- requests that were held ---------------------------------------------------
 
   size_t held() const {
     return held_.size();
@@ -63,7 +63,7 @@ public:
     pop().deliver(make_error(code, std::move(text)));
   }
 
-  // -- what was asked ----------------------------------------------------------
+  // -- requests that were received ----------------------------------------------
 
   size_t calls() const {
     return calls_.size();
@@ -80,7 +80,7 @@ public:
 
   // -- for the fake ------------------------------------------------------------
 
-  /// `caf::unit_t` stands for an answer without a value.
+  /// `caf::unit_t` represents an answer without a value.
   using message = std::conditional_t<std::is_same_v<R, caf::unit_t>, void, R>;
 
   template <class Self>
@@ -120,7 +120,7 @@ private:
   std::deque<caf::response_promise> held_;
 };
 
-/// The training backend: knows no watchlist and accepts everything.
+/// The training backend: has no watchlist and accepts everything.
 struct backend_script {
   script<std::string, backend_submission, caf::timespan> train{
     "training job submitted"};
@@ -131,48 +131,48 @@ struct backend_script {
   script<caf::unit_t, model_status> put{caf::unit};
   script<caf::unit_t> forget{caf::unit};
   script<caf::unit_t, backend_submission, uint64_t> put_watchlist{caf::unit};
-  /// What was asked, in order.
+  /// The requests, in order.
   std::vector<std::string> asked;
 };
 
-/// The store of jobs: like the real one, in memory. Several actors on one
-/// script are several replicas on one store.
+/// The store of jobs, in memory. Several actors with one script are like
+/// several replicas with one store.
 struct job_store_script {
   stored_book book;
   /// By number.
   std::map<uint64_t, training_job> history;
-  /// Watchlists that were stored ahead or with a book, by id.
+  /// The watchlists that were stored, before or with a book, by id.
   std::map<std::string, shared_workloads> watchlists;
-  uint64_t told = 0;
+  uint64_t notified = 0;
   std::vector<book_listener_actor> listeners;
-  /// Every book that was stored, in order.
+  /// The books that were stored, in order.
   std::vector<training_book> books;
   size_t reads = 0;
-  /// Reads of the history, and of one job of it.
+  /// Number of reads of the whole history, and of one job.
   size_t lists = 0;
   size_t finds = 0;
-  /// Fails everything while it is set.
+  /// While set, all requests fail with it.
   caf::error down;
-  /// Likewise, but only additions to the history, and only watchlists.
+  /// The same for additions to the history, and for watchlists.
   caf::error history_down;
   caf::error watchlists_down;
-  /// What the next write meets, once: an error that leaves it undone...
+  /// Error of the next write only, which is not stored.
   caf::error refuse;
-  /// ...or one although it is done.
+  /// Error of the next write only, which is stored nevertheless.
   caf::error lose_answer;
-  /// What readers see instead of the book, as from an old copy of the store.
+  /// What readers get instead of the book, as from an outdated copy.
   std::optional<stored_book> stale;
-  /// Whether listeners are left without word.
+  /// Whether listeners receive no updates.
   bool quiet = false;
 
-  /// Stores a book as another replica would.
+  /// Stores a book like another replica.
   void store(training_book value);
 
-  /// Tells everyone who subscribed.
+  /// Sends an update to all listeners.
   void publish() const;
 };
 
-/// Who keeps the book of jobs: an empty book, and every change changes nothing.
+/// The actor that changes the book: the book is empty, and changes do nothing.
 struct training_jobs_script {
   script<book_update, job_change> put{book_update{}};
   script<stored_book> forget{stored_book{}};
@@ -181,31 +181,31 @@ struct training_jobs_script {
   script<training_job, std::string> find{training_job{}};
   std::vector<book_listener_actor> listeners;
 
-  /// Tells everyone who subscribed.
+  /// Sends an update to all listeners.
   void publish(const stored_book& book) const;
 };
 
-/// Who is told of a job that has ended.
+/// A hook: receives each job that has ended.
 struct job_hook_script {
   script<caf::unit_t, training_job> put{caf::unit};
 };
 
-/// The counts store: takes everything.
+/// The counts store: accepts everything.
 struct counts_store_script {
   script<stored_breakdown, breakdown_ptr> put{stored_breakdown{}};
   script<std::vector<history_point>> history{std::vector<history_point>{}};
-  /// What all replicas were told to be wrong, in order.
+  /// The failures that were stored for all replicas, in order.
   std::vector<std::string> failures;
   std::vector<breakdown_listener_actor> listeners;
 
-  /// Tells everyone who subscribed.
+  /// Sends an update to all listeners.
   void publish(const stored_breakdown& counts) const;
 };
 
 struct lease_script {
   std::vector<lease_listener_actor> listeners;
 
-  /// Tells everyone who subscribed.
+  /// Sends an update to all listeners.
   void publish(const lease_status& status) const;
 };
 
@@ -218,15 +218,14 @@ struct gpu_probe_script {
   script<std::vector<std::string>> classes{std::vector<std::string>{}};
 };
 
-/// The hub of events: takes everything, what is equal too, and has no
-/// listeners.
+/// The events actor: keeps all values, even equal ones, and has no listeners.
 struct events_script {
-  std::vector<event_value> told;
+  std::vector<event_value> published;
 
-  /// The last value, which has to be of that type.
+  /// The last value, which must be a snapshot of `T`.
   template <class T>
   const T& last() const {
-    return std::get<snapshot_ptr<T>>(told.back())->value();
+    return std::get<snapshot_ptr<T>>(published.back())->value();
   }
 };
 

@@ -11,7 +11,7 @@
 
 namespace aiops::test {
 
-/// A real actor system, for tests against real servers.
+/// An actor system with threads, for tests against real servers.
 class live_system {
 public:
   using configuration = void(caf::actor_system_config&);
@@ -42,13 +42,13 @@ public:
     return keep(system_.spawn<caf::detached>(fun, std::forward<Ts>(xs)...));
   }
 
-  /// What looks after sockets on the thread of the actors; may be null.
+  /// Watches sockets on the thread of the actors; null with other schedulers.
   std::shared_ptr<socket_watcher> watcher() {
     auto scheduler = dynamic_cast<watching_scheduler*>(&system_.scheduler());
     return scheduler != nullptr ? scheduler->watcher() : nullptr;
   }
 
-  /// Asks and waits for the answer.
+  /// Sends a request and waits for the answer.
   template <class R, class Handle, class... Ts>
   caf::expected<R> ask(const Handle& to, Ts... xs) {
     caf::scoped_actor self{system_};
@@ -85,7 +85,7 @@ private:
   std::vector<caf::actor> actors_;
 };
 
-/// What other threads reported, for a test to look at.
+/// Collects values from other threads for a test.
 template <class T>
 class mailbox_of {
 public:

@@ -27,8 +27,8 @@ sockaddr_in loopback(uint16_t port) {
   return result;
 }
 
-/// Outside the range from which the kernel picks ports for those who ask for
-/// none: a port that is free now must still be when the server starts again.
+/// A free port outside the range from which the kernel assigns ports: it must
+/// still be free when the server starts again.
 uint16_t free_port() {
   std::random_device random;
   std::uniform_int_distribution<int> any{10'000, 30'000};
@@ -42,7 +42,7 @@ uint16_t free_port() {
   }
 }
 
-/// That of the environment, to test against another version, or Debian's.
+/// The environment may name another version; the default is that of Debian.
 const char* program() {
   if (auto chosen = std::getenv("AIOPS_NATS_SERVER"))
     return chosen;
@@ -113,7 +113,7 @@ void nats_server::kill() {
 
 void nats_server::pause() {
   ::kill(pid_, SIGSTOP);
-  // It goes on until the signal has reached it.
+  // It keeps running until it has received the signal.
   ::waitpid(pid_, nullptr, WUNTRACED);
 }
 

@@ -8,8 +8,8 @@
 
 namespace aiops::test {
 
-/// A real nats-server with JetStream on a free port of the loopback interface,
-/// its data in a directory of its own. Gone with this object.
+/// A nats-server with JetStream on a free port of the loopback interface.
+/// Server and data are removed with this object.
 class nats_server {
 public:
   /// Starts it and waits until it answers. `config` is added to its
@@ -31,13 +31,13 @@ public:
     return directory_;
   }
 
-  /// Starts it again: same port, same data.
+  /// Starts it again with the same port and data.
   void start();
 
-  /// Ends it as a crash would (SIGKILL).
+  /// Ends it like a crash (SIGKILL).
   void kill();
 
-  /// Lets it stand still (SIGSTOP) and go on (SIGCONT).
+  /// Stops it (SIGSTOP) and resumes it (SIGCONT).
   void pause();
   void resume();
 

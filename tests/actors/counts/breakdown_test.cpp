@@ -4,7 +4,7 @@
 
 using namespace aiops;
 
-TEST_CASE("counts of one workload add up and come sorted") {
+TEST_CASE("counts of a workload are added and sorted") {
   breakdown_builder builder;
   builder.add({"c2", "n", "d"}, 5);
   builder.add({"c1", "n2", "a"}, 1);
@@ -20,7 +20,7 @@ TEST_CASE("counts of one workload add up and come sorted") {
         == cluster_counts{"c2", {{"n", "d", 5}}});
 }
 
-TEST_CASE("a cluster's rows keep whatever names there are") {
+TEST_CASE("a cluster may have names with any bytes") {
   auto zero = std::string{"a\0b", 3};
   cluster_counts x{"c",
                    {{"n2", "", 1},
@@ -38,7 +38,7 @@ TEST_CASE("a cluster's rows keep whatever names there are") {
   CHECK(std::distance(x.begin(), x.end()) == 4);
 }
 
-TEST_CASE("the rows of a namespace stand together") {
+TEST_CASE("the rows of a namespace are contiguous") {
   cluster_counts x{
     "c", {{"b", "1", 1}, {"a", "1", 1}, {"b", "2", 1}, {"c", "1", 1}}};
   CHECK(x.range_of("a") == std::pair<size_t, size_t>{0, 1});
@@ -50,7 +50,7 @@ TEST_CASE("the rows of a namespace stand together") {
   }
 }
 
-TEST_CASE("counts in any order make the same breakdown") {
+TEST_CASE("the order of counts does not matter") {
   breakdown_builder sorted;
   breakdown_builder reversed;
   for (auto i = 0; i < 1000; ++i) {
@@ -69,7 +69,7 @@ TEST_CASE("counts in any order make the same breakdown") {
     CHECK(cluster->value() == y->clusters.at(id)->value());
 }
 
-TEST_CASE("a builder starts anew after it finished") {
+TEST_CASE("a builder is empty after it has finished") {
   breakdown_builder builder;
   CHECK(builder.finish()->clusters.empty());
   builder.add({"c", "n", "d"}, 1);

@@ -41,7 +41,7 @@ struct fixture : deterministic {
     return aut;
   }
 
-  /// The lease is ours for a year, or until the next word.
+  /// The replica holds the lease for a year, or until the next update.
   void give_lease(uint64_t term = 1) {
     give_lease(term, now() + 24h * 365);
   }
@@ -89,8 +89,8 @@ struct fixture : deterministic {
     return rows.empty() ? -1 : rows[0].log_count;
   }
 
-  const cluster_overview& last_told() const {
-    REQUIRE_FALSE(events->told.empty());
+  const cluster_overview& last_published() const {
+    REQUIRE_FALSE(events->published.empty());
     return events->last<cluster_overview>();
   }
 
@@ -105,7 +105,7 @@ struct fixture : deterministic {
 
 // -- serving ------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "counts are served as the store sends them") {
+TEST_CASE_FIXTURE(fixture, "the counts of the store are served") {
   start_following();
   REQUIRE(store->listeners.size() == 1);
   publish(counts(5), 3, wall_now());
@@ -124,7 +124,8 @@ TEST_CASE_FIXTURE(fixture, "an unknown cluster is empty and has its id") {
   CHECK((*x->value)->value() == cluster_counts{"other", {}});
 }
 
-TEST_CASE_FIXTURE(fixture, "before the first aggregation all is empty") {
+TEST_CASE_FIXTURE(fixture,
+                  "before the first aggregation there are no clusters") {
   start_following();
   publish(nullptr, 0, {});
   CHECK(served() == -1);
@@ -135,7 +136,7 @@ TEST_CASE_FIXTURE(fixture, "before the first aggregation all is empty") {
   CHECK(x.source == "jetstream");
 }
 
-TEST_CASE_FIXTURE(fixture, "the overview sums up and tells the time") {
+TEST_CASE_FIXTURE(fixture, "the overview has sums and the time of the counts") {
   start_following();
   publish(counts(5), 3, wall_now() - 1min);
   auto x = overview();
@@ -145,7 +146,7 @@ TEST_CASE_FIXTURE(fixture, "the overview sums up and tells the time") {
   CHECK(x.reason.empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "readers share the bytes until the counts change") {
+TEST_CASE_FIXTURE(fixture, "callers share a snapshot until the counts change") {
   start_following();
   publish(counts(5), 3, wall_now());
   CHECK(*get("c")->value == *get("c")->value);
@@ -171,7 +172,7 @@ TEST_CASE_FIXTURE(fixture, "callers wait until the counts are loaded") {
   advance(10s);
 }
 
-TEST_CASE_FIXTURE(fixture, "callers wait no longer than their deadline") {
+TEST_CASE_FIXTURE(fixture, "callers wait for the counts until their deadline") {
   start_following();
   auto x = get("c");
   advance(3s);
@@ -185,7 +186,8 @@ TEST_CASE_FIXTURE(fixture, "callers wait no longer than their deadline") {
         == "the counts were not loaded yet: no connection to NATS");
 }
 
-TEST_CASE_FIXTURE(fixture, "only so many callers may wait") {
+TEST_CASE_FIXTURE(fixture,
+                  "the number of callers that wait for counts is limited") {
   log_aggregation_config cfg;
   cfg.max_waiting = 2;
   aut = spawn(log_aggregation, log_source_actor{}, store_edge, lease_actor{},
@@ -207,15 +209,16 @@ TEST_CASE_FIXTURE(fixture, "older counts do not replace newer ones") {
   CHECK(served() == 5);
 }
 
-TEST_CASE_FIXTURE(fixture, "a bucket made anew wins with its low revision") {
+TEST_CASE_FIXTURE(fixture,
+                  "counts of a recreated bucket replace those before") {
   start_following();
   auto t = wall_now();
   publish(counts(5), 5, t);
-  SUBCASE("by its time") {
+  SUBCASE("because they are newer") {
     publish(counts(1), 1, t + 1s);
     CHECK(served() == 1);
   }
-  SUBCASE("by its absence before") {
+  SUBCASE("because the bucket was empty before") {
     publish(nullptr, 0, {});
     CHECK(served() == -1);
     publish(counts(1), 1, t - 1h);
@@ -223,18 +226,19 @@ TEST_CASE_FIXTURE(fixture, "a bucket made anew wins with its low revision") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a store that is gone is subscribed to again") {
+TEST_CASE_FIXTURE(fixture,
+                  "subscriptions are retried while there is no store") {
   kill(store_edge);
   start_following();
   advance(4999ms);
   CHECK(store->listeners.empty());
-  // It would be there again under a new handle, which the supervisor gives to
-  // a new actor; all that matters here is that the old one goes on.
+  // The supervisor would start a new store and a new actor that uses it. Here
+  // the old one must only keep working.
   advance(1h);
   CHECK(get("c")->error == caf::none);
 }
 
-TEST_CASE_FIXTURE(fixture, "counts that nobody renews become stale") {
+TEST_CASE_FIXTURE(fixture, "counts become stale when they are not renewed") {
   start_following();
   publish(counts(5), 5, wall_now());
   advance(90s);
@@ -250,8 +254,9 @@ TEST_CASE_FIXTURE(fixture, "counts that nobody renews become stale") {
 
 // -- aggregating --------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "the first aggregation comes at once, the others "
-                           "every 30 s") {
+TEST_CASE_FIXTURE(fixture,
+                  "the first aggregation starts immediately, the others "
+                  "every 30 s") {
   store->put.answer(stored(counts(1), 1, wall_now()));
   start_counting();
   CHECK(source->count.calls() == 1);
@@ -279,7 +284,7 @@ TEST_CASE_FIXTURE(fixture, "while there are no counts the pause doubles up to "
 
 TEST_CASE_FIXTURE(fixture, "with the first counts the pause is the interval") {
   start_counting();
-  SUBCASE("of our own") {
+  SUBCASE("of this replica") {
     store->put.answer(stored(counts(1), 1, wall_now()));
   }
   SUBCASE("of another replica") {
@@ -287,7 +292,7 @@ TEST_CASE_FIXTURE(fixture, "with the first counts the pause is the interval") {
   }
   advance(1s);
   CHECK(source->count.calls() == 2);
-  // They may be gone again: then there is no hurry.
+  // The interval stays even if the counts are removed.
   publish(nullptr, 0, {});
   advance(29'999ms);
   CHECK(source->count.calls() == 2);
@@ -302,7 +307,7 @@ TEST_CASE_FIXTURE(fixture, "an interval shorter than a second is kept") {
   CHECK(source->count.calls() == 5);
 }
 
-TEST_CASE_FIXTURE(fixture, "the cadence is from start to start") {
+TEST_CASE_FIXTURE(fixture, "the interval is from start to start") {
   store->put.answer(stored(counts(1), 1, wall_now()));
   start_counting();
   source->count.hold();
@@ -332,7 +337,7 @@ TEST_CASE_FIXTURE(fixture, "aggregations never overlap") {
   CHECK(source->count.calls() == 3);
 }
 
-TEST_CASE_FIXTURE(fixture, "own counts are served as soon as they are stored") {
+TEST_CASE_FIXTURE(fixture, "own counts are served after they are stored") {
   source->count.answer(counts(8));
   store->put.hold();
   start_counting();
@@ -344,12 +349,12 @@ TEST_CASE_FIXTURE(fixture, "own counts are served as soon as they are stored") {
   REQUIRE(x->value);
   CHECK(served() == 8);
   CHECK(overview().aggregated_at == wall_now());
-  // What the store sent before is older now.
+  // Updates that the store sent before are older.
   publish(counts(3), 11, wall_now() - 1s);
   CHECK(served() == 8);
 }
 
-TEST_CASE_FIXTURE(fixture, "what the store tells before it answers is the "
+TEST_CASE_FIXTURE(fixture, "an update that arrives before the answer is the "
                            "same") {
   source->count.answer(counts(8));
   store->put.hold();
@@ -363,8 +368,8 @@ TEST_CASE_FIXTURE(fixture, "what the store tells before it answers is the "
   CHECK(*get("c")->value == bytes);
 }
 
-TEST_CASE_FIXTURE(fixture, "until the first counts failures are retried soon, "
-                           "then later and later") {
+TEST_CASE_FIXTURE(fixture, "before the first counts the pause after failures "
+                           "doubles") {
   source->count.fail(ec::disconnected);
   start_counting();
   size_t n = 1;
@@ -412,8 +417,7 @@ TEST_CASE_FIXTURE(fixture, "a failed aggregation keeps the counts and makes "
   CHECK(served() == 9);
 }
 
-TEST_CASE_FIXTURE(fixture, "a first aggregation that failed says so although "
-                           "there are no counts") {
+TEST_CASE_FIXTURE(fixture, "a failure before the first counts is shown") {
   source->count.fail(ec::disconnected, "no connection");
   start_counting();
   publish(nullptr, 0, {});
@@ -424,7 +428,7 @@ TEST_CASE_FIXTURE(fixture, "a first aggregation that failed says so although "
   CHECK_FALSE(x.aggregated_at);
 }
 
-TEST_CASE_FIXTURE(fixture, "a silent store ends the cycle in time") {
+TEST_CASE_FIXTURE(fixture, "an aggregation ends when the store is silent") {
   store->put.hold();
   start_counting();
   publish(nullptr, 0, {});
@@ -434,7 +438,7 @@ TEST_CASE_FIXTURE(fixture, "a silent store ends the cycle in time") {
   CHECK(overview().stale);
 }
 
-TEST_CASE_FIXTURE(fixture, "deadlines shrink with the interval") {
+TEST_CASE_FIXTURE(fixture, "deadlines are parts of the interval") {
   source->count.hold();
   start(source_edge, 1s);
   give_lease();
@@ -452,9 +456,9 @@ TEST_CASE_FIXTURE(fixture, "deadlines shrink with the interval") {
   CHECK(served() == 2);
 }
 
-// -- one of many --------------------------------------------------------------
+// -- several replicas ---------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "only who holds the lease counts") {
+TEST_CASE_FIXTURE(fixture, "only the replica with the lease counts") {
   start(source_edge);
   publish(nullptr, 0, {});
   REQUIRE(leases->listeners.size() == 1);
@@ -468,12 +472,12 @@ TEST_CASE_FIXTURE(fixture, "only who holds the lease counts") {
   CHECK_FALSE(overview().aggregating);
   advance(5min);
   CHECK(source->count.calls() == 1);
-  // Whoever takes over counts at once.
+  // A replica that takes over counts immediately.
   give_lease(2);
   CHECK(source->count.calls() == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "a lease that is not renewed is over without word") {
+TEST_CASE_FIXTURE(fixture, "a lease ends when it is not renewed") {
   start(source_edge);
   publish(nullptr, 0, {});
   store->put.answer(stored(counts(1), 1, wall_now()));
@@ -486,7 +490,7 @@ TEST_CASE_FIXTURE(fixture, "a lease that is not renewed is over without word") {
   CHECK(source->count.calls() == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "a failure is told to all, once") {
+TEST_CASE_FIXTURE(fixture, "a failure is stored once for all replicas") {
   source->count.answer(counts(8));
   store->put.answer(stored(counts(8), 1, wall_now()));
   start_counting();
@@ -501,13 +505,14 @@ TEST_CASE_FIXTURE(fixture, "a failure is told to all, once") {
   CHECK(store->failures.size() == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "the same failure after a success is told again") {
+TEST_CASE_FIXTURE(fixture, "the same failure after a success is stored again") {
   source->count.answer(counts(8));
   store->put.answer(stored(counts(8), 1, wall_now()));
   start_counting();
   source->count.fail(ec::disconnected, "no connection");
   advance(30s);
-  // That it was stored is known; that the success ended it is not yet.
+  // The actor knows that it was stored, but not yet that the success cleared
+  // it.
   auto failing = stored(counts(8), 1, wall_now());
   failing.failure = "no connection";
   store->publish(failing);
@@ -519,8 +524,8 @@ TEST_CASE_FIXTURE(fixture, "the same failure after a success is told again") {
   CHECK(store->failures.size() == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "a failure of the replica that counts is seen "
-                           "everywhere") {
+TEST_CASE_FIXTURE(fixture, "a failure of the replica that counts is shown by "
+                           "all replicas") {
   start_following();
   auto failing = stored(counts(5), 3, wall_now());
   failing.failure = "no connection";
@@ -533,8 +538,8 @@ TEST_CASE_FIXTURE(fixture, "a failure of the replica that counts is seen "
   CHECK_FALSE(overview().stale);
 }
 
-TEST_CASE_FIXTURE(fixture, "a count that outlives the lease is nobody's "
-                           "failure") {
+TEST_CASE_FIXTURE(fixture, "a count that fails after the lease has ended is "
+                           "not reported") {
   source->count.hold();
   start_counting();
   publish(counts(5), 3, wall_now());
@@ -547,7 +552,7 @@ TEST_CASE_FIXTURE(fixture, "a count that outlives the lease is nobody's "
   CHECK(served() == 5);
 }
 
-TEST_CASE_FIXTURE(fixture, "the overview tells how counting goes") {
+TEST_CASE_FIXTURE(fixture, "the overview counts aggregations and failures") {
   source->count.hold();
   store->put.answer(stored(counts(1), 1, wall_now()));
   start_counting();
@@ -563,54 +568,55 @@ TEST_CASE_FIXTURE(fixture, "the overview tells how counting goes") {
   CHECK(overview().failures == 1);
 }
 
-// -- telling the hub of events ------------------------------------------------
+// -- events -------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a replica that follows tells of every change at "
-                           "once") {
+TEST_CASE_FIXTURE(fixture, "a replica that does not count publishes changes "
+                           "immediately") {
   start_following();
-  CHECK(events->told.empty());
+  CHECK(events->published.empty());
   publish(nullptr, 0, {});
-  CHECK(events->told.size() == 1);
+  CHECK(events->published.size() == 1);
   publish(counts(5), 3, wall_now());
-  CHECK(events->told.size() == 2);
-  CHECK(last_told() == overview());
-  // Not new: not served either.
+  CHECK(events->published.size() == 2);
+  CHECK(last_published() == overview());
+  // Older counts are neither served nor published.
   publish(counts(4), 2, wall_now() - 30s);
-  CHECK(events->told.size() == 2);
+  CHECK(events->published.size() == 2);
   auto failing = stored(counts(5), 3, wall_now());
   failing.failure = "no connection";
   store->publish(failing);
   run();
-  CHECK(last_told().stale);
-  CHECK(last_told().reason == "no connection");
+  CHECK(last_published().stale);
+  CHECK(last_published().reason == "no connection");
 }
 
-TEST_CASE_FIXTURE(fixture, "counts that become stale by age are told of then") {
+TEST_CASE_FIXTURE(fixture,
+                  "counts are published when they become stale by age") {
   start_following();
   publish(counts(5), 5, wall_now() - 10s);
   advance(80s);
-  CHECK_FALSE(last_told().stale);
+  CHECK_FALSE(last_published().stale);
   advance(1ms);
-  CHECK(last_told().stale);
-  CHECK(events->told.size() == 2);
+  CHECK(last_published().stale);
+  CHECK(events->published.size() == 2);
   advance(1h);
-  CHECK(events->told.size() == 2);
+  CHECK(events->published.size() == 2);
   publish(counts(6), 6, wall_now());
-  CHECK_FALSE(last_told().stale);
+  CHECK_FALSE(last_published().stale);
   advance(60s);
   publish(counts(7), 7, wall_now());
   advance(90s);
-  CHECK_FALSE(last_told().stale);
+  CHECK_FALSE(last_published().stale);
   advance(1ms);
-  CHECK(last_told().stale);
+  CHECK(last_published().stale);
 }
 
 namespace {
 
-using heard_ptr = std::shared_ptr<std::vector<event_value>>;
+using event_list_ptr = std::shared_ptr<std::vector<event_value>>;
 
 event_listener_actor::behavior_type note_events(event_listener_actor::pointer,
-                                                heard_ptr heard) {
+                                                event_list_ptr heard) {
   return {
     [=](update_atom, const event_value& x) { heard->push_back(x); },
   };
@@ -632,7 +638,7 @@ TEST_CASE_FIXTURE(fixture, "one aggregation is one event") {
     CAPTURE(n);
     heard->clear();
     auto now = stored(counts(8), n, wall_now());
-    // The store tells all who listen, and answers.
+    // The store sends an update and an answer, in any order.
     if (n % 2 == 0)
       store->publish(now);
     run();
@@ -647,7 +653,7 @@ TEST_CASE_FIXTURE(fixture, "one aggregation is one event") {
     CHECK_FALSE(last().stale);
     advance(30s);
   }
-  // One that fails is one event, and so is the next that does not.
+  // A failed aggregation is one event, and so is the next successful one.
   heard->clear();
   store->put.release_error(ec::timeout, "late");
   run();
@@ -664,20 +670,22 @@ TEST_CASE_FIXTURE(fixture, "one aggregation is one event") {
   CHECK_FALSE(last().stale);
 }
 
-TEST_CASE_FIXTURE(fixture, "who counts tells of its counts and failures") {
+TEST_CASE_FIXTURE(fixture,
+                  "the replica that counts publishes counts and failures") {
   source->count.answer(counts(8));
   store->put.answer(stored(counts(8), 1, wall_now()));
   start_counting();
-  CHECK(last_told().clusters == std::vector<cluster_summary>{{"c", 1, 1, 8}});
-  CHECK(last_told().aggregating);
-  // Renewed: no news.
-  auto before = events->told.size();
+  CHECK(last_published().clusters
+        == std::vector<cluster_summary>{{"c", 1, 1, 8}});
+  CHECK(last_published().aggregating);
+  // A renewed lease is not published.
+  auto before = events->published.size();
   give_lease();
-  CHECK(events->told.size() == before);
+  CHECK(events->published.size() == before);
   source->count.fail(ec::disconnected, "no connection");
   advance(30s);
-  CHECK(last_told().reason == "no connection");
+  CHECK(last_published().reason == "no connection");
   take_lease();
-  CHECK_FALSE(last_told().aggregating);
-  CHECK_FALSE(last_told().stale);
+  CHECK_FALSE(last_published().aggregating);
+  CHECK_FALSE(last_published().stale);
 }

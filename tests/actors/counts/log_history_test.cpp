@@ -14,11 +14,11 @@ using time_point = std::chrono::system_clock::time_point;
 using log_count_map = std::map<std::string, int64_t, std::less<>>;
 using points = std::vector<cluster_history::point>;
 
-/// What the store has, and what it was asked.
+/// The history of the store, and the requests to it.
 struct history_store_script {
   script<std::vector<history_point>> get{{}};
-  /// Whether subscriptions fail, and how many there were.
-  bool away = false;
+  /// Whether subscriptions fail, and the number of subscriptions.
+  bool down = false;
   size_t subscriptions = 0;
   std::vector<breakdown_listener_actor> listeners;
 };
@@ -39,7 +39,7 @@ fake_history_store(counts_store_actor::pointer self,
     [=](subscribe_atom,
         const breakdown_listener_actor& listener) -> caf::result<void> {
       ++what->subscriptions;
-      if (what->away)
+      if (what->down)
         return make_error(ec::disconnected, "scripted failure");
       what->listeners.push_back(listener);
       return caf::unit;
@@ -62,11 +62,11 @@ struct history_fixture : deterministic {
   log_history_actor aut;
   log_history_config cfg;
 
-  /// Begin of the interval that the test begins in.
+  /// Begin of the interval in which the test begins.
   time_point begin;
 
   history_fixture() {
-    // To a minute after the begin of an interval.
+    // The test begins one minute after the begin of an interval.
     auto past = wall_now().time_since_epoch() % history_interval;
     advance(history_interval - past + 1min);
     begin = wall_now() - 1min;
@@ -140,7 +140,7 @@ TEST_CASE_FIXTURE(history_fixture, "a store without counts sets no point") {
 }
 
 TEST_CASE_FIXTURE(history_fixture,
-                  "readers share a snapshot until it changes") {
+                  "callers share a snapshot until it changes") {
   store->get.answer({{at(-1), {{"c", 7}}}});
   start();
   auto first = *get()->value;
@@ -149,7 +149,7 @@ TEST_CASE_FIXTURE(history_fixture,
   auto second = *get()->value;
   CHECK(second != first);
   CHECK(first->value().points.size() == 1);
-  // Neither the same counts again nor the same history change anything.
+  // Equal counts and an equal history change nothing.
   publish({{"c", 8}}, at(0) + 30s);
   CHECK(*get()->value == second);
   advance(cfg.reread_interval);
@@ -159,14 +159,14 @@ TEST_CASE_FIXTURE(history_fixture,
 
 // -- reading again ------------------------------------------------------------
 
-TEST_CASE_FIXTURE(history_fixture, "the store's history is read again") {
+TEST_CASE_FIXTURE(history_fixture, "the stored history is read periodically") {
   start();
   publish({{"c", 5}}, at(0));
-  // Another replica wrote points that were not sent to us.
+  // Another replica stored points that this one did not receive.
   store->get.answer({{at(-1), {{"c", 4}}}, {at(0), {{"c", 3}}}});
   advance(cfg.reread_interval);
   CHECK(store->get.calls() == 2);
-  // Of the interval of the last update we know better.
+  // In the interval of the last update, the update is newer.
   CHECK(served() == points{{at(-1), 4}, {at(0), 5}});
   publish({{"c", 9}}, at(1));
   store->get.answer({{at(0), {{"c", 6}}}});
@@ -174,10 +174,10 @@ TEST_CASE_FIXTURE(history_fixture, "the store's history is read again") {
   CHECK(served() == points{{at(-1), 4}, {at(0), 6}, {at(1), 9}});
 }
 
-TEST_CASE_FIXTURE(history_fixture, "one history at a time is read") {
+TEST_CASE_FIXTURE(history_fixture, "only one read runs at a time") {
   store->get.hold();
-  // What wakes the actor up meanwhile.
-  store->away = true;
+  // Failed subscriptions wake the actor meanwhile.
+  store->down = true;
   start();
   advance(4s);
   CHECK(store->subscriptions > 3);
@@ -192,18 +192,18 @@ TEST_CASE_FIXTURE(history_fixture, "one history at a time is read") {
   CHECK(served() == points{{at(-1), 7}});
 }
 
-TEST_CASE_FIXTURE(history_fixture, "a store that is away is asked again") {
+TEST_CASE_FIXTURE(history_fixture, "a store that is down is asked again") {
   store->get.fail(ec::disconnected);
-  store->away = true;
+  store->down = true;
   start();
   advance(1h);
-  // Patiently: at most every 10 s.
+  // The pauses are at most 10 s.
   CHECK(store->get.calls() > 300);
   CHECK(store->get.calls() < 400);
   CHECK(store->subscriptions > 300);
   CHECK(store->subscriptions < 400);
   store->get.answer({{at(11), {{"c", 7}}}});
-  store->away = false;
+  store->down = false;
   advance(10s);
   REQUIRE(store->listeners.size() == 1);
   publish({{"c", 8}}, wall_now());
@@ -214,7 +214,7 @@ TEST_CASE_FIXTURE(history_fixture, "a store that is away is asked again") {
 }
 
 TEST_CASE_FIXTURE(history_fixture,
-                  "what is served outlives the store's outage") {
+                  "the history is served while the store is down") {
   store->get.answer({{at(-1), {{"c", 7}}}});
   start();
   store->get.fail(ec::disconnected);
@@ -239,7 +239,8 @@ TEST_CASE_FIXTURE(history_fixture, "callers wait until the history is loaded") {
   CHECK((*y->value)->value() == cluster_history{"d", {}});
 }
 
-TEST_CASE_FIXTURE(history_fixture, "callers do not wait for ever") {
+TEST_CASE_FIXTURE(history_fixture,
+                  "callers wait for the history until their deadline") {
   store->get.hold();
   start();
   auto first = now();
@@ -247,7 +248,7 @@ TEST_CASE_FIXTURE(history_fixture, "callers do not wait for ever") {
   advance(10s);
   CHECK(x->code() == ec::disconnected);
   CHECK(x->at == first + cfg.request_timeout);
-  // What came as updates is better than nothing.
+  // Points from updates are better than none.
   publish({{"c", 5}}, wall_now());
   auto y = get();
   advance(10s);
@@ -255,7 +256,9 @@ TEST_CASE_FIXTURE(history_fixture, "callers do not wait for ever") {
   CHECK((*y->value)->value().points == points{{at(0), 5}});
 }
 
-TEST_CASE_FIXTURE(history_fixture, "only so many callers may wait") {
+TEST_CASE_FIXTURE(
+  history_fixture,
+  "the number of callers that wait for the history is limited") {
   cfg.max_waiting = 2;
   store->get.hold();
   start();
@@ -269,7 +272,7 @@ TEST_CASE_FIXTURE(history_fixture, "only so many callers may wait") {
 // -- bounds -------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(history_fixture,
-                  "points outside of the last day are dropped") {
+                  "points outside of the last day are ignored") {
   store->get.answer({{at(-288), {{"c", 1}}},
                      {at(-287), {{"c", 2}}},
                      {at(0), {{"c", 3}}},
@@ -279,14 +282,14 @@ TEST_CASE_FIXTURE(history_fixture,
                      {time_point::min(), {{"c", 7}}},
                      {time_point::max(), {{"c", 8}}}});
   start();
-  // Another clock may be ahead a little.
+  // Clocks may differ by up to one interval.
   CHECK(served() == points{{at(-287), 2}, {at(0), 3}, {at(1), 4}});
   publish({{"c", 9}}, at(-288));
   publish({{"c", 9}}, at(2));
   CHECK(served() == points{{at(-287), 2}, {at(0), 3}, {at(1), 4}});
 }
 
-TEST_CASE_FIXTURE(history_fixture, "points become too old") {
+TEST_CASE_FIXTURE(history_fixture, "points are removed after a day") {
   store->get.answer({{at(-287), {{"c", 1}}}, {at(-100), {{"c", 2}}}});
   start();
   store->get.answer({});
@@ -297,7 +300,7 @@ TEST_CASE_FIXTURE(history_fixture, "points become too old") {
   CHECK(served().empty());
 }
 
-TEST_CASE_FIXTURE(history_fixture, "a day has so many points") {
+TEST_CASE_FIXTURE(history_fixture, "the number of points is limited to a day") {
   start();
   for (auto i = 0; i < 400; ++i) {
     publish({{"c", i}}, at(i));
@@ -309,8 +312,7 @@ TEST_CASE_FIXTURE(history_fixture, "a day has so many points") {
   CHECK(got.back() == cluster_history::point{at(399), 399});
 }
 
-TEST_CASE_FIXTURE(history_fixture,
-                  "the latest of an interval's points counts") {
+TEST_CASE_FIXTURE(history_fixture, "the latest point of an interval is kept") {
   store->get.answer({{at(-1) + 2min, {{"c", 3}}},
                      {at(-1) + 4min, {{"c", 4}}},
                      {at(-1), {{"c", 1}}},
@@ -345,7 +347,7 @@ TEST_CASE("columns with the same clusters share their names") {
   CHECK(aut.of(long_name).points.size() == 6);
 }
 
-TEST_CASE("the oldest points go when there is no room for all") {
+TEST_CASE("the oldest points are removed above the memory limit") {
   log_history_points aut;
   history_point x;
   for (auto i = 0; i < 1000; ++i)
@@ -361,10 +363,10 @@ TEST_CASE("the oldest points go when there is no room for all") {
   auto got = aut.of("cluster-7").points;
   CHECK(got.size() == aut.size());
   CHECK(got.back() == cluster_history::point{now, 7});
-  // At least the last one stays.
+  // The last point is always kept.
   aut.trim(now, 0);
   CHECK(aut.of("cluster-7").points == points{{now, 7}});
-  // Clusters that come and go count with their names.
+  // Lists with different clusters each count towards the memory.
   for (auto i = 1; i <= 288; ++i)
     aut.set(i, history_point{{}, {{"cluster-" + std::to_string(i), 1}}});
   auto full = aut.bytes();

@@ -192,7 +192,7 @@ TEST_CASE_FIXTURE(fixture, "every hook is told of every job that ends, once") {
     put(n, job_state::training);
     CHECK(told().size() == n - 1);
     put(n, n % 2 == 0 ? job_state::completed : job_state::failed);
-    CHECK(store->told == n);
+    CHECK(store->notified == n);
   }
   advance(24h);
   CHECK(told(0) == numbers{1, 2, 3, 4, 5});
@@ -237,11 +237,11 @@ TEST_CASE_FIXTURE(fixture, "what trains nothing is skipped") {
   start_with_lease();
   put(1, job_state::completed, training_action::reset);
   put(2, job_state::completed, training_action::update);
-  CHECK(store->told == 2);
+  CHECK(store->notified == 2);
   put(3, job_state::completed);
   put(4, job_state::completed, training_action::none);
   CHECK(told() == numbers{3});
-  CHECK(store->told == 4);
+  CHECK(store->notified == 4);
 }
 
 TEST_CASE_FIXTURE(fixture, "a job goes on until the next one is accepted") {
@@ -272,11 +272,11 @@ TEST_CASE_FIXTURE(fixture, "a job goes on until the next one is accepted") {
   SUBCASE("it trains nothing") {
     put(2, job_state::completed, training_action::update);
     CHECK(told().empty());
-    CHECK(store->told == 0);
+    CHECK(store->notified == 0);
     jobs->jobs.front().state = job_state::completed;
     publish();
     CHECK(told() == numbers{1});
-    CHECK(store->told == 2);
+    CHECK(store->notified == 2);
   }
 }
 
@@ -302,13 +302,13 @@ TEST_CASE_FIXTURE(fixture, "jobs that ended before are told of in order") {
   for (uint64_t n = 1; n <= 4; ++n)
     put(n, job_state::completed);
   put(5, job_state::training);
-  store->told = 1;
+  store->notified = 1;
   start_with_lease();
   CHECK(told() == numbers{2, 3, 4});
   CHECK(told(1) == numbers{2, 3, 4});
-  CHECK(store->told == 4);
+  CHECK(store->notified == 4);
   put(5, job_state::completed);
-  CHECK(store->told == 5);
+  CHECK(store->notified == 5);
 }
 
 TEST_CASE_FIXTURE(fixture, "a job waits until all hooks have the one before") {
@@ -318,14 +318,14 @@ TEST_CASE_FIXTURE(fixture, "a job waits until all hooks have the one before") {
   put(2, job_state::completed);
   CHECK(told(0) == numbers{1});
   CHECK(told(1) == numbers{1});
-  CHECK(store->told == 0);
+  CHECK(store->notified == 0);
   hooks[1]->put.release(caf::unit);
   run();
-  CHECK(store->told == 1);
+  CHECK(store->notified == 1);
   CHECK(told(0) == numbers{1, 2});
   hooks[1]->put.release(caf::unit);
   run();
-  CHECK(store->told == 2);
+  CHECK(store->notified == 2);
 }
 
 TEST_CASE_FIXTURE(fixture, "a gap in the numbers holds up nobody") {
@@ -333,7 +333,7 @@ TEST_CASE_FIXTURE(fixture, "a gap in the numbers holds up nobody") {
   put(9, job_state::training);
   start_with_lease();
   CHECK(told() == numbers{7});
-  CHECK(store->told == 7);
+  CHECK(store->notified == 7);
   auto asked = jobs->list.calls();
   put(9, job_state::training);
   CHECK(jobs->list.calls() == asked);
@@ -373,10 +373,10 @@ TEST_CASE_FIXTURE(fixture, "a hook that fails is tried later and later, the "
     CHECK(told(1).size() == ++n);
   }
   CHECK(told(0).size() == 1);
-  CHECK(store->told == 0);
+  CHECK(store->notified == 0);
   hooks[1]->put.answer(caf::unit);
   advance(60s);
-  CHECK(store->told == 1);
+  CHECK(store->notified == 1);
   // The next job begins anew.
   hooks[1]->put.fail(ec::disconnected);
   put(2, job_state::completed);
@@ -396,10 +396,10 @@ TEST_CASE_FIXTURE(fixture, "a hook that says nothing is tried again") {
   // An answer that comes late changes nothing.
   hooks[0]->put.release(caf::unit);
   run();
-  CHECK(store->told == 0);
+  CHECK(store->notified == 0);
   hooks[0]->put.release(caf::unit);
   run();
-  CHECK(store->told == 1);
+  CHECK(store->notified == 1);
 }
 
 TEST_CASE_FIXTURE(fixture, "a hook is given up in the end, so that others get "
@@ -413,7 +413,7 @@ TEST_CASE_FIXTURE(fixture, "a hook is given up in the end, so that others get "
   hooks[1]->put.answer(caf::unit);
   hooks[1]->put.fail(ec::disconnected);
   advance(60s);
-  CHECK(store->told == 1);
+  CHECK(store->notified == 1);
   CHECK(told(0) == numbers{1, 2});
 }
 
@@ -423,7 +423,7 @@ TEST_CASE_FIXTURE(fixture, "with no time to try, it is tried once") {
   hooks[0]->put.fail(ec::disconnected);
   put(1, job_state::completed);
   CHECK(told() == numbers{1});
-  CHECK(store->told == 1);
+  CHECK(store->notified == 1);
 }
 
 TEST_CASE_FIXTURE(fixture, "a hook that dies is like one that fails") {
@@ -431,12 +431,12 @@ TEST_CASE_FIXTURE(fixture, "a hook that dies is like one that fails") {
   hooks[0]->put.crash();
   put(1, job_state::completed);
   CHECK(told(1) == numbers{1});
-  CHECK(store->told == 0);
+  CHECK(store->notified == 0);
   // The supervisor starts all that stands on it again.
   hooks[0]->put.answer(caf::unit);
   hook_edges[0] = spawn(fake_job_hook, hooks[0]);
   restart();
-  CHECK(store->told == 1);
+  CHECK(store->notified == 1);
   CHECK(told(0) == numbers{1, 1});
 }
 
@@ -448,7 +448,7 @@ TEST_CASE_FIXTURE(fixture, "a store that is away is asked again") {
   CHECK(told().empty());
   store->down = {};
   advance(60s);
-  CHECK(store->told == 1);
+  CHECK(store->notified == 1);
   // What could not be stored is not told again.
   hooks[0]->put.hold();
   put(2, job_state::completed);
@@ -456,10 +456,10 @@ TEST_CASE_FIXTURE(fixture, "a store that is away is asked again") {
   hooks[0]->put.release(caf::unit);
   run();
   advance(30s);
-  CHECK(store->told == 1);
+  CHECK(store->notified == 1);
   store->down = {};
   advance(60s);
-  CHECK(store->told == 2);
+  CHECK(store->notified == 2);
   CHECK(told() == numbers{1, 2});
 }
 
@@ -516,9 +516,9 @@ TEST_CASE_FIXTURE(fixture, "who loses the lease stops at once") {
   advance(1h);
   CHECK(told(0).size() == 1);
   CHECK(told(1).size() == 1);
-  CHECK(store->told == 0);
+  CHECK(store->notified == 0);
   // The other one did it meanwhile.
-  store->told = 1;
+  store->notified = 1;
   give_lease();
   CHECK(told(0).size() == 1);
   put(2, job_state::completed);
@@ -536,7 +536,7 @@ TEST_CASE_FIXTURE(fixture, "a lease that was not renewed is over without "
     advance(4s);
     hooks[0]->put.release(caf::unit);
     run();
-    CHECK(store->told == 0);
+    CHECK(store->notified == 0);
     // Renewed after all: what the store says counts.
     leases->publish({true, 1, now() + 4s});
     run();
@@ -555,7 +555,7 @@ TEST_CASE_FIXTURE(fixture, "a new term reads anew how far the world was told") {
     put(n, job_state::completed);
   start_with_lease();
   CHECK(told().size() == 3);
-  store->told = 2;
+  store->notified = 2;
   give_lease();
   CHECK(told() == numbers{1, 2, 3, 3});
 }
@@ -564,5 +564,5 @@ TEST_CASE_FIXTURE(fixture, "without hooks the number goes on") {
   hook_edges.clear();
   start_with_lease();
   put(1, job_state::completed);
-  CHECK(store->told == 1);
+  CHECK(store->notified == 1);
 }

@@ -23,7 +23,7 @@ cluster_counts many(size_t n) {
 
 } // namespace
 
-TEST_CASE("counts keep the shape that other programs know") {
+TEST_CASE("counts have the format that other programs read") {
   breakdown_builder builder;
   builder.add({"c", "n", "d"}, 123);
   builder.add({"c.2", "ä", "x"}, 1);
@@ -42,7 +42,7 @@ TEST_CASE("counts keep the shape that other programs know") {
   CHECK(encode_breakdown(breakdown{}, no_limit) == R"({"ByCluster":{}})");
   CHECK(decode_breakdown(R"({"ByCluster":{}})")->clusters.empty());
   CHECK(decode_breakdown(R"({"ByCluster":{"c":{}}})")->clusters.empty());
-  for (auto bad : {"", "{}", "[]", "rubbish", R"({"ByCluster":[]})"}) {
+  for (auto bad : {"", "{}", "[]", "invalid", R"({"ByCluster":[]})"}) {
     CAPTURE(bad);
     CHECK(!decode_breakdown(bad));
   }
@@ -50,7 +50,7 @@ TEST_CASE("counts keep the shape that other programs know") {
     R"({"ByCluster":{"c":{"ByNamespace":{"n":{"ByDeployment":{"d":7}}}}}})"));
 }
 
-TEST_CASE("rows of several namespaces stay apart") {
+TEST_CASE("rows of several namespaces are kept apart") {
   breakdown_builder builder;
   builder.add({"c", "a", "x"}, 1);
   builder.add({"c", "a", "y"}, 2);
@@ -62,7 +62,7 @@ TEST_CASE("rows of several namespaces stay apart") {
         == counts->clusters.at("c")->value());
 }
 
-TEST_CASE("a pointer is told from counts") {
+TEST_CASE("a pointer is distinguished from counts") {
   auto text = encode_pointer("aiops-gateway", "counts.7.1.manifest");
   CHECK(text
         == R"({"ByCluster":{},"sharded":{"bucket":"aiops-gateway",)"
@@ -70,21 +70,21 @@ TEST_CASE("a pointer is told from counts") {
   CHECK(decode_pointer(text, "aiops-gateway") == "counts.7.1.manifest");
   CHECK_FALSE(decode_pointer(text, "another"));
   CHECK_FALSE(decode_pointer(R"({"ByCluster":{}})", "aiops-gateway"));
-  CHECK_FALSE(decode_pointer("rubbish", "aiops-gateway"));
-  // What does not know of pointers sees no cluster.
+  CHECK_FALSE(decode_pointer("invalid", "aiops-gateway"));
+  // A program that does not know pointers reads no clusters.
   CHECK(decode_breakdown(text)->clusters.empty());
 }
 
-TEST_CASE("a cluster is cut into shards below the limit, and put together") {
+TEST_CASE("a cluster is split into shards below the limit") {
   auto counts = many(2000);
   for (size_t limit : {16'384UL, 20'000UL, no_limit}) {
     CAPTURE(limit);
-    shard_cutter cutter{counts, limit};
+    shard_splitter splitter{counts, limit};
     breakdown_builder builder;
     size_t shards = 0;
     size_t rows = 0;
-    while (!cutter.done()) {
-      auto text = cutter.next();
+    while (!splitter.done()) {
+      auto text = splitter.next();
       CHECK(text.size() <= limit);
       auto n = decode_shard(text, builder);
       REQUIRE(n);
@@ -102,18 +102,18 @@ TEST_CASE("the longest names fit into the smallest shard") {
   for (auto i = 0; i < 253; ++i)
     longest += "\xf0\x9f\x98\x80";
   cluster_counts counts{longest, {{longest, longest, INT64_MAX}}};
-  shard_cutter cutter{counts, 16'384};
+  shard_splitter splitter{counts, 16'384};
   breakdown_builder builder;
-  auto text = cutter.next();
+  auto text = splitter.next();
   CHECK(text.size() <= 16'384);
   CHECK(decode_shard(text, builder) == 1);
-  CHECK(cutter.done());
+  CHECK(splitter.done());
   CHECK(builder.finish()->clusters.at(longest)->value() == counts);
 }
 
-TEST_CASE("what is no shard is not read") {
+TEST_CASE("invalid shards are refused") {
   breakdown_builder builder;
-  for (auto bad : {"", "{}", "[]", "rubbish", R"({"cluster":"c"})",
+  for (auto bad : {"", "{}", "[]", "invalid", R"({"cluster":"c"})",
                    R"({"cluster":1,"namespaces":{}})",
                    R"({"cluster":"c","namespaces":[]})",
                    R"({"cluster":"c","namespaces":{"n":1}})",
@@ -123,7 +123,7 @@ TEST_CASE("what is no shard is not read") {
   }
 }
 
-TEST_CASE("an index is spread over as many values as it takes") {
+TEST_CASE("a long index is split into several values") {
   std::vector<shard_list> all;
   for (size_t i = 0; i < 1000; ++i)
     all.push_back({"cluster \"" + std::to_string(i) + '"', i % 3 + 1});
@@ -144,7 +144,7 @@ TEST_CASE("an index is spread over as many values as it takes") {
   }
 }
 
-TEST_CASE("a manifest says what belongs to a generation") {
+TEST_CASE("a manifest describes a generation") {
   manifest x{7, "me", 2, 1000,
              std::chrono::system_clock::time_point{
                std::chrono::milliseconds{1769860800500}}};
@@ -164,7 +164,7 @@ TEST_CASE("a manifest says what belongs to a generation") {
   }
 }
 
-TEST_CASE("an interval of the history is spread likewise") {
+TEST_CASE("a long interval of the history is split into several values") {
   history_point x{
     std::chrono::system_clock::time_point{std::chrono::seconds{1769860800}},
     {}};
@@ -178,16 +178,16 @@ TEST_CASE("an interval of the history is spread likewise") {
     CHECK(decode_history(value, back) == values.size());
   }
   CHECK(back == x);
-  // A part of another time does not belong to it.
+  // A part with another time is refused.
   auto other = encode_history({x.at + history_interval, {{"c", 1}}}, 4096);
   CHECK_FALSE(decode_history(other.front(), back));
-  CHECK_FALSE(decode_history("rubbish", back));
+  CHECK_FALSE(decode_history("invalid", back));
   auto empty = encode_history({x.at, {}}, 4096);
   REQUIRE(empty.size() == 1);
   CHECK(decode_history(empty.front(), back) == 1);
 }
 
-TEST_CASE("any name survives as a key") {
+TEST_CASE("any name can be part of a key") {
   CHECK(subjects::encode_key_token("shop.eu-1 ä") == "shop=2Eeu-1=20=C3=A4");
   CHECK(subjects::shard_key("counts.1.2.", "a.b", 3)
         == "counts.1.2.shard.a=2Eb.3");

@@ -24,7 +24,7 @@ listener(breakdown_listener_actor::pointer, updates seen) {
   };
 }
 
-/// What keeps the counts in one replica.
+/// The actors that store counts in one replica.
 struct replica {
   replica(live_system& sys, const nats_server& server, std::string owner)
     : system(sys) {
@@ -33,7 +33,7 @@ struct replica {
     to.last_backoff = 100ms;
     handle = sys.spawn_detached(bus, to);
     kv_store_config kv_cfg;
-    // Making a bucket may take a while on a busy disk.
+    // Creating a bucket may take long on a busy disk.
     kv_cfg.request_timeout = 10s;
     kv = sys.spawn(kv_store, handle, kv_cfg);
     term = sys.spawn(
@@ -84,7 +84,7 @@ struct replica {
 /// A few hundred workloads do not fit into one value.
 const auto small_values = std::string{"jetstream: enabled\nmax_payload: 65536"};
 
-/// Names that have to be encoded, and more counts than one value takes.
+/// Has names that must be encoded, and does not fit into one value.
 breakdown_ptr large_counts(size_t clusters) {
   std::string longest;
   for (auto i = 0; i < 253; ++i)
@@ -100,7 +100,7 @@ breakdown_ptr large_counts(size_t clusters) {
 
 } // namespace
 
-TEST_CASE("counts above the server's limit reach the other replicas whole") {
+TEST_CASE("counts above the limit of the server reach other replicas") {
   nats_server server{small_values};
   live_system sys;
   replica a{sys, server, "a"};
@@ -112,18 +112,18 @@ TEST_CASE("counts above the server's limit reach the other replicas whole") {
   REQUIRE(got);
   for (auto& [id, cluster] : counts->clusters)
     CHECK(got->clusters.at(id)->value() == cluster->value());
-  // Generations do not pile up.
+  // Old generations are removed.
   for (size_t clusters = 13; clusters < 16; ++clusters)
     REQUIRE(a.put(large_counts(clusters)));
   CHECK(b.wait_for(15));
   CHECK(eventually([&] { return a.keys("counts.*.*.begin").size() == 2; }));
   CHECK(eventually([&] { return a.keys("counts.*.1.>").empty(); }));
-  // Small again, they are one value.
+  // Small counts are stored as one value again.
   REQUIRE(a.put(large_counts(1)));
   CHECK(b.wait_for(1));
 }
 
-TEST_CASE("the lease goes to the next replica, which goes on with the counts") {
+TEST_CASE("another replica takes the lease and stores counts") {
   nats_server server{small_values};
   live_system sys;
   replica a{sys, server, "a"};
@@ -131,13 +131,13 @@ TEST_CASE("the lease goes to the next replica, which goes on with the counts") {
   replica b{sys, server, "b"};
   REQUIRE(b.wait_for(12));
   CHECK_FALSE(sys.ask<stored_breakdown>(b.store, put_atom_v, large_counts(13)));
-  SUBCASE("given") {
+  SUBCASE("after it was released") {
     caf::anon_send_exit(a.term, caf::exit_reason::user_shutdown);
   }
-  SUBCASE("taken") {
+  SUBCASE("after it was not renewed") {
     caf::anon_send_exit(a.term, caf::exit_reason::kill);
   }
-  SUBCASE("after the server was gone") {
+  SUBCASE("after a restart of the server") {
     caf::anon_send_exit(a.term, caf::exit_reason::kill);
     server.kill();
     server.start();

@@ -25,7 +25,7 @@ listener(breakdown_listener_actor::pointer, updates seen) {
   };
 }
 
-/// Tells its payload limit.
+/// A bus that reports its payload limit.
 bus_actor::behavior_type bus_with_limit(bus_actor::pointer,
                                         std::shared_ptr<bus_status> status) {
   return {
@@ -60,7 +60,7 @@ bool all_are(const breakdown& x, int64_t n) {
   return true;
 }
 
-/// One replica of several on one store.
+/// One of several replicas with the same store.
 struct store_replica {
   lease_script_ptr leases = std::make_shared<lease_script>();
   lease_actor lease_edge;
@@ -110,12 +110,12 @@ struct fixture : deterministic {
     run();
   }
 
-  /// Small enough for the smallest broker that is taken.
-  void make_broker_small() {
+  /// Sets the smallest payload limit that is accepted.
+  void set_small_payload_limit() {
     limits->max_payload = 16'640;
   }
 
-  /// Does and answers what the store has left for later.
+  /// Carries out and answers the requests that the store has held.
   void release_all() {
     while (!memory->held.empty())
       release(0);
@@ -155,8 +155,7 @@ struct fixture : deterministic {
 
 // -- one value ----------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "counts live under the original's key, in its "
-                           "shape") {
+TEST_CASE_FIXTURE(fixture, "counts have the key and the format of Opni") {
   auto a = start("a");
   REQUIRE(a.seen->size() == 1);
   CHECK(!a.last().value);
@@ -171,7 +170,7 @@ TEST_CASE_FIXTURE(fixture, "counts live under the original's key, in its "
            R"("doc_count":5}}}}}}})");
   CHECK(keys_with("counts.").empty());
   CHECK(a.last().value == answer->value->value);
-  // The echo of the write is no news.
+  // The update after the own write is not sent to listeners.
   CHECK(a.seen->size() == 2);
 }
 
@@ -179,7 +178,7 @@ namespace {
 
 using steps = std::shared_ptr<std::vector<std::string>>;
 
-/// Stores counts, and listens.
+/// A listener that also stores counts.
 breakdown_listener_actor::behavior_type
 counting_listener(breakdown_listener_actor::pointer self,
                   const counts_store_actor& store, steps seen) {
@@ -196,7 +195,7 @@ counting_listener(breakdown_listener_actor::pointer self,
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "an answer comes before the change it makes") {
+TEST_CASE_FIXTURE(fixture, "the answer to a write precedes its update") {
   auto a = start("a");
   give_lease(a, 5);
   auto seen = std::make_shared<std::vector<std::string>>();
@@ -205,7 +204,7 @@ TEST_CASE_FIXTURE(fixture, "an answer comes before the change it makes") {
   CHECK(*seen == std::vector<std::string>{"answer", "update"});
 }
 
-TEST_CASE_FIXTURE(fixture, "new counts after a failure are one change in all "
+TEST_CASE_FIXTURE(fixture, "new counts after a failure are one update in all "
                            "replicas") {
   auto a = start("a");
   auto b = start("b");
@@ -224,13 +223,13 @@ TEST_CASE_FIXTURE(fixture, "new counts after a failure are one change in all "
     REQUIRE(x->seen->size() == 1);
     CHECK(x->last().failure.empty());
   }
-  // The next failure is shown again.
+  // The next failure is an update again.
   ask(a.handle, put_atom_v, std::string{"no connection"});
   CHECK(a.last().failure == "no connection");
   CHECK(b.last().failure == "no connection");
 }
 
-TEST_CASE_FIXTURE(fixture, "all replicas learn the counts and their changes") {
+TEST_CASE_FIXTURE(fixture, "all replicas receive counts and their changes") {
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 5);
@@ -238,11 +237,11 @@ TEST_CASE_FIXTURE(fixture, "all replicas learn the counts and their changes") {
   REQUIRE(b.seen->size() == 2);
   CHECK(all_are(*b.last().value, 5));
   CHECK(b.last().created == wall_now());
-  // Unreadable counts of others do not replace good ones.
-  memory->store({root_bucket, "aggregation", "rubbish", {}});
+  // Invalid counts of other programs do not replace valid ones.
+  memory->store({root_bucket, "aggregation", "invalid", {}});
   run();
   CHECK(b.seen->size() == 2);
-  // One that comes late is told at once.
+  // A later listener receives the last counts immediately.
   auto late = std::make_shared<std::vector<stored_breakdown>>();
   ask(b.handle, subscribe_atom_v,
       breakdown_listener_actor{spawn(listener, late)});
@@ -250,7 +249,7 @@ TEST_CASE_FIXTURE(fixture, "all replicas learn the counts and their changes") {
   CHECK(all_are(*late->back().value, 5));
 }
 
-TEST_CASE_FIXTURE(fixture, "only who holds the lease writes") {
+TEST_CASE_FIXTURE(fixture, "only the replica with the lease writes") {
   auto a = start("a");
   CHECK(ask(a.handle, put_atom_v, counts(1, 1, 5))->code() == ec::conflict);
   a.leases->publish({true, 5, now() + 1s});
@@ -260,8 +259,8 @@ TEST_CASE_FIXTURE(fixture, "only who holds the lease writes") {
   CHECK(memory->writes.empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "counts that another program wrote are written over "
-                           "knowingly") {
+TEST_CASE_FIXTURE(fixture,
+                  "counts of another program are read, then replaced") {
   auto a = start("a");
   give_lease(a, 5);
   ask(a.handle, put_atom_v, counts(1, 1, 5));
@@ -271,16 +270,16 @@ TEST_CASE_FIXTURE(fixture, "counts that another program wrote are written over "
   CHECK(root().find(":6}") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(fixture, "a write of which no word came back is looked for") {
+TEST_CASE_FIXTURE(fixture, "a write with an unknown result is verified") {
   auto a = start("a");
   give_lease(a, 5);
   auto lost = make_error(ec::timeout, "lost");
-  SUBCASE("and found") {
+  SUBCASE("and was stored") {
     memory->lose_answer = [=, n = 0](const kv_write& x) mutable -> caf::error {
       return x.bucket == root_bucket && n++ == 0 ? lost : caf::error{};
     };
   }
-  SUBCASE("and done again") {
+  SUBCASE("and is repeated") {
     memory->refuse = [=, n = 0](const kv_write& x) mutable -> caf::error {
       return x.bucket == root_bucket && n++ == 0 ? lost : caf::error{};
     };
@@ -292,7 +291,7 @@ TEST_CASE_FIXTURE(fixture, "a write of which no word came back is looked for") {
   CHECK(all_are(*a.last().value, 5));
 }
 
-TEST_CASE_FIXTURE(fixture, "a refused write is an error that says why") {
+TEST_CASE_FIXTURE(fixture, "a refused write is an error with the reason") {
   auto a = start("a");
   give_lease(a, 5);
   memory->refuse = [](const kv_write&) {
@@ -308,11 +307,11 @@ TEST_CASE_FIXTURE(fixture, "a refused write is an error that says why") {
   CHECK(ask(a.handle, put_atom_v, counts(1, 1, 5))->code() == ec::too_large);
 }
 
-TEST_CASE_FIXTURE(fixture, "newer counts end the wait of those before them") {
+TEST_CASE_FIXTURE(fixture, "newer counts end a put that is waiting") {
   SUBCASE("in one value") { /* nop */
   }
   SUBCASE("in shards") {
-    make_broker_small();
+    set_small_payload_limit();
   }
   auto a = start("a");
   give_lease(a, 5);
@@ -329,8 +328,9 @@ TEST_CASE_FIXTURE(fixture, "newer counts end the wait of those before them") {
 
 // -- shards -------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "large counts go into shards, the manifest last") {
-  make_broker_small();
+TEST_CASE_FIXTURE(fixture,
+                  "large counts are stored in shards, then the manifest") {
+  set_small_payload_limit();
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 5);
@@ -352,7 +352,7 @@ TEST_CASE_FIXTURE(fixture, "large counts go into shards, the manifest last") {
   CHECK(order[order.size() - 2] == "counts.5.1.manifest");
   CHECK(std::count(order.begin(), order.end(), "counts.5.1.shard.cluster=2E0.1")
         == 1);
-  // Who follows puts it together.
+  // Other replicas read it.
   REQUIRE(b.last().value);
   CHECK(b.last().value->clusters.size() == 3);
   for (auto& [id, cluster] : large->clusters)
@@ -361,7 +361,7 @@ TEST_CASE_FIXTURE(fixture, "large counts go into shards, the manifest last") {
 }
 
 TEST_CASE_FIXTURE(fixture, "old generations are removed") {
-  make_broker_small();
+  set_small_payload_limit();
   auto a = start("a");
   give_lease(a, 5);
   for (auto n = 1; n <= 4; ++n)
@@ -370,19 +370,20 @@ TEST_CASE_FIXTURE(fixture, "old generations are removed") {
   CHECK(keys_with("counts.5.2.").empty());
   CHECK_FALSE(keys_with("counts.5.3.").empty());
   CHECK_FALSE(keys_with("counts.5.4.").empty());
-  // When they become small again, all go.
+  // When the counts become small, all generations are removed.
   for (auto n = 1; n <= 2; ++n)
     REQUIRE(ask(a.handle, put_atom_v, counts(1, 1, n))->value);
   CHECK(keys_with("counts.").empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "who takes over sweeps what was left behind") {
-  make_broker_small();
+TEST_CASE_FIXTURE(fixture,
+                  "a replica that takes over removes old generations") {
+  set_small_payload_limit();
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 5);
   REQUIRE(ask(a.handle, put_atom_v, counts(2, 1000, 1))->value);
-  // Half a generation of one that died, and one of a later term.
+  // An incomplete generation of an earlier term, and one of a later term.
   memory->store({own_bucket, "counts.4.9.begin", "{}", {}});
   memory->store({own_bucket, "counts.4.9.shard.c.0", "{}", {}});
   memory->store({own_bucket, "counts.8.1.begin", "{}", {}});
@@ -391,15 +392,15 @@ TEST_CASE_FIXTURE(fixture, "who takes over sweeps what was left behind") {
   REQUIRE(ask(b.handle, put_atom_v, counts(2, 1000, 2))->value);
   CHECK(keys_with("counts.4.").empty());
   CHECK(keys_with("counts.8.").size() == 1);
-  // A slow reader may still need the one before.
+  // A slow reader may still need the previous generation.
   CHECK_FALSE(keys_with("counts.5.1.").empty());
   REQUIRE(ask(b.handle, put_atom_v, counts(2, 1000, 3))->value);
   CHECK(keys_with("counts.5.").empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "shards that cannot be written leave the counts as "
-                           "they were") {
-  make_broker_small();
+TEST_CASE_FIXTURE(fixture, "shards that cannot be written do not change the "
+                           "counts") {
+  set_small_payload_limit();
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 5);
@@ -419,9 +420,8 @@ TEST_CASE_FIXTURE(fixture, "shards that cannot be written leave the counts as "
   CHECK(all_are(*b.last().value, 3));
 }
 
-TEST_CASE_FIXTURE(fixture, "writes without word are tried again, each in its "
-                           "place") {
-  make_broker_small();
+TEST_CASE_FIXTURE(fixture, "writes without an answer are repeated in order") {
+  set_small_payload_limit();
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 5);
@@ -435,9 +435,8 @@ TEST_CASE_FIXTURE(fixture, "writes without word are tried again, each in its "
         == large->clusters.at("cluster.1")->value());
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "a lease that ends stops the writing in the middle") {
-  make_broker_small();
+TEST_CASE_FIXTURE(fixture, "writing stops when the lease ends") {
+  set_small_payload_limit();
   auto a = start("a");
   give_lease(a, 5);
   memory->refuse = [&](const kv_write& x) -> caf::error {
@@ -450,13 +449,13 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(root().empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "one who stood still overwrites nothing") {
-  make_broker_small();
+TEST_CASE_FIXTURE(fixture, "a replica that was suspended overwrites nothing") {
+  set_small_payload_limit();
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 5);
   REQUIRE(ask(a.handle, put_atom_v, counts(2, 1000, 1))->value);
-  // It still believes to hold the lease and knows nothing new.
+  // Replica `a` has the state from before it was suspended.
   memory->quiet = true;
   give_lease(b, 7);
   REQUIRE(ask(b.handle, put_atom_v, counts(2, 1000, 2))->value);
@@ -464,7 +463,7 @@ TEST_CASE_FIXTURE(fixture, "one who stood still overwrites nothing") {
   auto history = memory->value(own_bucket, keys_with("history.").front());
   auto sums = *history;
   memory->refuse = [&](const kv_write& x) -> caf::error {
-    // Its lease turns out to be over while it writes.
+    // It notices the end of its lease while it writes.
     if (x.bucket == root_bucket)
       for (auto& to : a.leases->listeners)
         caf::anon_send(to, update_atom_v, lease_status{});
@@ -476,8 +475,8 @@ TEST_CASE_FIXTURE(fixture, "one who stood still overwrites nothing") {
   CHECK(*memory->value(own_bucket, keys_with("history.").front()) == sums);
 }
 
-TEST_CASE_FIXTURE(fixture, "after an outage counts are stored again") {
-  make_broker_small();
+TEST_CASE_FIXTURE(fixture, "counts are stored again after an outage") {
+  set_small_payload_limit();
   auto a = start("a");
   give_lease(a, 5);
   memory->down = make_error(ec::timeout, "silent");
@@ -490,8 +489,8 @@ TEST_CASE_FIXTURE(fixture, "after an outage counts are stored again") {
 
 // -- following ----------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a generation that is not whole is no counts") {
-  make_broker_small();
+TEST_CASE_FIXTURE(fixture, "an incomplete generation is not served") {
+  set_small_payload_limit();
   auto a = start("a");
   give_lease(a, 5);
   REQUIRE(ask(a.handle, put_atom_v, counts(2, 1000, 1))->value);
@@ -500,16 +499,16 @@ TEST_CASE_FIXTURE(fixture, "a generation that is not whole is no counts") {
   SUBCASE("a shard is missing") {
     memory->entries.erase(shard);
   }
-  SUBCASE("a shard is not readable") {
-    memory->entries[shard].value = "rubbish";
+  SUBCASE("a shard is invalid") {
+    memory->entries[shard].value = "invalid";
   }
-  SUBCASE("a shard is another's") {
+  SUBCASE("a shard belongs to another cluster") {
     memory->entries[shard].value = R"({"cluster":"x","namespaces":{}})";
   }
   auto b = start("b");
   advance(10s);
   CHECK(b.seen->empty());
-  // It is tried again.
+  // It is read again.
   memory->entries[shard] = good;
   advance(5s);
   REQUIRE(b.seen->size() == 1);
@@ -517,7 +516,7 @@ TEST_CASE_FIXTURE(fixture, "a generation that is not whole is no counts") {
   CHECK(b.last().value->clusters.size() == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "the failure of counting reaches all replicas") {
+TEST_CASE_FIXTURE(fixture, "a failure of counting reaches all replicas") {
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 5);
@@ -529,7 +528,7 @@ TEST_CASE_FIXTURE(fixture, "the failure of counting reaches all replicas") {
   CHECK(b.last().failure.empty());
   auto c = start("c");
   CHECK(c.last().failure.empty());
-  // New counts end it too, whoever told of it.
+  // New counts also clear it, whichever replica stored it.
   ask(a.handle, put_atom_v, std::string{"no connection to OpenSearch"});
   take_lease(a);
   give_lease(b, 7);
@@ -540,8 +539,8 @@ TEST_CASE_FIXTURE(fixture, "the failure of counting reaches all replicas") {
   CHECK(all_are(*c.last().value, 6));
 }
 
-TEST_CASE_FIXTURE(fixture, "new counts end a failure of which no word came "
-                           "back yet") {
+TEST_CASE_FIXTURE(fixture, "new counts clear a failure before its update "
+                           "arrives") {
   auto a = start("a");
   give_lease(a, 5);
   memory->quiet = true;
@@ -552,8 +551,7 @@ TEST_CASE_FIXTURE(fixture, "new counts end a failure of which no word came "
   CHECK(*memory->value(own_bucket, "counts.failure") == R"({"failure":""})");
 }
 
-TEST_CASE_FIXTURE(fixture, "new counts end a failure whose write is under "
-                           "way") {
+TEST_CASE_FIXTURE(fixture, "new counts clear a failure that is being written") {
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 5);
@@ -572,17 +570,17 @@ TEST_CASE_FIXTURE(fixture, "new counts end a failure whose write is under "
   CHECK(b.last().failure.empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "new counts end a failure that may be stored") {
+TEST_CASE_FIXTURE(fixture, "new counts clear a failure that may be stored") {
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 5);
   auto lost = make_error(ec::timeout, "lost");
-  SUBCASE("and is") {
+  SUBCASE("and was stored") {
     memory->lose_answer = [=](const kv_write& x) {
       return x.key == "counts.failure" ? lost : caf::error{};
     };
   }
-  SUBCASE("and will be later") {
+  SUBCASE("and will be stored later") {
     memory->refuse = [=, this](const kv_write& x) {
       if (x.key != "counts.failure")
         return caf::error{};
@@ -601,7 +599,7 @@ TEST_CASE_FIXTURE(fixture, "new counts end a failure that may be stored") {
   CHECK(a.last().failure.empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a failure that cannot be stored is tried again") {
+TEST_CASE_FIXTURE(fixture, "a failure that cannot be stored is retried") {
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 5);
@@ -614,7 +612,7 @@ TEST_CASE_FIXTURE(fixture, "a failure that cannot be stored is tried again") {
   CHECK(b.last().failure == "no connection to OpenSearch");
 }
 
-TEST_CASE_FIXTURE(fixture, "a late failure of the replica before is replaced") {
+TEST_CASE_FIXTURE(fixture, "a late failure of another replica is cleared") {
   auto a = start("a");
   auto b = start("b");
   give_lease(a, 7);
@@ -625,10 +623,11 @@ TEST_CASE_FIXTURE(fixture, "a late failure of the replica before is replaced") {
   CHECK(b.last().failure.empty());
 }
 
-// -- anything goes wrong at any time ------------------------------------------
+// -- random faults ------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "every count is answered and the last one wins, "
-                           "whatever the store does") {
+TEST_CASE_FIXTURE(fixture,
+                  "with random faults each put is answered and the last "
+                  "counts are served") {
   std::minstd_rand random;
   auto below = [&](size_t n) { return random() % n; };
   uint64_t term = 1;
@@ -700,7 +699,7 @@ TEST_CASE_FIXTURE(fixture, "every count is answered and the last one wins, "
 
 // -- history ------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "each interval's last sums are kept") {
+TEST_CASE_FIXTURE(fixture, "the last sums of each interval are stored") {
   auto a = start("a");
   give_lease(a, 5);
   CHECK(ask(a.handle, get_atom_v)->value->empty());
@@ -723,7 +722,7 @@ TEST_CASE_FIXTURE(fixture, "each interval's last sums are kept") {
   CHECK(ask(b.handle, get_atom_v)->code() == ec::disconnected);
 }
 
-TEST_CASE_FIXTURE(fixture, "the history is a ring of a day") {
+TEST_CASE_FIXTURE(fixture, "the history is limited to a day") {
   auto a = start("a");
   a.leases->publish({true, 5, now() + 72h});
   run();
