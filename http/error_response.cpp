@@ -1,5 +1,6 @@
 #include "http/error_response.hpp"
 
+#include "base/grpc_code.hpp"
 #include "http/compat/json.hpp"
 #include "http/server/response_head.hpp"
 #include "http/v1/v1_json.hpp"
@@ -12,7 +13,7 @@ namespace {
 
 constexpr size_t ec_count = static_cast<size_t>(ec::ec_count);
 
-// In the order of the codes. The gRPC code follows from the status.
+// In the order of the codes.
 constexpr std::array<error_row, ec_count> table = {{
   {ec::none, 500, false},
   {ec::invalid_argument, 400, true},
@@ -50,27 +51,13 @@ const error_row& error_row_of(ec code) {
 }
 
 int grpc_code_of(int status) {
-  switch (status) {
-    case 404:
-      return 5; // NOT_FOUND
-    case 405:
-    case 501:
-    case 505:
-      return 12; // UNIMPLEMENTED
-    case 409:
-      return 10; // ABORTED
-    case 413:
-      return 8; // RESOURCE_EXHAUSTED
-    case 500:
-    case 502:
-      return 13; // INTERNAL
-    case 503:
-      return 14; // UNAVAILABLE
-    case 504:
-      return 4; // DEADLINE_EXCEEDED
-    default:
-      return 3; // INVALID_ARGUMENT
-  }
+  // No error code has these.
+  if (status == 405 || status == 501 || status == 505)
+    return 12; // UNIMPLEMENTED
+  for (auto& row : table)
+    if (row.status == status)
+      return grpc_code_of(row.code);
+  return grpc_code_of(ec::invalid_argument);
 }
 
 http_response error_response(dialect how, const caf::error& err) {

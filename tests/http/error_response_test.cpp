@@ -31,6 +31,13 @@ TEST_CASE("every error code has its HTTP status and gRPC code") {
   }
 }
 
+TEST_CASE("statuses without an error code have a gRPC code") {
+  for (auto status : {411, 414, 415, 417, 431})
+    CHECK(grpc_code_of(status) == 3);
+  for (auto status : {405, 501, 505})
+    CHECK(grpc_code_of(status) == 12);
+}
+
 TEST_CASE("a code out of range is internal") {
   CHECK(error_row_of(static_cast<ec>(200)).code == ec::internal);
 }
