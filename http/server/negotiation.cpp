@@ -1,5 +1,7 @@
 #include "http/server/negotiation.hpp"
 
+#include "http/server/header_text.hpp"
+
 #include <zlib.h>
 
 #include <algorithm>
@@ -9,13 +11,6 @@ namespace aiops::http {
 
 namespace {
 
-std::string_view trim(std::string_view text) {
-  auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos)
-    return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 /// Removes the part before the next separator and returns it.
 std::string_view cut(std::string_view& text, char separator) {
   auto end = std::min(text.find(separator), text.size());
@@ -24,20 +19,13 @@ std::string_view cut(std::string_view& text, char separator) {
   return trim(part);
 }
 
-bool same(std::string_view x, std::string_view lower_case) {
-  auto lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-  };
-  return std::equal(x.begin(), x.end(), lower_case.begin(), lower_case.end(),
-                    [&](char a, char b) { return lower(a) == b; });
-}
-
 /// Whether a weight such as `q=0.5` is above zero.
 bool is_positive(std::string_view weight) {
   auto key = cut(weight, '=');
   weight = trim(weight);
   auto digit_or_dot = [](char c) { return c == '.' || (c >= '0' && c <= '9'); };
-  return same(key, "q") && (weight.starts_with('0') || weight.starts_with('1'))
+  return equal_ignoring_case(key, "q")
+         && (weight.starts_with('0') || weight.starts_with('1'))
          && std::all_of(weight.begin(), weight.end(), digit_or_dot)
          && weight.find_first_of("123456789") != std::string_view::npos;
 }
@@ -51,7 +39,8 @@ bool accepts_gzip(std::string_view accept_encoding) {
     auto coding = cut(weight, ';');
     auto wanted = trim(weight).empty() || is_positive(weight);
     // A named coding has priority over the asterisk, in any order.
-    if (same(coding, "gzip") || same(coding, "x-gzip"))
+    if (equal_ignoring_case(coding, "gzip")
+        || equal_ignoring_case(coding, "x-gzip"))
       return wanted;
     if (coding == "*")
       any = wanted;

@@ -1,5 +1,7 @@
 #include "http/server/request_head.hpp"
 
+#include "http/server/header_text.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -14,15 +16,6 @@ constexpr size_t max_headers = 100;
 bool is_alnum(unsigned char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z')
          || (c >= 'A' && c <= 'Z');
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
-bool same(std::string_view x, std::string_view y) {
-  return std::equal(x.begin(), x.end(), y.begin(), y.end(),
-                    [](char a, char b) { return lower(a) == lower(b); });
 }
 
 bool is_token(std::string_view text) {
@@ -40,7 +33,7 @@ bool is_target(std::string_view text) {
 
 /// The target without scheme and host, which proxies may send.
 std::string_view origin_form(std::string_view target) {
-  if (same(target.substr(0, 7), "http://"))
+  if (equal_ignoring_case(target.substr(0, 7), "http://"))
     target.remove_prefix(std::min(target.find('/', 7), target.size()));
   return target;
 }
@@ -60,13 +53,6 @@ bool is_request_id(std::string_view text) {
          && std::all_of(text.begin(), text.end(), ok);
 }
 
-std::string_view trim(std::string_view text) {
-  auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos)
-    return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 /// Appends the value of a header to those of earlier headers of the same name.
 void join(std::string& list, std::string_view value) {
   if (!list.empty())
@@ -78,7 +64,7 @@ void join(std::string& list, std::string_view value) {
 bool list_has(std::string_view list, std::string_view element) {
   for (;;) {
     auto comma = list.find(',');
-    if (same(trim(list.substr(0, comma)), element))
+    if (equal_ignoring_case(trim(list.substr(0, comma)), element))
       return true;
     if (comma == std::string_view::npos)
       return false;
@@ -170,7 +156,9 @@ private:
       return malformed("a header is malformed");
     auto name = line.substr(0, colon);
     auto value = trim(line.substr(colon + 1));
-    auto is = [name](std::string_view other) { return same(name, other); };
+    auto is = [name](std::string_view other) {
+      return equal_ignoring_case(name, other);
+    };
     if (is("Content-Length") && !read_length(value))
       return false;
     if (is("Transfer-Encoding"))
@@ -205,7 +193,7 @@ private:
   }
 
   bool read_expectation(std::string_view value) {
-    if (!same(value, "100-continue"))
+    if (!equal_ignoring_case(value, "100-continue"))
       return refuse(417, "this expectation is not supported");
     head_.expects_continue = true;
     return true;
