@@ -3,6 +3,7 @@
 #include "host/one_thread_scheduler.hpp"
 #include "host/sd_notify.hpp"
 #include "http/compat/ai_settings.hpp"
+#include "http/route_handlers.hpp"
 #include "http/server/server.hpp"
 #include "nats/durability.hpp"
 #include "nats/embedded_server.hpp"
@@ -133,7 +134,8 @@ int run(gateway_config config) {
                       : nats::ask_durability(system, actors.get()->bus,
                                              durability_patience);
   };
-  http::http_server server{config.http, context};
+  http::http_server server{config.http,
+                           http::route_handlers(context, config.http)};
   if (auto port = server.bind(); !port)
     return fail(text_of(port.error()));
   auto demo_config = config;

@@ -16,7 +16,7 @@
 #include "gpu/nvml.hpp"
 #include "host/host_name.hpp"
 #include "http/compat/ai_settings.hpp"
-#include "http/server/event_feed.hpp"
+#include "http/v1/event_feed.hpp"
 #include "logs/jetstream.hpp"
 #include "logs/opensearch.hpp"
 #include "nats/buckets.hpp"

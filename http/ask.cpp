@@ -18,13 +18,13 @@ asker::asker(caf::actor_system& sys)
   : companion_(sys.spawn<caf::actor_companion, caf::hidden>()),
     self_(caf::actor_cast<caf::strong_actor_ptr>(companion_)) {
   companion_of(companion_).on_enqueue([this](caf::mailbox_element_ptr element) {
-    take(std::move(element));
+    accept(std::move(element));
   });
 }
 
 asker::~asker() {
-  // Actors may still hold the companion to answer it; from here on it drops
-  // what it gets.
+  // Actors may still hold the companion to answer it. From here on it drops
+  // answers.
   companion_of(companion_).on_enqueue(nullptr);
 }
 
@@ -58,7 +58,7 @@ asker::reply asker::wait(std::chrono::milliseconds deadline) {
   return make_error(ec::timeout, "no answer within the deadline");
 }
 
-void asker::take(caf::mailbox_element_ptr element) {
+void asker::accept(caf::mailbox_element_ptr element) {
   auto mid = element->mid;
   if (!mid.is_response())
     return;
@@ -68,8 +68,8 @@ void asker::take(caf::mailbox_element_ptr element) {
       return;
     answer_ = std::move(element);
   }
-  // Not under the lock, or the other side would wake up only to wait for it.
-  // It lives: its destructor waits for this function.
+  // Not under the lock, on which the other thread would have to wait. The
+  // object still exists: its destructor waits for this function.
   arrived_.notify_one();
 }
 

@@ -20,19 +20,19 @@ struct single<caf::detail::type_list<R>> {
   using type = R;
 };
 
-/// What an actor answers to a message of these types; does not compile for a
-/// message that the actor's interface lacks.
+/// The type of an actor's answer to a message of these types. Does not compile
+/// if the interface of the actor lacks the message.
 template <class Handle, class... Ts>
 using answer_t = typename single<
   caf::response_type_t<typename Handle::signatures, std::decay_t<Ts>...>>::type;
 
 } // namespace detail
 
-/// The one bridge from a thread outside of the actor system to the actors: it
-/// sends a request and waits for the answer. Belongs to one thread; only
-/// `cancel` may be called by others. Has to be gone before the actor system.
+/// Sends requests to actors from a thread outside of the actor system, and
+/// waits for the answers. Belongs to one thread; only `cancel` may be called by
+/// others. It must be destroyed before the actor system.
 ///
-/// A scoped actor a request would cost about as much as the request itself.
+/// A scoped actor per request would cost about as much as the request itself.
 class asker {
 public:
   explicit asker(caf::actor_system& sys);
@@ -43,10 +43,10 @@ public:
 
   asker& operator=(const asker&) = delete;
 
-  /// Asks an actor. Besides the actor's own errors answers `overloaded` when
-  /// there is no such actor yet or after `cancel`, what `code_of` takes for
-  /// `overloaded` when the actor is gone, and `timeout` when there is no
-  /// answer within the deadline; an answer that comes later is dropped.
+  /// Asks an actor. Besides the errors of the actor itself there are
+  /// `overloaded` if the actor has not started yet or after `cancel`, an error
+  /// that `code_of` maps to `overloaded` if the actor has ended, and `timeout`
+  /// if there is no answer within the deadline. A late answer is dropped.
   template <class Handle, class... Ts>
   caf::expected<detail::answer_t<Handle, Ts...>>
   ask(const Handle& dest, std::chrono::milliseconds deadline, Ts&&... xs) {
@@ -76,24 +76,25 @@ private:
     } else if (content.template match_elements<R>()) {
       return std::move(content.template get_mutable_as<R>(0));
     }
-    return make_error(ec::internal, "an actor answered something else");
+    return make_error(ec::internal,
+                      "an actor gave an answer of the wrong type");
   }
 
   static caf::error starting();
 
-  /// Starts a request: from now on its answer is taken.
+  /// Starts a request: from now on its answer is accepted.
   caf::message_id open();
 
   reply wait(std::chrono::milliseconds deadline);
 
-  void take(caf::mailbox_element_ptr element);
+  void accept(caf::mailbox_element_ptr element);
 
   caf::actor companion_;
   caf::strong_actor_ptr self_;
 
   std::mutex mutex_;
   std::condition_variable arrived_;
-  /// Number of the request that waits; answers to others are late.
+  /// Number of the current request. Answers to other ones are late.
   uint64_t current_ = 0;
   bool waiting_ = false;
   bool cancelled_ = false;

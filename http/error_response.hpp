@@ -5,44 +5,35 @@
 
 namespace aiops::http {
 
-/// How an error looks on the wire.
+/// The format of an error.
 enum class dialect {
-  /// The compatibility surface: gRPC code, message, details.
+  /// The compatibility API: gRPC code, message, details.
   compat,
-  /// Our own surface: RFC 9457 problem details.
+  /// The paths under `/api/`: problem details of RFC 9457.
   problem,
 };
 
-/// The dialect that a path's errors are told in.
+/// The dialect of the errors of a path.
 dialect dialect_of(std::string_view path);
 
-/// What the world outside is told of an error.
+/// How an error code is answered.
 struct error_row {
   ec code;
   /// HTTP status.
   int status;
-  /// gRPC status code, as the compatibility surface has it.
-  int grpc;
-  /// Whether the error's own text is for people outside. The others go into
-  /// the log.
+  /// Whether clients may see the text of the error. If not, it is only logged.
   bool text_is_public;
 };
 
 const error_row& error_row_of(ec code);
 
+/// The gRPC code that the compatibility API sends with an HTTP status.
+int grpc_code_of(int status);
+
 /// The answer to a request that failed.
 http_response error_response(dialect how, const caf::error& err);
 
-/// Likewise, for what HTTP itself forbids.
-http_response error_response(dialect how, int status, int grpc,
-                             std::string_view text);
-
-/// Whether the same request may pass in a moment, which `Retry-After` says.
-constexpr bool may_pass_later(int status) {
-  return status == 503 || status == 504;
-}
-
-/// The words that stand beside a status.
-std::string_view reason_phrase(int status);
+/// The answer to a request with this status, for errors that have no code.
+http_response error_response(dialect how, int status, std::string_view text);
 
 } // namespace aiops::http

@@ -11,8 +11,8 @@ namespace {
 
 using namespace std::literals;
 
-// The compatibility surface: in-cluster services use the first prefix, the
-// dashboard the second one.
+// The compatibility API. Services in the cluster use the first prefix, the
+// dashboard uses the second one.
 #define AIOPS_COMPAT(method, path, handler, waits)                             \
   route{method, path, handler, waits}, route {                                 \
     method, "/opni-api" path, handler, waits                                   \
@@ -62,7 +62,8 @@ constexpr std::array table = {
 
 #undef AIOPS_COMPAT
 
-/// Cuts the first segment off a path that begins with a slash.
+/// Removes the first segment of a path that begins with a slash, and returns
+/// it.
 std::string_view cut_segment(std::string_view& path) {
   path.remove_prefix(1);
   auto segment = path.substr(0, path.find('/'));
@@ -70,8 +71,8 @@ std::string_view cut_segment(std::string_view& path) {
   return segment;
 }
 
-/// Whether a path matches a pattern; leaves the segment that `{id}` stands for
-/// in `id`, encoded as it came.
+/// Whether a path matches a pattern. Sets `id` to the segment that matches
+/// `{id}`, as it was sent.
 bool matches(std::string_view pattern, std::string_view path,
              std::string_view& id) {
   while (!pattern.empty() && !path.empty()) {
@@ -96,16 +97,16 @@ http_response run(const route& found, const http_request& req, route_env& env,
                           make_error(ec::overloaded,
                                      "too many requests wait for an answer, "
                                      "try again in a moment"));
-  struct leaver {
+  struct permit {
     admission& gate;
-    ~leaver() {
+    ~permit() {
       gate.leave();
     }
-  } guard{gate};
+  } held{gate};
   return found.handler(req, env);
 }
 
-/// Reads the path's id and the query; the error is for the client.
+/// Decodes the id in the path and the query. The error is for the client.
 caf::error read_target(const route& found, std::string_view id,
                        http_request& req) {
   if (!id.empty()) {
@@ -132,8 +133,8 @@ http_response not_allowed(const http_request& req, std::string allow) {
   if (req.method == "OPTIONS")
     result.status = 204;
   else
-    result = error_response(dialect_of(req.path), 405, 12,
-                            "this path takes " + allow);
+    result = error_response(dialect_of(req.path), 405,
+                            "this path allows only " + allow);
   result.allow = std::move(allow);
   return result;
 }
@@ -188,11 +189,11 @@ read_query(std::string_view query, std::span<const std::string_view> known) {
                         "the query has a malformed percent-encoding");
     if (std::find(known.begin(), known.end(), *key) == known.end())
       return make_error(ec::invalid_argument,
-                        "the query parameter " + *key + " is not known here");
+                        "the query parameter " + *key + " is unknown here");
     for (auto& [other, ignored] : result)
       if (other == *key)
         return make_error(ec::invalid_argument,
-                          "the query parameter " + *key + " stands twice");
+                          "the query parameter " + *key + " is repeated");
     result.emplace_back(std::move(*key), std::move(*value));
   }
   return result;
@@ -217,8 +218,8 @@ http_response dispatch(http_request req, route_env& env, admission& gate) {
     return result;
   }
   if (allow.empty())
-    return error_response(dialect_of(req.path), 404, 5,
-                          "there is nothing at this path");
+    return error_response(dialect_of(req.path), 404,
+                          "nothing is served at this path");
   if (allow.starts_with("GET"))
     allow += ", HEAD";
   return not_allowed(req, allow + ", OPTIONS");

@@ -3,6 +3,7 @@
 #include "http/ask.hpp"
 #include "http/context.hpp"
 #include "http/error_response.hpp"
+#include "http/server/event_streams.hpp"
 #include "http/server/message.hpp"
 
 #include <array>
@@ -11,32 +12,33 @@
 
 namespace aiops::http {
 
-/// Admits a bounded number of requests that wait for somebody else, so that
-/// the others always find a worker. @thread-safe
+/// Limits the number of requests that wait for other programs, so that workers
+/// remain for the others. @thread-safe
 class admission {
 public:
-  explicit admission(size_t seats) : seats_(static_cast<int64_t>(seats)) {
+  explicit admission(size_t permits) : permits_(static_cast<int64_t>(permits)) {
     // nop
   }
 
   bool enter() {
-    if (seats_.fetch_sub(1) > 0)
+    if (permits_.fetch_sub(1) > 0)
       return true;
     leave();
     return false;
   }
 
   void leave() {
-    seats_.fetch_add(1);
+    permits_.fetch_add(1);
   }
 
 private:
-  std::atomic<int64_t> seats_;
+  std::atomic<int64_t> permits_;
 };
 
-/// What a route handler works with: one a worker thread.
+/// What a route handler works with. One object per worker.
 struct route_env {
   const http_context& context;
+  event_streams& events;
   asker& actors;
 
   /// The actors that are alive now.
@@ -44,21 +46,21 @@ struct route_env {
     return context.actors->get();
   }
 
-  /// Asks an actor for something that is read or stored.
+  /// Asks an actor to read or store something.
   template <class Handle, class... Ts>
   auto ask(const Handle& dest, Ts&&... xs) {
     return actors.ask(dest, context.deadlines.request + margin,
                       std::forward<Ts>(xs)...);
   }
 
-  /// Asks an actor how things stand. Health checks and metrics are asked for
-  /// often and must not wait for anybody.
+  /// Asks an actor for its state. Health checks and metrics are frequent and
+  /// must not wait for other programs.
   template <class Handle, class... Ts>
   auto check(const Handle& dest, Ts&&... xs) {
     return actors.ask(dest, milliseconds{500}, std::forward<Ts>(xs)...);
   }
 
-  /// The actors' own deadlines have to come first: their errors say more.
+  /// The deadlines of the actors must end first, since their errors say more.
   static constexpr milliseconds margin{250};
 };
 
@@ -66,27 +68,28 @@ using route_handler = http_response (*)(const http_request&, route_env&);
 
 struct route {
   std::string_view method;
-  /// `{id}` stands for one segment that holds an id or name.
+  /// `{id}` matches one segment, which is an id or a name.
   std::string_view pattern;
   route_handler handler;
-  /// Whether the handler waits for somebody outside of this process.
+  /// Whether the handler waits for other programs.
   bool waits;
-  /// The query's parameters that the route takes. Our own surface refuses
-  /// others, all other routes ignore the query.
+  /// The query parameters that the route takes. Paths under `/api/` refuse
+  /// others; all other routes ignore the query.
   std::array<std::string_view, 4> parameters = {};
 };
 
-/// Every route there is.
+/// All routes.
 std::span<const route> routes();
 
 /// Finds the route of a request and runs its handler.
 http_response dispatch(http_request req, route_env& env, admission& gate);
 
-/// Decodes a percent-encoded path segment; nothing when it is malformed.
+/// Decodes a percent-encoded path segment; nothing if it is malformed.
 std::optional<std::string> decode_segment(std::string_view text);
 
-/// Reads a query such as `a=b&c=d` (a plus sign is a space). Refuses what is
-/// malformed, and parameters that are not in `known` or stand twice.
+/// Parses a query such as `a=b&c=d` (a plus sign is a space). An error is
+/// `invalid_argument`: the query is malformed, or a parameter is not in `known`
+/// or is repeated.
 caf::expected<std::vector<std::pair<std::string, std::string>>>
 read_query(std::string_view query, std::span<const std::string_view> known);
 
@@ -118,7 +121,7 @@ http_response get_training_jobs(const http_request&, route_env&);
 http_response get_training_job(const http_request&, route_env&);
 http_response get_watchlist(const http_request&, route_env&);
 
-/// Answers a seat instead of a body.
+/// Answers with the slot of a client instead of a body.
 http_response get_events(const http_request&, route_env&);
 
 http_response get_livez(const http_request&, route_env&);

@@ -2,8 +2,8 @@
 #include "http/routes.hpp"
 
 /// @file
-/// What the dashboard asks before it shows its page. Read-only: this gateway
-/// does not install AI services.
+/// The routes that the dashboard requests before it shows its page. Read-only:
+/// this gateway does not install AI services.
 
 namespace aiops::http {
 
@@ -40,7 +40,7 @@ http_response get_runtime_classes(const http_request&, route_env& env) {
 }
 
 http_response refuse_to_install(const http_request&, route_env&) {
-  return error_response(dialect::compat, 501, 12,
+  return error_response(dialect::compat, 501,
                         "this gateway does not install AI services; install "
                         "and configure them with your own tools");
 }

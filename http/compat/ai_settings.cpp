@@ -68,7 +68,7 @@ caf::result<std::string> ai_settings_state::get() {
       if (got)
         settings_ = std::move(*got);
       else
-        log::warning(name, "shows the last settings that could be read",
+        log::warning(name, "uses the last valid settings",
                      {{"reason", text_of(problem_)}});
     }
   }

@@ -2,7 +2,7 @@
 #include "http/routes.hpp"
 
 /// @file
-/// The surface that existing services and the dashboard know.
+/// The compatibility API under `/ModelTraining`.
 
 namespace aiops::http {
 
@@ -12,8 +12,8 @@ http_response failed(const caf::error& err) {
   return error_response(dialect::compat, err);
 }
 
-/// The answer that is made of what an actor said; the bytes of a snapshot are
-/// made once for all who ask.
+/// The answer to a client, from that of an actor. The bytes of a snapshot are
+/// encoded once for all clients.
 template <class T>
 http_response answer(const caf::expected<snapshot_ptr<T>>& got) {
   if (!got)
@@ -46,7 +46,7 @@ http_response post_train(const http_request& req, route_env& env) {
   if (!workloads)
     return failed(workloads.error());
   auto deadline = env.context.deadlines.train + route_env::margin;
-  // The dashboard knows no way to insist.
+  // The dashboard cannot set `force` itself.
   auto got = env.actors.ask(env.alive()->training, deadline, train_atom_v,
                             training_request{std::move(*workloads), true});
   if (!got)

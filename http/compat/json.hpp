@@ -6,27 +6,26 @@
 #include <string_view>
 
 /// @file
-/// The JSON of the compatibility surface. It follows the proto3 mapping: 64-bit
-/// integers are written as strings and read as numbers or strings, null is a
-/// field's default, unknown fields are ignored, and every field is always
-/// written.
+/// The JSON of the compatibility API. It follows the proto3 mapping: 64-bit
+/// integers are written as strings and read as numbers or strings, null means
+/// the default of a field, unknown fields are ignored, and every field is
+/// always written.
 
 namespace aiops::http {
 
 // -- reading: an error is `invalid_argument` and names the field --------------
 
-/// Reads `{"items":[{"clusterId","namespace","deployment"},…]}`; answers a
+/// Reads `{"items":[{"clusterId","namespace","deployment"},…]}` and returns a
 /// normalized list.
 caf::expected<workload_list> read_workloads(std::string_view body);
 
-/// Reads statistics. The job that they are about may stand beside them as
-/// `uuid`.
+/// Reads statistics. The optional member `uuid` names their job.
 caf::expected<job_progress> read_statistics(std::string_view body);
 
-/// Reads `{"status","statistics"}`, both optional, with `uuid` likewise.
+/// Reads `{"status","statistics","uuid"}`, all optional.
 caf::expected<job_progress> read_status_update(std::string_view body);
 
-// -- writing: never fails, whatever the strings hold --------------------------
+// -- writing: never fails, whatever the strings contain -----------------------
 
 std::string to_json(const training_result& x);
 

@@ -1,5 +1,4 @@
 #include "http/routes.hpp"
-#include "http/server/event_streams.hpp"
 
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
@@ -7,8 +6,8 @@
 #include <optional>
 
 /// @file
-/// What Prometheus scrapes. Nothing here has a cluster's name as a label: the
-/// number of time series must not grow with the clusters.
+/// The metrics for Prometheus. None has the name of a cluster as a label, so
+/// that the number of time series does not grow with the clusters.
 
 namespace aiops::http {
 
@@ -16,7 +15,7 @@ namespace {
 
 using prometheus::MetricType;
 
-/// Collects metrics that have one value each.
+/// Collects metrics.
 class metrics_writer {
 public:
   void add(MetricType type, std::string name, std::string help, double value,
@@ -31,7 +30,7 @@ public:
       {"aiops_gateway_" + name, std::move(help), type, {std::move(metric)}});
   }
 
-  /// A gauge for each of these values of a label: 1 for the current one.
+  /// One gauge per value of the label `state`: 1 for the current one, else 0.
   void states(std::string name, std::string help,
               const std::vector<std::string_view>& all,
               std::string_view current) {
@@ -69,13 +68,12 @@ double seconds(std::chrono::duration<double> x) {
 void add_aggregation(metrics_writer& out, const cluster_overview& x) {
   if (x.aggregated_at)
     out.gauge("aggregation_last_success_timestamp_seconds",
-              "When the log counts in use were stored, by any replica.",
+              "When the current log counts were stored, by any replica.",
               seconds(std::chrono::floor<milliseconds>(
                 x.aggregated_at->time_since_epoch())));
   out.gauge("aggregation_stale",
             "Whether the log counts are older than they should be.", x.stale);
-  out.gauge("aggregation_leader",
-            "Whether this replica is the one that counts the logs.",
+  out.gauge("aggregation_leader", "Whether this replica counts the logs.",
             x.aggregating);
   out.counter("aggregations_total",
               "Aggregations of this replica, failed ones included.",
@@ -84,7 +82,7 @@ void add_aggregation(metrics_writer& out, const cluster_overview& x) {
               "Aggregations of this replica that failed.", x.failures);
   if (x.took.count() > 0)
     out.gauge("aggregation_duration_seconds",
-              "How long the last good aggregation of this replica took.",
+              "Duration of the last successful aggregation of this replica.",
               seconds(x.took));
   int64_t workloads = 0;
   for (auto& cluster : x.clusters)
@@ -103,7 +101,7 @@ void add_training(metrics_writer& out, const training_overview& x) {
   out.states("training_state", "The state of the last training job.", states,
              job ? to_string(job->state) : states.front());
   out.counter("store_losses_total",
-              "How often the store was seen to have lost acknowledged changes "
+              "How often the store was found to have lost acknowledged changes "
               "of the training.",
               static_cast<int64_t>(x.losses));
   out.gauge("backend_reachable", "Whether the training backend answers.",
@@ -114,7 +112,7 @@ void add_events(metrics_writer& out, const event_streams& x) {
   out.gauge("event_clients", "Clients that follow the events.",
             static_cast<double>(x.clients()));
   out.counter("event_clients_cut_off_total",
-              "Clients that did not keep up with the events and were cut off.",
+              "Clients that were too slow for the events and were cut off.",
               static_cast<int64_t>(x.cut_off()));
 }
 
@@ -125,7 +123,7 @@ http_response get_metrics(const http_request&, route_env& env) {
   metrics_writer out;
   out.add(MetricType::Gauge, "build_info", "The program that answers.", 1,
           {{"version", AIOPS_GATEWAY_VERSION}});
-  // What nobody knows is left out: a wrong value would be worse.
+  // Unknown values are omitted: a wrong value would be worse.
   if (auto bus = env.check(actors->bus, status_atom_v))
     out.gauge("nats_connected", "Whether there is a connection to NATS.",
               bus->connected);
@@ -133,8 +131,7 @@ http_response get_metrics(const http_request&, route_env& env) {
     add_aggregation(out, (*overview)->value());
   if (auto overview = env.check(actors->training_status, status_atom_v))
     add_training(out, (*overview)->value());
-  if (env.context.events)
-    add_events(out, *env.context.events);
+  add_events(out, env.events);
   http_response result;
   result.body = out.text();
   result.content_type = metrics_type;

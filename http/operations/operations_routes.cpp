@@ -5,7 +5,7 @@
 #include <array>
 
 /// @file
-/// What operators and their machines ask.
+/// Health checks and the version.
 
 namespace aiops::http {
 
@@ -46,7 +46,7 @@ check check_nats(const gateway_actors& actors, route_env& env) {
                 + R"(,"reason":)" + json_string(reason) + "}"};
 }
 
-/// Only for the embedded server: of others their operators know.
+/// Only for the embedded server. Other servers are checked by their operators.
 check check_storage(route_env& env) {
   if (!env.context.storage_problem)
     return {true, {}};
@@ -56,7 +56,7 @@ check check_storage(route_env& env) {
                 + json_string(reason) + "}"};
 }
 
-/// Old counts are served with their age, so they do not make us unready.
+/// Old counts are served with their age, so they do not affect readiness.
 check check_counts(const gateway_actors& actors, route_env& env) {
   auto got = env.check(actors.log_aggregation, get_atom_v);
   if (!got)
@@ -71,7 +71,7 @@ check check_counts(const gateway_actors& actors, route_env& env) {
                 + R"(,"reason":)" + json_string(counts.reason) + "}"};
 }
 
-/// Not a check: a store that syncs late is ready all the same.
+/// Not a check: a store that syncs late is ready too.
 std::string durability_json(route_env& env) {
   auto report = env.context.durability ? env.context.durability()
                                        : durability_report{};

@@ -1,5 +1,7 @@
 #include "http/server/connection.hpp"
 
+#include "http/server/response_head.hpp"
+
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,16 +11,16 @@ namespace aiops::http {
 
 namespace {
 
-/// How long a client whose request was refused may go on sending it, and how
-/// much of it is read.
+/// How long a client may continue to send a request that was refused, and how
+/// much of that is read.
 constexpr std::chrono::seconds linger_time{1};
 constexpr size_t linger_bytes = 4 * 1024 * 1024;
 
-/// Buffers larger than this are given back once they are empty.
-constexpr size_t kept_buffer = 64 * 1024;
+/// Buffers larger than this are freed when they are empty.
+constexpr size_t max_idle_buffer = 64 * 1024;
 
 void reset(std::string& buffer) {
-  if (buffer.capacity() > kept_buffer)
+  if (buffer.capacity() > max_idle_buffer)
     std::string{}.swap(buffer);
   else
     buffer.clear();
@@ -37,16 +39,16 @@ connection::~connection() {
     ::close(fd_);
 }
 
-connection::wish connection::advance(request_processor& processor,
-                                     const std::atomic<bool>& stopping) {
+connection::next_step connection::advance(request_processor& processor,
+                                          const std::atomic<bool>& stopping) {
   parked_.exchange(false);
   auto result = proceed(processor, stopping);
   parked_ = true;
   return result;
 }
 
-connection::wish connection::proceed(request_processor& processor,
-                                     const std::atomic<bool>& stopping) {
+connection::next_step connection::proceed(request_processor& processor,
+                                          const std::atomic<bool>& stopping) {
   if (phase_ == phase::lingering)
     return linger();
   more_ = true;
@@ -57,35 +59,34 @@ connection::wish connection::proceed(request_processor& processor,
       case io::blocked:
         if (phase_ != phase::sending)
           enter(phase::sending, config_.client_timeout);
-        return wish::write;
+        return next_step::wait_to_write;
       case io::closed:
-        return wish::close;
+        return next_step::close;
     }
-    if (seat_)
-      return wish::hand_over;
+    if (slot_)
+      return next_step::hand_over;
     if (last_)
       return finish();
     if (serve(processor, stopping))
       continue;
-    // A read that did not fill its buffer left nothing behind, most likely.
+    // A read that did not fill its buffer most likely took everything.
     auto got = more_ ? receive() : io::blocked;
     if (got == io::closed)
-      return wish::close;
+      return next_step::close;
     if (got == io::blocked)
       return park(stopping);
   }
 }
 
 connection::handover connection::release() {
-  return {std::exchange(fd_, -1), std::move(seat_)};
+  return {std::exchange(fd_, -1), std::move(slot_)};
 }
 
-void connection::turn_away(request_processor& processor) {
-  refuse(processor,
-         {503, 14, "too many connections, try again in a moment", {}});
+void connection::reject(request_processor& processor) {
+  refuse(processor, {503, "too many connections, try again in a moment", {}});
 }
 
-void connection::cut() {
+void connection::shut_down() {
   ::shutdown(fd_, SHUT_RDWR);
 }
 
@@ -148,14 +149,14 @@ bool connection::serve(request_processor& processor,
     if (!head_->expects_continue || in_.size() > head_->size)
       return false;
     head_->expects_continue = false;
-    out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+    out_ += continue_head;
     return true;
   }
-  // The time that an answer takes is bounded by those who make it.
+  // The handlers limit the time that an answer takes.
   enter(phase::processing, std::chrono::hours{1});
   last_ = !head_->keep_alive || stopping;
   auto body = std::string_view{in_}.substr(head_->size, head_->content_length);
-  seat_ = processor.process(*head_, body, peer_, last_, out_);
+  slot_ = processor.process(*head_, body, peer_, last_, out_);
   head_.reset();
   if (in_.size() == end)
     reset(in_);
@@ -187,43 +188,43 @@ bool connection::read_head(request_processor& processor) {
   return true;
 }
 
-void connection::refuse(request_processor& processor, const refusal& why) {
-  processor.refuse(why, peer_, out_);
+void connection::refuse(request_processor& processor, const refusal& reason) {
+  processor.refuse(reason, peer_, out_);
   refused_ = true;
   last_ = true;
 }
 
-connection::wish connection::park(const std::atomic<bool>& stopping) {
+connection::next_step connection::park(const std::atomic<bool>& stopping) {
   if (in_.empty()) {
     enter(phase::idle, config_.keep_alive_timeout);
-    return stopping ? wish::close : wish::read;
+    return stopping ? next_step::close : next_step::wait_to_read;
   }
-  // One limit for the whole request: sending a byte now and then buys no time.
+  // One limit for the whole request: single bytes do not extend it.
   if (phase_ != phase::receiving)
     enter(phase::receiving, config_.client_timeout);
-  return wish::read;
+  return next_step::wait_to_read;
 }
 
-connection::wish connection::finish() {
+connection::next_step connection::finish() {
   if (!refused_ && in_.empty())
-    return wish::close;
+    return next_step::close;
   ::shutdown(fd_, SHUT_WR);
   enter(phase::lingering, linger_time);
   return linger();
 }
 
-connection::wish connection::linger() {
+connection::next_step connection::linger() {
   char buf[16 * 1024];
   while (drained_ < linger_bytes) {
     auto n = ::recv(fd_, buf, sizeof(buf), 0);
     if (n > 0)
       drained_ += static_cast<size_t>(n);
     else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-      return wish::read;
+      return next_step::wait_to_read;
     else if (n == 0 || errno != EINTR)
       break;
   }
-  return wish::close;
+  return next_step::close;
 }
 
 } // namespace aiops::http

@@ -11,24 +11,24 @@
 
 namespace aiops::http {
 
-/// One client's connection: what was read and not served yet, what was
-/// answered and not sent yet. Never blocks. One worker at a time owns it; only
-/// the members that say so may be used by others.
+/// The connection of one client: the bytes that were read and not served yet,
+/// and the bytes of answers that were not sent yet. Never blocks. One worker at
+/// a time owns it; only members marked thread-safe may be used by others.
 class connection {
 public:
   using clock = std::chrono::steady_clock;
 
-  /// What has to happen before the connection can go on.
-  enum class wish {
-    read,
-    write,
+  /// What the server has to do next.
+  enum class next_step {
+    wait_to_read,
+    wait_to_write,
     close,
-    /// Nothing: somebody else has to take over the socket, by `release`.
+    /// Give the socket, which `release` returns, to the streams of events.
     hand_over,
   };
 
-  /// A socket, and the seat of its client.
-  using handover = std::pair<int, std::shared_ptr<event_seat>>;
+  /// A socket, and the slot of its client.
+  using handover = std::pair<int, std::shared_ptr<event_slot>>;
 
   /// Takes over a non-blocking socket.
   connection(int fd, peer_address peer, const http_config& config);
@@ -43,24 +43,27 @@ public:
     return fd_;
   }
 
-  /// Goes on as far as possible: sends, receives, serves whole requests.
-  /// @param stopping Whether the server stops: answers are then the last ones.
-  wish advance(request_processor& processor, const std::atomic<bool>& stopping);
+  /// Sends, receives and serves complete requests until it would block.
+  /// @param stopping Whether the server stops: the connection then closes after
+  ///                 the next answer.
+  next_step advance(request_processor& processor,
+                    const std::atomic<bool>& stopping);
 
-  /// Lets go of the socket. Nothing but the destructor may follow.
+  /// Releases the ownership of the socket. Only the destructor may be called
+  /// afterwards.
   handover release();
 
-  /// Answers that there are too many connections; to be advanced afterwards.
-  void turn_away(request_processor& processor);
+  /// Answers that there are too many connections. Call `advance` afterwards.
+  void reject(request_processor& processor);
 
-  /// Cuts the connection off; the worker that waits for it, or has it, will
-  /// notice. @thread-safe
-  void cut();
+  /// Shuts the socket down. The worker that owns the connection, or the next
+  /// one, then closes it. @thread-safe
+  void shut_down();
 
-  /// Whether the time for what is going on has run out. @thread-safe
+  /// Whether the current phase has taken too long. @thread-safe
   bool expired(clock::time_point now) const;
 
-  /// Whether no request is in hand. @thread-safe
+  /// Whether no request is being received, processed or answered. @thread-safe
   bool idle() const;
 
 private:
@@ -68,7 +71,8 @@ private:
 
   enum class io { done, blocked, closed };
 
-  wish proceed(request_processor& processor, const std::atomic<bool>& stopping);
+  next_step proceed(request_processor& processor,
+                    const std::atomic<bool>& stopping);
 
   void enter(phase next, clock::duration limit);
 
@@ -76,33 +80,32 @@ private:
 
   io receive();
 
-  /// Serves or refuses the next request if it is whole. Answers whether there
-  /// is something to send.
+  /// Serves or refuses the next request if it is complete. Returns whether
+  /// there is something to send.
   bool serve(request_processor& processor, const std::atomic<bool>& stopping);
 
-  /// Reads the next head if it is whole, into `head_`. Answers false, with
-  /// an answer in `out_`, when it is refused.
+  /// Parses the next head into `head_` if it is complete. Returns false, with
+  /// an answer in `out_`, if it is refused.
   bool read_head(request_processor& processor);
 
-  void refuse(request_processor& processor, const refusal& why);
+  void refuse(request_processor& processor, const refusal& reason);
 
-  /// Nothing more to serve for now.
-  wish park(const std::atomic<bool>& stopping);
+  /// Waits for more bytes of the client.
+  next_step park(const std::atomic<bool>& stopping);
 
-  /// The last answer is sent; sees to it that the client gets to read it.
-  wish finish();
+  /// Ends the connection after the last answer is sent.
+  next_step finish();
 
-  /// Reads what the client still sends until it closes too: closing with
-  /// unread bytes would reset the connection and could destroy the answer on
-  /// its way.
-  wish linger();
+  /// Reads and drops bytes until the client closes too. Closing with unread
+  /// bytes would reset the connection, and the client could lose the answer.
+  next_step linger();
 
   int fd_;
   peer_address peer_;
   const http_config& config_;
 
   std::string in_;
-  /// Bytes of `in_` that hold no end of a head.
+  /// Number of bytes of `in_` that were searched for the end of a head.
   size_t scanned_ = 0;
   std::optional<request_head> head_;
   /// Whether the last read filled its buffer.
@@ -110,16 +113,16 @@ private:
 
   std::string out_;
   size_t sent_ = 0;
-  /// Whether the connection ends after what is in `out_`.
+  /// Whether the connection ends when `out_` is sent.
   bool last_ = false;
   bool refused_ = false;
   /// Set when the client follows the events from now on.
-  std::shared_ptr<event_seat> seat_;
+  std::shared_ptr<event_slot> slot_;
   size_t drained_ = 0;
 
-  /// Epoll hands the connection from worker to worker. The language does not
-  /// know that as synchronization, so whoever lets go writes this, and whoever
-  /// comes next reads it.
+  /// Epoll passes the connection from worker to worker, which C++ does not
+  /// define as synchronization. So the worker that releases the connection
+  /// writes this flag, and the next worker reads it.
   std::atomic<bool> parked_{false};
 
   std::atomic<phase> phase_{phase::idle};

@@ -13,62 +13,63 @@ namespace aiops::http {
 
 namespace {
 
-/// What the kernel may keep for one client, in bytes (it counts its own needs
-/// as well).
+/// Size of a client's send buffer in the kernel, in bytes (its own overhead
+/// included).
 constexpr int send_buffer = 64 * 1024;
 
-/// Events that one system call sends.
+/// Number of events per system call.
 constexpr size_t batch_size = 16;
 
-/// System calls for one client before it is the others' turn.
-constexpr int turns_at_once = 64;
+/// Number of system calls for one client before it is the turn of others.
+constexpr int max_sends = 64;
 
-/// A client has nothing to say; more than that is too much.
-constexpr size_t max_heard = 64 * 1024;
+/// Number of bytes that a client may send, although none are expected.
+constexpr size_t max_input = 64 * 1024;
 
 event_frame_ptr make_frame(std::string bytes) {
   return std::make_shared<event_frame>(
     event_frame{0, event_topic::training, std::move(bytes)});
 }
 
-/// How long a client waits before it comes back, in milliseconds.
+/// How long a client waits before it reconnects, in milliseconds.
 const auto retry_frame = make_frame("retry: 2000\n\n");
 
-/// Says that events were missed.
+/// Reports that events were missed.
 const auto reset_frame = make_frame("event: reset\ndata: {}\n\n");
 
 const auto ping_frame = make_frame(": ping\n\n");
 
-bool not_now(int problem) {
+bool is_temporary(int problem) {
   return problem == EAGAIN || problem == EWOULDBLOCK || problem == EINTR;
 }
 
 } // namespace
 
-event_seat::event_seat(std::shared_ptr<std::atomic<size_t>> taken,
+event_slot::event_slot(std::shared_ptr<std::atomic<size_t>> taken,
                        topic_set wanted, std::string id)
   : topics(wanted), last_id(std::move(id)), taken_(std::move(taken)) {
   // nop
 }
 
-event_seat::~event_seat() {
+event_slot::~event_slot() {
   taken_->fetch_sub(1);
 }
 
-event_follower::event_follower(int fd, std::shared_ptr<event_seat> seat,
+event_follower::event_follower(int fd, std::shared_ptr<event_slot> slot,
                                const event_ring& ring,
-                               std::chrono::milliseconds patience)
-  : fd_(fd), seat_(std::move(seat)), ring_(ring) {
+                               std::chrono::milliseconds timeout)
+  : fd_(fd), slot_(std::move(slot)), ring_(ring) {
   ::setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
-  // One that vanished without a word holds its seat no longer than that.
-  auto limit = static_cast<unsigned>(patience.count());
+  // A client that vanishes without closing the connection frees its slot after
+  // this time.
+  auto limit = static_cast<unsigned>(timeout.count());
   ::setsockopt(fd_, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof(limit));
-  auto start = ring_.begin(seat_->last_id, seat_->topics);
+  auto start = ring_.start_after(slot_->last_id, slot_->topics);
   position_ = start.position;
-  first_.push_back(retry_frame);
+  preamble_.push_back(retry_frame);
   if (start.missed)
-    first_.push_back(reset_frame);
-  first_.insert(first_.end(), start.latest.begin(), start.latest.end());
+    preamble_.push_back(reset_frame);
+  preamble_.insert(preamble_.end(), start.latest.begin(), start.latest.end());
 }
 
 event_follower::~event_follower() {
@@ -76,7 +77,7 @@ event_follower::~event_follower() {
 }
 
 event_follower::outcome event_follower::send() {
-  for (auto turn = 0; turn < turns_at_once; ++turn) {
+  for (auto i = 0; i < max_sends; ++i) {
     if (!fill_batch())
       return outcome::behind;
     if (batch_.empty()) {
@@ -84,8 +85,8 @@ event_follower::outcome event_follower::send() {
       return outcome::idle;
     }
     auto n = send_batch();
-    if (n < 0 && !not_now(errno))
-      return outcome::gone;
+    if (n < 0 && !is_temporary(errno))
+      return outcome::disconnected;
     auto all = n >= 0 && advance(static_cast<size_t>(n));
     batch_.clear();
     if (!all)
@@ -96,22 +97,22 @@ event_follower::outcome event_follower::send() {
 }
 
 event_follower::outcome event_follower::ping() {
-  first_.push_back(ping_frame);
+  preamble_.push_back(ping_frame);
   return send();
 }
 
-bool event_follower::hear() {
+bool event_follower::drain_input() {
   char buf[4096];
   auto n = ::recv(fd_, buf, sizeof(buf), 0);
   if (n <= 0)
-    return n < 0 && not_now(errno);
-  heard_ += static_cast<size_t>(n);
-  return heard_ <= max_heard;
+    return n < 0 && is_temporary(errno);
+  input_ += static_cast<size_t>(n);
+  return input_ <= max_input;
 }
 
 bool event_follower::fill_batch() {
-  batch_.assign(first_.begin(), first_.end());
-  return ring_.collect(position_, seat_->topics, batch_size, batch_);
+  batch_.assign(preamble_.begin(), preamble_.end());
+  return ring_.collect(position_, slot_->topics, batch_size, batch_);
 }
 
 ssize_t event_follower::send_batch() const {
@@ -130,7 +131,7 @@ ssize_t event_follower::send_batch() const {
 
 bool event_follower::advance(size_t bytes) {
   if (bytes > 0)
-    moved_ = clock::now();
+    last_progress_ = clock::now();
   offset_ += bytes;
   size_t whole = 0;
   for (; whole < batch_.size(); ++whole) {
@@ -140,18 +141,18 @@ bool event_follower::advance(size_t bytes) {
     offset_ -= frame.bytes.size();
     position_ = std::max(position_, frame.number);
   }
-  auto greeted = std::min(whole, first_.size());
-  first_.erase(first_.begin(),
-               first_.begin() + static_cast<ptrdiff_t>(greeted));
-  // Of an event that is sent in part, the rest must still be there.
-  if (offset_ > 0 && first_.empty())
+  auto from_preamble = std::min(whole, preamble_.size());
+  preamble_.erase(preamble_.begin(),
+                  preamble_.begin() + static_cast<ptrdiff_t>(from_preamble));
+  // The ring must keep an event that is sent in part.
+  if (offset_ > 0 && preamble_.empty())
     position_ = batch_[whole]->number - 1;
   return whole == batch_.size();
 }
 
 event_follower::outcome event_follower::block() {
   if (!blocked_)
-    moved_ = clock::now();
+    last_progress_ = clock::now();
   blocked_ = true;
   return outcome::blocked;
 }

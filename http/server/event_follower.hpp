@@ -10,18 +10,18 @@
 
 namespace aiops::http {
 
-/// A place among the clients that follow the events, and what its client
-/// wants; free again when this object goes.
-class event_seat {
+/// The slot of one client that follows the events, out of a limited number, and
+/// the parameters of its request. The destructor frees the slot.
+class event_slot {
 public:
-  event_seat(std::shared_ptr<std::atomic<size_t>> taken, topic_set topics,
+  event_slot(std::shared_ptr<std::atomic<size_t>> taken, topic_set topics,
              std::string last_id);
 
-  ~event_seat();
+  ~event_slot();
 
-  event_seat(const event_seat&) = delete;
+  event_slot(const event_slot&) = delete;
 
-  event_seat& operator=(const event_seat&) = delete;
+  event_slot& operator=(const event_slot&) = delete;
 
   const topic_set topics;
   /// `Last-Event-ID` as the client sent it, empty for none.
@@ -31,30 +31,30 @@ private:
   std::shared_ptr<std::atomic<size_t>> taken_;
 };
 
-/// One client that follows the events: a position in the ring that all share,
-/// so that what it costs does not depend on how fast it reads. Never blocks.
+/// One client that follows the events. It is a position in the ring that all
+/// share, so its memory does not depend on how fast it reads. Never blocks.
 /// Belongs to one thread.
 class event_follower {
 public:
   using clock = std::chrono::steady_clock;
 
   enum class outcome {
-    /// It got everything.
+    /// Everything is sent.
     idle,
-    /// It takes no more for now.
+    /// The send buffer of the socket is full.
     blocked,
-    /// There is more, but others want something too.
+    /// There is more to send, but it is the turn of other clients.
     unfinished,
-    /// It did not keep up with the ring.
+    /// The ring no longer has the next event.
     behind,
-    /// It is not there any more.
-    gone,
+    /// The client has disconnected.
+    disconnected,
   };
 
   /// Takes over a non-blocking socket.
-  /// @param patience How long a client may be out of reach.
-  event_follower(int fd, std::shared_ptr<event_seat> seat,
-                 const event_ring& ring, std::chrono::milliseconds patience);
+  /// @param timeout How long sent bytes may remain unacknowledged.
+  event_follower(int fd, std::shared_ptr<event_slot> slot,
+                 const event_ring& ring, std::chrono::milliseconds timeout);
 
   ~event_follower();
 
@@ -62,57 +62,59 @@ public:
 
   event_follower& operator=(const event_follower&) = delete;
 
-  /// Sends as much as the client takes.
+  /// Sends as much as the socket accepts.
   outcome send();
 
-  /// Sends a sign of life; only when everything else is sent.
+  /// Sends a comment that keeps the connection alive. Call it only when
+  /// everything else is sent.
   outcome ping();
 
-  /// Throws away what the client says. Answers false when it is gone or does
-  /// not stop.
-  bool hear();
+  /// Reads and drops what the client sends. Returns false if it has
+  /// disconnected or sent too much.
+  bool drain_input();
 
   bool behind() const {
     return !ring_.holds(position_);
   }
 
-  /// Whether there is something to send that the client does not take.
+  /// Whether the last attempt to send was blocked.
   bool blocked() const noexcept {
     return blocked_;
   }
 
-  /// When it took something last, or began to take nothing.
-  clock::time_point moved() const noexcept {
-    return moved_;
+  /// When bytes were sent last, or when sending was blocked.
+  clock::time_point last_progress() const noexcept {
+    return last_progress_;
   }
 
 private:
-  /// Takes what comes next into `batch_`. Answers false when it is gone.
+  /// Collects the next frames in `batch_`. Returns false if the ring no longer
+  /// has them.
   bool fill_batch();
 
   ssize_t send_batch() const;
 
-  /// Books that so many more bytes of `batch_` are sent. Answers whether that
-  /// is all.
+  /// Records that this many more bytes of `batch_` are sent. Returns whether
+  /// all of it is.
   bool advance(size_t bytes);
 
   outcome block();
 
   int fd_;
-  std::shared_ptr<event_seat> seat_;
+  std::shared_ptr<event_slot> slot_;
   const event_ring& ring_;
-  /// What has to be sent before the events of the ring: a handful in the
-  /// beginning, later a ping at most.
-  std::vector<event_frame_ptr> first_;
-  /// All events up to here are sent.
+  /// Frames to send before the events of the ring: some at the start, later at
+  /// most one ping.
+  std::vector<event_frame_ptr> preamble_;
+  /// All events up to this number are sent.
   uint64_t position_ = 0;
-  /// Bytes that are sent of what comes next.
+  /// Number of bytes of the next frame that are sent.
   size_t offset_ = 0;
   bool blocked_ = false;
-  clock::time_point moved_ = clock::now();
-  /// Bytes that the client sent.
-  size_t heard_ = 0;
-  /// What is being sent.
+  clock::time_point last_progress_ = clock::now();
+  /// Number of bytes that the client sent.
+  size_t input_ = 0;
+  /// Frames that are being sent.
   std::vector<event_frame_ptr> batch_;
 };
 

@@ -65,8 +65,8 @@ std::optional<uint64_t> event_ring::position_of(std::string_view id) const {
   return number;
 }
 
-event_ring::beginning event_ring::begin(std::string_view last_id,
-                                        const topic_set& topics) const {
+event_ring::start event_ring::start_after(std::string_view last_id,
+                                          const topic_set& topics) const {
   std::lock_guard guard{mutex_};
   if (auto position = position_of(last_id))
     return {*position, {}, false};

@@ -13,7 +13,7 @@
 
 namespace aiops::http {
 
-/// What an event is about, in the order of the alternatives of `event_value`.
+/// The kind of an event.
 enum class event_topic : uint8_t {
   training,
   watchlist,
@@ -30,9 +30,9 @@ std::string_view to_string(event_topic topic);
 
 std::optional<event_topic> event_topic_of(std::string_view text);
 
-/// An event as it goes over the wire. Immutable: all who get it share it.
+/// The bytes of an event as they are sent. Immutable, shared by all clients.
 struct event_frame {
-  /// Counts all events, from 1.
+  /// Number of the event, from 1; 0 for bytes that are no event.
   uint64_t number = 0;
   event_topic topic = event_topic::training;
   std::string bytes;
@@ -40,50 +40,52 @@ struct event_frame {
 
 using event_frame_ptr = std::shared_ptr<const event_frame>;
 
-/// The last events, for those who follow: a position is the number of the last
-/// event that somebody has got, 0 for none. @thread-safe
+/// The last events. A position in it is the number of the last event that a
+/// client has received, 0 for none. @thread-safe
 class event_ring {
 public:
-  /// @param epoch stands in every id and tells the events of one process from
-  ///              those of another. No dash in it.
-  /// @param max_events is how many are kept.
-  /// @param max_bytes is how many bytes all of them may have. The last event
-  ///                  is kept in any case.
+  /// @param epoch is part of every id and distinguishes the events of one
+  ///              process from those of another. It contains no dash.
+  /// @param max_events is the maximum number of events that are kept.
+  /// @param max_bytes is the maximum of their total size. The last event is
+  ///                  always kept.
   event_ring(std::string epoch, size_t max_events, size_t max_bytes);
 
   /// Adds an event with one line of data.
   void append(event_topic topic, std::string_view data);
 
-  /// Where somebody begins.
-  struct beginning {
+  /// Where a client starts.
+  struct start {
     uint64_t position = 0;
-    /// How everything stands, for somebody who does not know: the last event of
+    /// The current state, for a client that does not know it: the last event of
     /// each topic, in the order of their numbers.
     std::vector<event_frame_ptr> latest;
-    /// Whether it got events once and missed others since.
+    /// Whether the client received events before and has missed others since.
     bool missed = false;
   };
 
-  /// Where somebody begins who got the event with this id last; an empty one
-  /// means that it got none.
-  beginning begin(std::string_view last_id, const topic_set& topics) const;
+  /// Where a client starts.
+  /// @param last_id is the id of the last event that it received, empty for
+  ///                none.
+  start start_after(std::string_view last_id, const topic_set& topics) const;
 
-  /// Whether everything that comes after the position is kept.
+  /// Whether all events after the position are kept.
   bool holds(uint64_t position) const;
 
   /// Appends the next events of these topics to `out` until it has `limit`
-  /// elements; when there is no such event the position becomes the last one.
-  /// Answers false when something after the position is not kept any more.
+  /// elements. If there is no such event, `position` becomes that of the last
+  /// event. Returns false if an event after the position is no longer kept.
   bool collect(uint64_t& position, const topic_set& topics, size_t limit,
                std::vector<event_frame_ptr>& out) const;
 
 private:
-  /// Number of the last event that is not kept any more, 0 for none.
+  /// Number of the last event that is no longer kept, 0 for none.
   uint64_t dropped() const noexcept {
     return last_ - frames_.size();
   }
 
-  /// The number in an id of ours; nothing when not all after it is kept.
+  /// The number in an id of this process; nothing if an event after it is no
+  /// longer kept.
   std::optional<uint64_t> position_of(std::string_view id) const;
 
   std::vector<event_frame_ptr> latest(const topic_set& topics) const;
@@ -94,7 +96,7 @@ private:
 
   mutable std::mutex mutex_;
   uint64_t last_ = 0;
-  /// Without a gap, up to `last_`.
+  /// Consecutive numbers up to `last_`.
   std::deque<event_frame_ptr> frames_;
   size_t bytes_ = 0;
   std::array<event_frame_ptr, event_topic_count> latest_;

@@ -1,8 +1,6 @@
 #include "http/server/event_streams.hpp"
 
 #include "base/log.hpp"
-#include "http/v1/training_json.hpp"
-#include "http/v1/v1_json.hpp"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -22,30 +20,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-static_assert(std::variant_size_v<event_value> == event_topic_count);
-
-/// The data of an event at a time; empty when there is nothing to tell.
-struct data_maker {
-  json_time now;
-
-  std::string operator()(const snapshot_ptr<training_overview>& x) const {
-    return x ? to_json(x->value(), now) : "";
-  }
-
-  std::string operator()(const watchlist_change& x) const {
-    return to_json(x);
-  }
-
-  std::string operator()(const backend_health& x) const {
-    return to_json(x);
-  }
-
-  template <class T>
-  std::string operator()(const snapshot_ptr<T>& x) const {
-    return x ? summary_json(x->value()) : "";
-  }
-};
-
 std::string random_epoch() {
   std::random_device random;
   std::string result;
@@ -61,13 +35,13 @@ public:
   explicit impl(const http_config& config)
     : config_(config), ring_(random_epoch(), max_events, max_bytes),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      bell_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    watch(EPOLL_CTL_ADD, bell_, EPOLLIN);
+      wakeup_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    watch(EPOLL_CTL_ADD, wakeup_fd_, EPOLLIN);
   }
 
   ~impl() {
     stop();
-    ::close(bell_);
+    ::close(wakeup_fd_);
     ::close(epoll_);
   }
 
@@ -80,7 +54,7 @@ public:
       std::lock_guard guard{mutex_};
       stopped_ = true;
     }
-    ring_bell();
+    wake_up();
     if (thread_.joinable())
       thread_.join();
     for (auto& x : arrivals_)
@@ -88,46 +62,42 @@ public:
     arrivals_.clear();
   }
 
-  std::shared_ptr<event_seat> admit(topic_set topics, std::string last_id) {
+  std::shared_ptr<event_slot> admit(topic_set topics, std::string last_id) {
     {
       std::lock_guard guard{mutex_};
       if (stopped_)
         return nullptr;
     }
     auto before = taken_->fetch_add(1);
-    auto seat = std::make_shared<event_seat>(taken_, topics,
+    auto slot = std::make_shared<event_slot>(taken_, topics,
                                              std::move(last_id));
-    return before < config_.max_event_clients ? seat : nullptr;
+    return before < config_.max_event_clients ? slot : nullptr;
   }
 
-  void follow(int fd, std::shared_ptr<event_seat> seat) {
+  void follow(int fd, std::shared_ptr<event_slot> slot) {
     {
       std::lock_guard guard{mutex_};
       if (!stopped_) {
-        arrivals_.push_back({fd, std::move(seat)});
+        arrivals_.push_back({fd, std::move(slot)});
         fd = -1;
       }
     }
     if (fd >= 0)
       ::close(fd);
     else
-      ring_bell();
+      wake_up();
   }
 
-  void publish(const event_value& value) {
-    auto data = std::visit(data_maker{std::chrono::system_clock::now()}, value);
-    if (data.empty())
-      return;
-    // A value may differ in what its event does not show. Times that pass by
-    // themselves are no difference.
-    auto timeless = std::visit(data_maker{json_time{}}, value);
+  void publish(event_topic topic, std::string_view data, std::string identity) {
     {
       std::lock_guard guard{mutex_};
-      if (std::exchange(shown_[value.index()], timeless) == timeless)
+      auto& last = identities_[static_cast<size_t>(topic)];
+      if (last == identity)
         return;
-      ring_.append(static_cast<event_topic>(value.index()), data);
+      last = std::move(identity);
+      ring_.append(topic, data);
     }
-    ring_bell();
+    wake_up();
   }
 
   size_t clients() const {
@@ -141,7 +111,7 @@ public:
 private:
   struct arrival {
     int fd;
-    std::shared_ptr<event_seat> seat;
+    std::shared_ptr<event_slot> slot;
   };
 
   using outcome = event_follower::outcome;
@@ -154,9 +124,9 @@ private:
     ::epoll_ctl(epoll_, operation, fd, &event);
   }
 
-  void ring_bell() const {
+  void wake_up() const {
     uint64_t one = 1;
-    [[maybe_unused]] auto n = ::write(bell_, &one, sizeof(one));
+    [[maybe_unused]] auto n = ::write(wakeup_fd_, &one, sizeof(one));
   }
 
   void run() {
@@ -164,56 +134,57 @@ private:
       while (serve())
         continue;
     } catch (const std::exception& ex) {
-      log::error("http", "no longer sends events", {{"reason", ex.what()}});
+      log::error("http", "stopped sending events", {{"reason", ex.what()}});
       std::lock_guard guard{mutex_};
       stopped_ = true;
     }
     followers_.clear();
   }
 
-  /// Waits for something to do and does it. Answers false in the end.
+  /// Waits for work and does it. Returns false after `stop`.
   bool serve() {
     std::array<epoll_event, 64> events;
     auto n = ::epoll_wait(epoll_, events.data(), events.size(),
-                          followers_.empty() ? -1 : patrol_pause());
-    auto rang = false;
+                          followers_.empty() ? -1 : check_interval());
+    auto woken = false;
     for (auto i = 0; i < n; ++i) {
       auto& event = events[static_cast<size_t>(i)];
-      if (event.data.fd == bell_)
-        rang = true;
+      if (event.data.fd == wakeup_fd_)
+        woken = true;
       else
         handle(event.data.fd, event.events);
     }
-    if (rang && !answer_bell())
+    if (woken && !handle_wakeup())
       return false;
-    if (auto now = steady_clock::now(); now >= next_patrol_) {
-      patrol(now);
-      next_patrol_ = now + milliseconds{patrol_pause()};
+    if (auto now = steady_clock::now(); now >= next_check_) {
+      check_deadlines(now);
+      next_check_ = now + milliseconds{check_interval()};
     }
     return true;
   }
 
-  /// How often clients are looked at who do nothing, in milliseconds.
-  int patrol_pause() const {
-    auto least = std::min(config_.event_heartbeat, config_.client_timeout) / 4;
-    return static_cast<int>(std::clamp<int64_t>(least.count(), 5, 1000));
+  /// Time between two checks of the deadlines, in milliseconds.
+  int check_interval() const {
+    auto shortest = std::min(config_.event_heartbeat, config_.client_timeout);
+    return static_cast<int>(std::clamp<int64_t>(shortest.count() / 4, 5, 1000));
   }
 
   void handle(int fd, uint32_t what) {
     auto i = followers_.find(fd);
     if (i == followers_.end())
       return;
-    // A client that is gone shows when it is listened to.
-    if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !i->second->hear())
+    // Reading detects that a client has disconnected.
+    if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0
+        && !i->second->drain_input())
       followers_.erase(i);
     else if ((what & EPOLLOUT) != 0)
       act(i, [](event_follower& x) { return x.send(); });
   }
 
-  /// Somebody came, something happened, or it is time to stop.
-  bool answer_bell() {
+  /// Takes new clients, sends new events. Returns false after `stop`.
+  bool handle_wakeup() {
     uint64_t count = 0;
-    [[maybe_unused]] auto n = ::read(bell_, &count, sizeof(count));
+    [[maybe_unused]] auto n = ::read(wakeup_fd_, &count, sizeof(count));
     std::vector<arrival> arrivals;
     {
       std::lock_guard guard{mutex_};
@@ -228,35 +199,35 @@ private:
         return x.behind() ? outcome::behind : outcome::blocked;
       });
     for (auto& x : arrivals)
-      welcome(x);
+      add_follower(x);
     return true;
   }
 
-  void welcome(arrival& x) {
-    auto patience = config_.client_timeout + 2 * config_.event_heartbeat;
-    auto made = std::make_unique<event_follower>(x.fd, std::move(x.seat), ring_,
-                                                 patience);
+  void add_follower(arrival& x) {
+    auto timeout = config_.client_timeout + 2 * config_.event_heartbeat;
+    auto made = std::make_unique<event_follower>(x.fd, std::move(x.slot), ring_,
+                                                 timeout);
     auto i = followers_.insert_or_assign(x.fd, std::move(made)).first;
     watch(EPOLL_CTL_ADD, x.fd, EPOLLIN);
     act(i, [](event_follower& y) { return y.send(); });
   }
 
-  /// Does something with a client and sees to what comes of it. Answers the
-  /// next client.
+  /// Calls `action` with a client and handles the outcome. Returns the next
+  /// client.
   template <class Action>
   follower_map::iterator act(follower_map::iterator i, Action action) {
     auto& x = *i->second;
     auto was_blocked = x.blocked();
     switch (action(x)) {
       case outcome::unfinished:
-        ring_bell();
+        wake_up();
         break;
       case outcome::behind:
-        // Who counts them finds the seat free.
+        // First, so that the slot is free when the counter has changed.
         i = followers_.erase(i);
         ++cut_off_;
         return i;
-      case outcome::gone:
+      case outcome::disconnected:
         return followers_.erase(i);
       case outcome::idle:
       case outcome::blocked:
@@ -269,11 +240,11 @@ private:
     return std::next(i);
   }
 
-  /// Looks after those who do nothing.
-  void patrol(steady_clock::time_point now) {
+  /// Cuts off clients that are blocked for too long, sends pings to idle ones.
+  void check_deadlines(steady_clock::time_point now) {
     for (auto i = followers_.begin(); i != followers_.end();)
       i = act(i, [this, now](event_follower& x) {
-        auto silent = now - x.moved();
+        auto silent = now - x.last_progress();
         if (x.blocked())
           return silent > config_.client_timeout ? outcome::behind
                                                  : outcome::blocked;
@@ -289,20 +260,20 @@ private:
   event_ring ring_;
 
   std::mutex mutex_;
-  /// The data of the last event of each topic, as of one and the same time.
-  std::array<std::string, event_topic_count> shown_;
-  /// Clients that the thread has not seen yet.
+  /// Of the last event of each topic.
+  std::array<std::string, event_topic_count> identities_;
+  /// Clients that the thread has not taken over yet.
   std::vector<arrival> arrivals_;
   bool stopped_ = false;
 
   int epoll_;
-  /// Readable when the thread has to look.
-  int bell_;
+  /// Readable when there are arrivals or events, or after `stop`.
+  int wakeup_fd_;
   std::thread thread_;
 
-  // Of the thread.
+  // Only for the thread.
   follower_map followers_;
-  steady_clock::time_point next_patrol_{};
+  steady_clock::time_point next_check_{};
 };
 
 event_streams::event_streams(const http_config& config)
@@ -320,17 +291,18 @@ void event_streams::stop() {
   impl_->stop();
 }
 
-std::shared_ptr<event_seat> event_streams::admit(topic_set topics,
+std::shared_ptr<event_slot> event_streams::admit(topic_set topics,
                                                  std::string last_id) {
   return impl_->admit(topics, std::move(last_id));
 }
 
-void event_streams::follow(int fd, std::shared_ptr<event_seat> seat) {
-  impl_->follow(fd, std::move(seat));
+void event_streams::follow(int fd, std::shared_ptr<event_slot> slot) {
+  impl_->follow(fd, std::move(slot));
 }
 
-void event_streams::publish(const event_value& value) {
-  impl_->publish(value);
+void event_streams::publish(event_topic topic, std::string_view data,
+                            std::string identity) {
+  impl_->publish(topic, data, std::move(identity));
 }
 
 size_t event_streams::clients() const {

@@ -29,7 +29,7 @@ void enable(int fd, int level, int option) {
   setsockopt(fd, level, option, &on, sizeof(on));
 }
 
-/// Opens a listening socket; answers -1 and leaves `errno` if it cannot.
+/// Opens a listening socket. Returns -1 and sets `errno` on failure.
 int listen_on(const addrinfo& where) {
   auto fd = ::socket(where.ai_family,
                      where.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
@@ -92,7 +92,7 @@ caf::expected<uint16_t> listener::open(const std::string& host, uint16_t port) {
 listener::outcome listener::accept(int& fd, peer_address& peer) const {
   sockaddr_storage addr{};
   socklen_t size = sizeof(addr);
-  // A connection may die in the queue; the next one can be well.
+  // A connection may be aborted while it waits in the queue.
   do
     fd = ::accept4(fd_, reinterpret_cast<sockaddr*>(&addr), &size,
                    SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -100,14 +100,14 @@ listener::outcome listener::accept(int& fd, peer_address& peer) const {
   if (fd >= 0) {
     enable(fd, IPPROTO_TCP, TCP_NODELAY);
     peer = to_peer(addr, size);
-    return outcome::taken;
+    return outcome::accepted;
   }
-  // EINVAL: `shut` was called.
+  // EINVAL: `shut_down` was called.
   return errno == EAGAIN || errno == EINVAL ? outcome::none
                                             : outcome::exhausted;
 }
 
-void listener::shut() {
+void listener::shut_down() {
   if (fd_ >= 0)
     ::shutdown(fd_, SHUT_RDWR);
 }

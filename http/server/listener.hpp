@@ -17,24 +17,24 @@ public:
 
   listener& operator=(const listener&) = delete;
 
-  /// Binds to the first address that `host` (a name or a numeric address)
-  /// stands for and takes connections. Answers the port.
+  /// Binds to the first usable address of `host` (a name or a numeric address)
+  /// and listens. Returns the port.
   caf::expected<uint16_t> open(const std::string& host, uint16_t port);
 
-  /// Takes the next connection.
   enum class outcome {
-    /// Here it is.
-    taken,
-    /// There is none.
+    accepted,
+    /// No client waits.
     none,
-    /// This process or machine cannot take one now; the client waits.
+    /// This process or machine has no resources for a connection now. The
+    /// client waits in the queue.
     exhausted,
   };
 
+  /// Accepts the next connection.
   outcome accept(int& fd, peer_address& peer) const;
 
   /// Refuses clients from now on. @thread-safe
-  void shut();
+  void shut_down();
 
   int fd() const noexcept {
     return fd_;

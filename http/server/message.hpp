@@ -8,10 +8,8 @@
 
 namespace aiops::http {
 
-class event_seat;
+class event_slot;
 
-/// Not plain `application/json`: httplib compresses that, at a price of
-/// seconds for large answers.
 inline constexpr std::string_view json_type = "application/json; charset=utf-8";
 
 inline constexpr std::string_view problem_type = "application/problem+json";
@@ -22,24 +20,24 @@ inline constexpr std::string_view metrics_type = "text/plain; version=0.0.4";
 /// Without a charset: it is always UTF-8.
 inline constexpr std::string_view event_stream_type = "text/event-stream";
 
-/// What a route handler gets to see of a request.
+/// What a route handler gets of a request.
 struct http_request {
   std::string_view method;
-  /// The target's path as it was sent, percent-encoded.
+  /// The path of the target as it was sent, percent-encoded.
   std::string_view path;
   std::string_view body;
-  /// What follows the target's question mark, as it was sent.
+  /// The part of the target after the question mark, as it was sent.
   std::string_view query;
   /// `If-None-Match` as it was sent, empty for none.
   std::string_view if_none_match;
   /// `Last-Event-ID` as it was sent, empty for none.
   std::string_view last_event_id;
-  /// Whether the client takes an answer that is compressed with gzip.
+  /// Whether the client accepts an answer that is compressed with gzip.
   bool accepts_gzip = false;
-  /// The path segment that the route's `{id}` stands for, decoded.
+  /// The path segment that matches `{id}` of the route, decoded.
   std::string id;
-  /// The query's parameters, decoded; only those that the route takes, each at
-  /// most once. Empty for routes that ignore the query.
+  /// The decoded parameters of the query: only those that the route takes,
+  /// each at most once. Empty for routes that ignore the query.
   std::vector<std::pair<std::string, std::string>> parameters;
 
   /// The value of a parameter; empty when it is absent.
@@ -60,13 +58,14 @@ struct http_response {
   std::string allow;
   /// Further headers.
   std::vector<std::pair<std::string_view, std::string>> headers;
-  /// Whether the same body may come again: then it gets an `ETag`, is
-  /// compressed for those who want it, and left out for those who have it.
+  /// Whether clients may ask for the same body again. If so, it gets an
+  /// `ETag`, is compressed for clients that accept that, and is omitted for
+  /// clients that have it.
   bool recurring = false;
-  /// If set, the body is the stream of events: it begins behind the head, has
-  /// no length, and ends with the connection.
-  std::shared_ptr<event_seat> seat;
-  /// What the log says beside it, and nobody outside may read.
+  /// If set, the body is the stream of events. It has no length and ends with
+  /// the connection.
+  std::shared_ptr<event_slot> slot;
+  /// Text for the log that must not be sent to the client.
   std::string detail;
 };
 

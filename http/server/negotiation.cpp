@@ -1,5 +1,7 @@
 #include "http/server/negotiation.hpp"
 
+#include "http/server/header_text.hpp"
+
 #include <zlib.h>
 
 #include <algorithm>
@@ -9,14 +11,7 @@ namespace aiops::http {
 
 namespace {
 
-std::string_view trim(std::string_view text) {
-  auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos)
-    return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-/// Cuts the part before the next separator off.
+/// Removes the part before the next separator and returns it.
 std::string_view cut(std::string_view& text, char separator) {
   auto end = std::min(text.find(separator), text.size());
   auto part = text.substr(0, end);
@@ -24,20 +19,13 @@ std::string_view cut(std::string_view& text, char separator) {
   return trim(part);
 }
 
-bool same(std::string_view x, std::string_view lower_case) {
-  auto lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-  };
-  return std::equal(x.begin(), x.end(), lower_case.begin(), lower_case.end(),
-                    [&](char a, char b) { return lower(a) == b; });
-}
-
-/// Whether a weight such as `q=0.5` is more than zero.
+/// Whether a weight such as `q=0.5` is above zero.
 bool is_positive(std::string_view weight) {
   auto key = cut(weight, '=');
   weight = trim(weight);
   auto digit_or_dot = [](char c) { return c == '.' || (c >= '0' && c <= '9'); };
-  return same(key, "q") && (weight.starts_with('0') || weight.starts_with('1'))
+  return equal_ignoring_case(key, "q")
+         && (weight.starts_with('0') || weight.starts_with('1'))
          && std::all_of(weight.begin(), weight.end(), digit_or_dot)
          && weight.find_first_of("123456789") != std::string_view::npos;
 }
@@ -50,8 +38,9 @@ bool accepts_gzip(std::string_view accept_encoding) {
     auto weight = cut(accept_encoding, ',');
     auto coding = cut(weight, ';');
     auto wanted = trim(weight).empty() || is_positive(weight);
-    // What is named counts more than the asterisk, in whatever order.
-    if (same(coding, "gzip") || same(coding, "x-gzip"))
+    // A named coding has priority over the asterisk, in any order.
+    if (equal_ignoring_case(coding, "gzip")
+        || equal_ignoring_case(coding, "x-gzip"))
       return wanted;
     if (coding == "*")
       any = wanted;
@@ -60,8 +49,8 @@ bool accepts_gzip(std::string_view accept_encoding) {
 }
 
 std::string etag_of(std::string_view body) {
-  // FNV-1a. Whoever could forge a body with the same hash would have to write
-  // our counts, and so needs no collision.
+  // FNV-1a. It need not resist attacks: a client that can choose the body can
+  // change the data anyway.
   uint64_t hash = 0xcbf29ce484222325;
   for (unsigned char c : body)
     hash = (hash ^ c) * 0x100000001b3;
@@ -81,7 +70,7 @@ bool etag_matches(std::string_view if_none_match, std::string_view etag) {
   for (;;) {
     rest.remove_prefix(std::min(rest.find_first_not_of(" \t,"), rest.size()));
     rest = opaque(rest);
-    // A comma may stand within the quotes.
+    // The quotes may contain commas.
     auto end = rest.starts_with('"') ? rest.find('"', 1)
                                      : std::string_view::npos;
     if (end == std::string_view::npos)
@@ -94,8 +83,9 @@ bool etag_matches(std::string_view if_none_match, std::string_view etag) {
 
 std::optional<std::string> gzip(std::string_view bytes) {
   z_stream stream{};
-  // 16 more window bits make a gzip file. The workers are for everybody, and
-  // lists of counts shrink to a tenth at any level: the fastest one.
+  // 16 is added to the window bits for the gzip format. All clients share the
+  // workers, and lists of counts shrink to a tenth at any level, so the fastest
+  // level is used.
   if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, MAX_WBITS + 16,
                    MAX_MEM_LEVEL, Z_DEFAULT_STRATEGY)
       != Z_OK)

@@ -5,30 +5,29 @@
 #include <optional>
 
 /// @file
-/// How one body is sent to clients that have it already, or that take it
-/// compressed.
+/// Conditional requests (`ETag`) and compression.
 
 namespace aiops::http {
 
-/// Bodies smaller than this are not worth compressing, in bytes.
+/// Size in bytes of the smallest body that is compressed.
 inline constexpr size_t min_compressed = 1024;
 
-/// Whether an `Accept-Encoding` admits gzip. Without the header or with a
-/// malformed weight it does not.
+/// Whether an `Accept-Encoding` allows gzip; false if it is absent or has a
+/// malformed weight.
 bool accepts_gzip(std::string_view accept_encoding);
 
-/// A weak entity tag made of the bytes of a body.
+/// A weak entity tag, computed from the bytes of a body.
 std::string etag_of(std::string_view body);
 
-/// Whether an `If-None-Match` (a list of tags, or `*`) names the tag. Weak and
-/// strong tags are the same here.
+/// Whether an `If-None-Match` (a list of tags, or `*`) matches the tag. Weak
+/// and strong tags are compared alike.
 bool etag_matches(std::string_view if_none_match, std::string_view etag);
 
-/// The bytes as a gzip file; nothing when there is not enough memory.
+/// The bytes as a gzip file; nothing if they are too many or memory is short.
 std::optional<std::string> gzip(std::string_view bytes);
 
-/// Gives a recurring answer its headers, and leaves out or compresses its body
-/// as the request asks for.
+/// Adds the headers of a recurring answer, and omits or compresses its body if
+/// the request allows that.
 void negotiate(const http_request& req, http_response& res);
 
 } // namespace aiops::http

@@ -1,5 +1,7 @@
 #include "http/server/request_head.hpp"
 
+#include "http/server/header_text.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -16,15 +18,6 @@ bool is_alnum(unsigned char c) {
          || (c >= 'A' && c <= 'Z');
 }
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
-bool same(std::string_view x, std::string_view y) {
-  return std::equal(x.begin(), x.end(), y.begin(), y.end(),
-                    [](char a, char b) { return lower(a) == lower(b); });
-}
-
 bool is_token(std::string_view text) {
   auto ok = [](unsigned char c) {
     return is_alnum(c) || "!#$%&'*+-.^_`|~"sv.find(c) != std::string_view::npos;
@@ -33,14 +26,14 @@ bool is_token(std::string_view text) {
 }
 
 bool is_target(std::string_view text) {
-  // Bytes above ASCII have to be encoded, but not every client does.
+  // Bytes above ASCII should be percent-encoded, but some clients send them.
   auto ok = [](unsigned char c) { return c > 0x20 && c != 0x7f && c != '#'; };
   return text.starts_with('/') && std::all_of(text.begin(), text.end(), ok);
 }
 
-/// The part of a target behind scheme and host, which proxies send as well.
+/// The target without scheme and host, which proxies may send.
 std::string_view origin_form(std::string_view target) {
-  if (same(target.substr(0, 7), "http://"))
+  if (equal_ignoring_case(target.substr(0, 7), "http://"))
     target.remove_prefix(std::min(target.find('/', 7), target.size()));
   return target;
 }
@@ -60,25 +53,18 @@ bool is_request_id(std::string_view text) {
          && std::all_of(text.begin(), text.end(), ok);
 }
 
-std::string_view trim(std::string_view text) {
-  auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos)
-    return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-/// Appends a header's value to those of the same name that came before.
+/// Appends the value of a header to those of earlier headers of the same name.
 void join(std::string& list, std::string_view value) {
   if (!list.empty())
     list += ", ";
   list += value;
 }
 
-/// Whether a comma separated list has the element.
+/// Whether a comma-separated list has the element.
 bool list_has(std::string_view list, std::string_view element) {
   for (;;) {
     auto comma = list.find(',');
-    if (same(trim(list.substr(0, comma)), element))
+    if (equal_ignoring_case(trim(list.substr(0, comma)), element))
       return true;
     if (comma == std::string_view::npos)
       return false;
@@ -86,25 +72,17 @@ bool list_has(std::string_view list, std::string_view element) {
   }
 }
 
-/// Methods that httplib knows.
+/// Methods that are answered by a route or by 405; others are answered by 501.
 constexpr std::array known_methods = {"GET"sv,     "HEAD"sv,    "POST"sv,
                                       "PUT"sv,     "DELETE"sv,  "PATCH"sv,
                                       "CONNECT"sv, "OPTIONS"sv, "TRACE"sv};
 
-/// Headers that httplib would act on although the matter is settled, or that
-/// it sets itself and would let a client override.
-constexpr std::array withheld = {
-  "Accept-Encoding"sv, "Connection"sv,  "Content-Length"sv,   "Expect"sv,
-  "If-None-Match"sv,   "LOCAL_ADDR"sv,  "LOCAL_PORT"sv,       "Range"sv,
-  "REMOTE_ADDR"sv,     "REMOTE_PORT"sv, "Transfer-Encoding"sv};
-
-/// Reads a head line by line.
+/// Parses a head line by line.
 class head_parser {
 public:
   head_parser(std::string_view head, size_t max_body)
     : rest_(head), max_body_(max_body) {
     head_.size = head.size();
-    head_.filtered.reserve(head.size());
   }
 
   std::variant<request_head, refusal> parse() {
@@ -120,25 +98,24 @@ public:
       refused_->target = std::move(head_.target);
       return std::move(*refused_);
     }
-    head_.filtered += "\r\n";
     return std::move(head_);
   }
 
 private:
-  bool refuse(int status, int grpc, std::string text) {
+  bool refuse(int status, std::string text) {
     if (!refused_)
-      refused_ = refusal{status, grpc, std::move(text), {}};
+      refused_ = refusal{status, std::move(text), {}};
     return false;
   }
 
   bool malformed(std::string text) {
-    return refuse(400, 3, std::move(text));
+    return refuse(400, std::move(text));
   }
 
   std::optional<std::string_view> next_line() {
     auto end = rest_.find('\n');
     if (end == std::string_view::npos || end == 0 || rest_[end - 1] != '\r') {
-      malformed("a line of the request's head does not end with CR LF");
+      malformed("a line of the request head does not end with CR LF");
       return std::nullopt;
     }
     auto line = rest_.substr(0, end - 1);
@@ -155,37 +132,33 @@ private:
     auto target = origin_form(line.substr(first + 1, last - first - 1));
     auto version = line.substr(last + 1);
     if (line.size() + 2 > max_line)
-      return refuse(414, 3, "the request line is longer than 8 KiB");
+      return refuse(414, "the request line is longer than 8 KiB");
     if (!is_token(method) || !is_target(target)
         || !version.starts_with("HTTP/"))
       return malformed("the request line is malformed");
     head_.method = method;
     head_.target = target;
     if (version != "HTTP/1.1" && version != "HTTP/1.0")
-      return refuse(505, 12, "only HTTP/1.1 and HTTP/1.0 are served");
+      return refuse(505, "only HTTP/1.1 and HTTP/1.0 are supported");
     if (std::find(known_methods.begin(), known_methods.end(), method)
         == known_methods.end())
-      return refuse(501, 12, "this method is not known");
+      return refuse(501, "this method is unknown");
     old_version_ = version == "HTTP/1.0";
-    head_.filtered += head_.method;
-    head_.filtered += ' ';
-    head_.filtered += head_.path();
-    head_.filtered += ' ';
-    head_.filtered += version;
-    head_.filtered += "\r\n";
     return true;
   }
 
   bool read_field(std::string_view line) {
     if (line.size() + 2 > max_line || ++fields_ > max_headers)
-      return refuse(431, 3, "the request's headers are too large");
+      return refuse(431, "the request headers are too large");
     auto colon = line.find(':');
     if (colon == std::string_view::npos || !is_token(line.substr(0, colon))
         || !is_field_value(line.substr(colon + 1)))
       return malformed("a header is malformed");
     auto name = line.substr(0, colon);
     auto value = trim(line.substr(colon + 1));
-    auto is = [name](std::string_view other) { return same(name, other); };
+    auto is = [name](std::string_view other) {
+      return equal_ignoring_case(name, other);
+    };
     if (is("Content-Length") && !read_length(value))
       return false;
     if (is("Transfer-Encoding"))
@@ -204,10 +177,6 @@ private:
       head_.last_event_id = value;
     if (is("X-Request-Id") && is_request_id(value))
       head_.request_id = value;
-    if (std::none_of(withheld.begin(), withheld.end(), is)) {
-      head_.filtered += line;
-      head_.filtered += "\r\n";
-    }
     return true;
   }
 
@@ -215,7 +184,7 @@ private:
     auto digit = [](char c) { return c >= '0' && c <= '9'; };
     if (has_length_ || value.empty()
         || !std::all_of(value.begin(), value.end(), digit))
-      return malformed("Content-Length is not one number");
+      return malformed("Content-Length must be one number");
     has_length_ = true;
     for (auto c : value)
       if (head_.content_length <= max_body_)
@@ -224,29 +193,28 @@ private:
   }
 
   bool read_expectation(std::string_view value) {
-    if (!same(value, "100-continue"))
-      return refuse(417, 3, "this expectation cannot be met");
+    if (!equal_ignoring_case(value, "100-continue"))
+      return refuse(417, "this expectation is not supported");
     head_.expects_continue = true;
     return true;
   }
 
-  /// Checks what depends on several headers.
+  /// Checks the rules that involve several headers.
   bool check() {
     if (transfer_encoding_ && has_length_)
       return malformed("Content-Length and Transfer-Encoding exclude each "
                        "other");
     if (transfer_encoding_)
-      return refuse(411, 3, "send the body with a Content-Length");
+      return refuse(411, "send the body with a Content-Length");
     if (content_encoding_)
-      return refuse(415, 3, "send the body without a Content-Encoding");
+      return refuse(415, "send the body without a Content-Encoding");
     auto& method = head_.method;
     auto with_body = method == "POST" || method == "PUT" || method == "PATCH";
     if (with_body && !has_length_)
-      return refuse(411, 3, "send the body with a Content-Length");
+      return refuse(411, "send the body with a Content-Length");
     if (head_.content_length > max_body_)
-      return refuse(413, 8,
-                    "the body is larger than " + std::to_string(max_body_)
-                      + " bytes");
+      return refuse(413, "the body is larger than " + std::to_string(max_body_)
+                           + " bytes");
     if (old_version_) {
       head_.keep_alive = false;
       head_.expects_continue = false;
@@ -280,7 +248,7 @@ std::string_view request_head::query() const {
 }
 
 std::optional<size_t> find_head_end(std::string_view bytes, size_t from) {
-  // Bare line feeds end a head too; the parser refuses them.
+  // Bare line feeds also end a head here. The parser then refuses it.
   for (auto i = bytes.find('\n', from); i != std::string_view::npos;
        i = bytes.find('\n', i + 1)) {
     auto next = bytes.substr(i + 1, 2);
@@ -294,9 +262,9 @@ std::optional<size_t> find_head_end(std::string_view bytes, size_t from) {
 
 std::optional<refusal> check_partial_head(std::string_view bytes) {
   if (bytes.size() >= max_line && bytes.find('\n') >= max_line)
-    return refusal{414, 3, "the request line is longer than 8 KiB", {}};
+    return refusal{414, "the request line is longer than 8 KiB", {}};
   if (bytes.size() > max_head)
-    return refusal{431, 3, "the request's headers are larger than 32 KiB", {}};
+    return refusal{431, "the request headers are larger than 32 KiB", {}};
   return std::nullopt;
 }
 

@@ -1,189 +1,84 @@
 #include "http/server/request_processor.hpp"
 
 #include "base/log.hpp"
-#include "http/error_response.hpp"
 #include "http/server/negotiation.hpp"
-
-#include <cstring>
-#include <utility>
+#include "http/server/response_head.hpp"
 
 namespace aiops::http {
 
-class request_processor::memory_stream final : public httplib::Stream {
-public:
-  memory_stream(std::string_view in, const peer_address& peer, std::string& out)
-    : in_(in), peer_(peer), out_(out) {
-    // nop
-  }
+using std::chrono::steady_clock;
 
-  bool is_readable() const override {
-    return !in_.empty();
-  }
-
-  bool is_writable() const override {
-    return true;
-  }
-
-  ssize_t read(char* ptr, size_t size) override {
-    auto n = std::min(size, in_.size());
-    std::memcpy(ptr, in_.data(), n);
-    in_.remove_prefix(n);
-    return static_cast<ssize_t>(n);
-  }
-
-  ssize_t write(const char* ptr, size_t size) override {
-    out_.append(ptr, size);
-    return static_cast<ssize_t>(size);
-  }
-
-  void get_remote_ip_and_port(std::string& ip, int& port) const override {
-    ip = peer_.ip;
-    port = peer_.port;
-  }
-
-  void get_local_ip_and_port(std::string&, int&) const override {
-    // nop
-  }
-
-  socket_t socket() const override {
-    return 0;
-  }
-
-private:
-  std::string_view in_;
-  const peer_address& peer_;
-  std::string& out_;
+struct request_processor::access {
+  std::string_view method;
+  std::string_view path;
+  const peer_address& peer;
+  std::string_view request_id;
+  const http_response& answer;
+  steady_clock::time_point start;
 };
 
-request_processor::request_processor(const http_context& context,
-                                     const http_config& config, admission& gate,
-                                     dispatcher answer)
-  : asker_(*context.system), env_{context, asker_}, gate_(gate),
-    answer_(answer) {
-  using std::chrono::duration_cast;
-  using std::chrono::seconds;
-  keep_alive_timeout_sec_
-    = duration_cast<seconds>(config.keep_alive_timeout).count();
-  keep_alive_max_count_ = 1000;
-  set_pre_routing_handler(
-    [this](auto&, httplib::Response& res) { return handle(res); });
-  set_exception_handler(
-    [this](auto&, httplib::Response& res, std::exception_ptr reason) {
-      fail(res, reason);
-    });
-  set_post_routing_handler([](auto&, httplib::Response& res) {
-    // Ranges are not served, whatever httplib says.
-    res.headers.erase("Accept-Ranges");
-    if (res.status == 204 || res.status == 304)
-      res.headers.erase("Content-Length");
-  });
+request_processor::request_processor(const http_config& config,
+                                     std::unique_ptr<request_handler> handler)
+  : keep_alive_(std::chrono::duration_cast<std::chrono::seconds>(
+    config.keep_alive_timeout)),
+    handler_(std::move(handler)) {
+  // nop
 }
 
-std::shared_ptr<event_seat> request_processor::process(const request_head& head,
+std::shared_ptr<event_slot> request_processor::process(const request_head& head,
                                                        std::string_view body,
                                                        const peer_address& peer,
                                                        bool close,
                                                        std::string& out) {
-  head_ = &head;
-  body_ = body;
-  detail_.clear();
-  request_id_ = head.request_id.empty() ? next_request_id() : head.request_id;
-  memory_stream stream{head.filtered, peer, out};
-  auto closed = false;
-  auto start = std::chrono::steady_clock::now();
-  auto begin = out.size();
-  process_request(stream, close, closed, nullptr);
-  log_access(head.method, head.path(), peer, start);
-  auto seat = std::exchange(seat_, nullptr);
-  if (!seat)
-    return nullptr;
-  // httplib would tell a length.
-  auto follows = head.method != "HEAD";
-  out.resize(begin);
-  out += stream_head_;
-  if (close || follows)
-    out += "Connection: close\r\n";
-  out += "\r\n";
-  return follows ? seat : nullptr;
+  auto start = steady_clock::now();
+  auto id = head.request_id.empty() ? next_request_id() : head.request_id;
+  auto result = answer(head, body);
+  auto without_body = head.method == "HEAD";
+  auto streams = result.slot && !without_body;
+  auto keep_alive = close || streams ? std::nullopt
+                                     : std::optional{keep_alive_};
+  append_head(out, result, id, keep_alive);
+  if (!without_body)
+    out += result.body;
+  log_access({head.method, head.path(), peer, id, result, start});
+  return streams ? std::move(result.slot) : nullptr;
 }
 
-void request_processor::refuse(const refusal& why, const peer_address& peer,
+void request_processor::refuse(const refusal& reason, const peer_address& peer,
                                std::string& out) {
-  request_id_ = next_request_id();
-  detail_ = why.text;
-  status_ = why.status;
-  auto answer = error_response(dialect_of(why.target), why.status, why.grpc,
-                               why.text);
-  out += "HTTP/1.1 " + std::to_string(why.status) + " ";
-  out += reason_phrase(why.status);
-  out += "\r\nConnection: close\r\nContent-Type: ";
-  out += answer.content_type;
-  out += "\r\nContent-Length: " + std::to_string(answer.body.size());
-  if (may_pass_later(why.status))
-    out += "\r\nRetry-After: 1";
-  out += "\r\nX-Request-Id: " + request_id_ + "\r\n\r\n" + answer.body;
-  log_access("-", why.target, peer, std::chrono::steady_clock::now());
+  auto id = next_request_id();
+  auto result = handler_->error(reason.target, reason.status, reason.text);
+  result.detail = reason.text;
+  append_head(out, result, id, std::nullopt);
+  out += result.body;
+  log_access({"-", reason.target, peer, id, result, steady_clock::now()});
 }
 
 void request_processor::cancel() {
-  asker_.cancel();
+  handler_->cancel();
 }
 
-httplib::Server::HandlerResponse
-request_processor::handle(httplib::Response& res) {
+http_response request_processor::answer(const request_head& head,
+                                        std::string_view body) {
   http_request req;
-  req.method = head_->method;
-  req.path = head_->path();
-  req.body = body_;
-  req.query = head_->query();
-  req.if_none_match = head_->if_none_match;
-  req.last_event_id = head_->last_event_id;
-  req.accepts_gzip = accepts_gzip(head_->accept_encoding);
-  fill(res, answer_(std::move(req), env_, gate_));
-  return HandlerResponse::Handled;
-}
-
-void request_processor::fail(httplib::Response& res,
-                             const std::exception_ptr& reason) {
-  std::string text = "unknown exception";
+  req.method = head.method;
+  req.path = head.path();
+  req.body = body;
+  req.query = head.query();
+  req.if_none_match = head.if_none_match;
+  req.last_event_id = head.last_event_id;
+  req.accepts_gzip = accepts_gzip(head.accept_encoding);
+  std::string problem = "unknown exception";
   try {
-    std::rethrow_exception(reason);
+    return handler_->answer(std::move(req));
   } catch (const std::exception& ex) {
-    text = ex.what();
+    problem = ex.what();
   } catch (...) {
-    // The text says it.
+    // The text is set.
   }
-  res.headers.clear();
-  fill(res, error_response(dialect_of(head_->path()),
-                           make_error(ec::internal, std::move(text))));
-}
-
-void request_processor::fill(httplib::Response& res, http_response answer) {
-  res.status = status_ = answer.status;
-  if (answer.seat)
-    stream_head_ = stream_head(answer);
-  seat_ = std::move(answer.seat);
-  res.body = std::move(answer.body);
-  if (!res.body.empty())
-    res.headers.emplace("Content-Type", answer.content_type);
-  res.headers.emplace("X-Request-Id", request_id_);
-  if (!answer.allow.empty())
-    res.headers.emplace("Allow", std::move(answer.allow));
-  if (may_pass_later(answer.status))
-    res.headers.emplace("Retry-After", "1");
-  for (auto& [key, value] : answer.headers)
-    res.headers.emplace(key, std::move(value));
-  detail_ = std::move(answer.detail);
-}
-
-std::string request_processor::stream_head(const http_response& answer) const {
-  std::string result = "HTTP/1.1 200 OK\r\nContent-Type: ";
-  result += answer.content_type;
-  result += "\r\nX-Request-Id: " + request_id_ + "\r\n";
-  for (auto& [key, value] : answer.headers) {
-    result += key;
-    result += ": " + value + "\r\n";
-  }
+  // The client must not see the text of an exception.
+  auto result = handler_->error(head.target, 500, "internal error");
+  result.detail = "internal: " + problem;
   return result;
 }
 
@@ -198,25 +93,25 @@ std::string request_processor::next_request_id() {
   return result;
 }
 
-void request_processor::log_access(
-  std::string_view method, std::string_view path, const peer_address& peer,
-  std::chrono::steady_clock::time_point start) const {
-  auto changes = method == "POST" || method == "PUT" || method == "DELETE";
-  // 501 and 505 are the client's fault. An outage has its own words: a line
-  // for each 503 would drown them.
-  auto fault = status_ == 500 || status_ == 502 || status_ == 504;
-  auto lvl = fault     ? log::level::warning
-             : changes ? log::level::info
-                       : log::level::debug;
-  if (!log::enabled(lvl))
+void request_processor::log_access(const access& x) {
+  auto status = x.answer.status;
+  auto changes = x.method == "POST" || x.method == "PUT"
+                 || x.method == "DELETE";
+  // 501 and 505 are errors of the client. 503 is not a warning: an outage is
+  // logged where it is found, and one line per refused request would hide that.
+  auto fault = status == 500 || status == 502 || status == 504;
+  auto level = fault     ? log::level::warning
+               : changes ? log::level::info
+                         : log::level::debug;
+  if (!log::enabled(level))
     return;
-  auto took = std::chrono::steady_clock::now() - start;
-  log::fields more{{"method", method},       {"path", path},
-                   {"status", status_},      {"ms", took / milliseconds{1}},
-                   {"request", request_id_}, {"client", peer.ip}};
-  if (!detail_.empty())
-    more.emplace_back("reason", detail_);
-  log::write(lvl, "http", "answered a request", more);
+  auto took = steady_clock::now() - x.start;
+  log::fields more{{"method", x.method},      {"path", x.path},
+                   {"status", status},        {"ms", took / milliseconds{1}},
+                   {"request", x.request_id}, {"client", x.peer.ip}};
+  if (!x.answer.detail.empty())
+    more.emplace_back("reason", x.answer.detail);
+  log::write(level, "http", "answered a request", more);
 }
 
 } // namespace aiops::http

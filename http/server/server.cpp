@@ -19,38 +19,32 @@ namespace {
 
 using std::chrono::steady_clock;
 
-/// How often deadlines are looked at, and how long a listener rests that ran
-/// out of file descriptors.
-constexpr milliseconds patrol_interval{100};
+/// Time between two checks of deadlines, and how long the listener pauses when
+/// file descriptors have run out.
+constexpr milliseconds deadline_check_interval{100};
 
-/// Connections beyond the limit that are being told so; further ones are
-/// closed without a word.
-constexpr size_t turned_away_at_once = 64;
+/// Number of connections above the limit that are answered 503 at one time.
+/// Further ones are closed without an answer.
+constexpr size_t max_rejections = 64;
 
-/// The part of a stop that is left for sending answers to requests whose wait
-/// was ended.
-constexpr milliseconds farewell{100};
-
-/// A fifth of the workers is kept for requests that wait for nobody.
-size_t seats(size_t workers) {
-  return workers - workers / 5;
-}
+/// The last part of a stop, in which cancelled requests are answered.
+constexpr milliseconds drain_margin{100};
 
 } // namespace
 
 class http_server::impl {
 public:
-  impl(http_config config, http_context context)
-    : config_(std::move(config)), context_(context), streams_(config_),
-      gate_(seats(config_.workers)), epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      bell_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    context_.events = &streams_;
+  impl(http_config config, handler_factory make_handler)
+    : config_(std::move(config)), make_handler_(std::move(make_handler)),
+      streams_(config_), epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      wakeup_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    // nop
   }
 
   ~impl() {
     stop(milliseconds{0});
     connections_.clear();
-    ::close(bell_);
+    ::close(wakeup_fd_);
     ::close(epoll_);
   }
 
@@ -63,30 +57,30 @@ public:
 
   void start() {
     watch(EPOLL_CTL_ADD, listener_.fd(), EPOLLIN | EPOLLONESHOT, &listener_);
-    watch(EPOLL_CTL_ADD, bell_, EPOLLIN, &bell_);
+    watch(EPOLL_CTL_ADD, wakeup_fd_, EPOLLIN, &wakeup_fd_);
     for (size_t i = 0; i < config_.workers; ++i)
       processors_.push_back(
-        std::make_unique<request_processor>(context_, config_, gate_));
+        std::make_unique<request_processor>(config_, make_handler_(streams_)));
     for (auto& processor : processors_)
       threads_.emplace_back([this, &own = *processor] { work(own); });
-    threads_.emplace_back([this] { patrol(); });
+    threads_.emplace_back([this] { check_deadlines(); });
     streams_.start();
   }
 
   void stop(milliseconds deadline) {
     auto until = steady_clock::now() + deadline;
     stopping_ = true;
-    listener_.shut();
+    listener_.shut_down();
     streams_.stop();
     if (threads_.empty())
       return;
-    cut_if([](const connection& x) { return x.idle(); });
-    wait_until_empty(until - farewell);
+    shut_down_if([](const connection& x) { return x.idle(); });
+    wait_until_empty(until - drain_margin);
     for (auto& processor : processors_)
       processor->cancel();
     wait_until_empty(until);
-    cut_if([](const connection&) { return true; });
-    ring();
+    shut_down_if([](const connection&) { return true; });
+    end_threads();
     for (auto& thread : threads_)
       thread.join();
     threads_.clear();
@@ -112,24 +106,23 @@ private:
     ::epoll_ctl(epoll_, operation, fd, &event);
   }
 
-  /// Ends all threads.
-  void ring() {
+  void end_threads() {
     {
       std::lock_guard guard{mutex_};
       done_ = true;
     }
     changed_.notify_all();
     uint64_t one = 1;
-    [[maybe_unused]] auto n = ::write(bell_, &one, sizeof(one));
+    [[maybe_unused]] auto n = ::write(wakeup_fd_, &one, sizeof(one));
   }
 
-  /// Serves whichever connection has something to do, one at a time.
+  /// Serves connections that are ready, one at a time.
   void work(request_processor& processor) {
     for (;;) {
       epoll_event event{};
       if (::epoll_wait(epoll_, &event, 1, -1) != 1)
         continue;
-      if (event.data.ptr == &bell_)
+      if (event.data.ptr == &wakeup_fd_)
         return;
       if (event.data.ptr == &listener_)
         accept_all(processor);
@@ -140,23 +133,24 @@ private:
   }
 
   void advance(connection& x, request_processor& processor, int operation) {
-    // Another worker may have it before `watch` returns: look at it no more.
+    // Another worker may own `x` before `watch` returns, so `x` must not be
+    // used after that call.
     auto fd = x.fd();
-    auto wish = connection::wish::close;
+    auto next = connection::next_step::close;
     try {
-      wish = x.advance(processor, stopping_);
+      next = x.advance(processor, stopping_);
     } catch (const std::exception& ex) {
       log::error("http", "lost a connection", {{"reason", ex.what()}});
     }
-    switch (wish) {
-      case connection::wish::read:
+    switch (next) {
+      case connection::next_step::wait_to_read:
         return watch(operation, fd, EPOLLIN | EPOLLONESHOT, &x);
-      case connection::wish::write:
+      case connection::next_step::wait_to_write:
         return watch(operation, fd, EPOLLOUT | EPOLLONESHOT, &x);
-      case connection::wish::close:
+      case connection::next_step::close:
         remove(x);
         return;
-      case connection::wish::hand_over:
+      case connection::next_step::hand_over:
         return hand_over(x);
     }
   }
@@ -166,13 +160,13 @@ private:
       int fd = -1;
       peer_address peer;
       switch (listener_.accept(fd, peer)) {
-        case listener::outcome::taken:
+        case listener::outcome::accepted:
           add(fd, std::move(peer), processor);
           break;
         case listener::outcome::none:
           return listen_again();
         case listener::outcome::exhausted:
-          resting_ = true;
+          listener_paused_ = true;
           return;
       }
     }
@@ -190,40 +184,40 @@ private:
     {
       std::lock_guard guard{mutex_};
       others = connections_.size();
-      if (others >= config_.max_connections + turned_away_at_once || stopping_)
+      if (others >= config_.max_connections + max_rejections || stopping_)
         return;
       connections_.emplace(&x, std::move(made));
     }
-    // Whoever accepts does not serve: others may queue up behind.
+    // The worker that accepts does not serve, since more clients may wait.
     if (others < config_.max_connections)
       return watch(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT, &x);
-    x.turn_away(processor);
+    x.reject(processor);
     advance(x, processor, EPOLL_CTL_ADD);
   }
 
   std::unique_ptr<connection> remove(connection& x) {
     std::lock_guard guard{mutex_};
     auto i = connections_.find(&x);
-    auto gone = std::move(i->second);
+    auto removed = std::move(i->second);
     connections_.erase(i);
     if (connections_.empty())
       changed_.notify_all();
-    return gone;
+    return removed;
   }
 
-  /// From now on the client is the streams' affair.
+  /// Gives the connection to the streams of events.
   void hand_over(connection& x) {
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, x.fd(), nullptr);
-    auto [fd, seat] = remove(x)->release();
-    streams_.follow(fd, std::move(seat));
+    auto [fd, slot] = remove(x)->release();
+    streams_.follow(fd, std::move(slot));
   }
 
   template <class Predicate>
-  void cut_if(Predicate pred) {
+  void shut_down_if(Predicate pred) {
     std::lock_guard guard{mutex_};
     for (auto& [key, x] : connections_)
       if (pred(*x))
-        x->cut();
+        x->shut_down();
   }
 
   void wait_until_empty(steady_clock::time_point until) {
@@ -231,33 +225,32 @@ private:
     changed_.wait_until(guard, until, [this] { return connections_.empty(); });
   }
 
-  /// Cuts off those who take too long.
-  void patrol() {
+  /// Shuts down connections that take too long.
+  void check_deadlines() {
     std::unique_lock guard{mutex_};
     auto done = [this] { return done_; };
-    while (!changed_.wait_for(guard, patrol_interval, done)) {
+    while (!changed_.wait_for(guard, deadline_check_interval, done)) {
       guard.unlock();
       auto now = steady_clock::now();
-      cut_if([now](const connection& x) { return x.expired(now); });
-      if (resting_.exchange(false))
+      shut_down_if([now](const connection& x) { return x.expired(now); });
+      if (listener_paused_.exchange(false))
         listen_again();
       guard.lock();
     }
   }
 
   http_config config_;
-  http_context context_;
+  handler_factory make_handler_;
   event_streams streams_;
-  admission gate_;
   listener listener_;
   int epoll_;
-  /// Readable once the threads have to end.
-  int bell_;
+  /// Readable when the threads have to end.
+  int wakeup_fd_;
   std::vector<std::unique_ptr<request_processor>> processors_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_{false};
-  /// Whether the listener waits for the patrol.
-  std::atomic<bool> resting_{false};
+  /// Whether the next check of deadlines has to listen again.
+  std::atomic<bool> listener_paused_{false};
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -265,8 +258,8 @@ private:
   std::unordered_map<connection*, std::unique_ptr<connection>> connections_;
 };
 
-http_server::http_server(http_config config, http_context context)
-  : impl_(std::make_unique<impl>(std::move(config), context)) {
+http_server::http_server(http_config config, handler_factory make_handler)
+  : impl_(std::make_unique<impl>(std::move(config), std::move(make_handler))) {
   // nop
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
-#include "http/context.hpp"
+#include "base/error.hpp"
+#include "config/config.hpp"
+#include "http/server/request_handler.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -9,18 +11,16 @@
 
 namespace aiops::http {
 
-class event_streams;
-
-/// The REST front end: accepts connections, guards against what is malformed,
-/// slow or too large, and hands whole requests to the route table.
+/// The HTTP server: accepts connections, refuses requests that are malformed,
+/// slow or too large, and passes complete ones to handlers.
 ///
-/// A connection that waits (for a request, or for its client to take an
-/// answer) costs no thread: all of them sit in one epoll set that the workers
-/// share. Clients that follow the events are handed over to a thread of their
-/// own, and do not count as connections any more.
+/// A connection that waits (for a request, or for its client to read an answer)
+/// occupies no thread: all of them are in one epoll set that the workers share.
+/// Clients that follow the events are handed over to the thread of the streams
+/// and no longer count as connections.
 class http_server {
 public:
-  http_server(http_config config, http_context context);
+  http_server(http_config config, handler_factory make_handler);
 
   /// Stops at once.
   ~http_server();
@@ -29,22 +29,22 @@ public:
 
   http_server& operator=(const http_server&) = delete;
 
-  /// Opens the listening socket and answers its port. Clients queue up in it
-  /// until `start`. The error has a text that names address and reason.
+  /// Opens the listening socket and returns its port. Clients wait in its queue
+  /// until `start`. The text of an error names address and reason.
   caf::expected<uint16_t> bind();
 
-  /// Starts to serve; call it once, after `bind` succeeded.
+  /// Starts to serve. Call it once, after `bind` succeeded.
   void start();
 
   /// Stops accepting, closes idle connections and streams of events at once and
-  /// gives requests in hand until the deadline; then closes what is left and
-  /// ends the threads.
+  /// completes requests until the deadline. Then closes the other connections
+  /// and ends the threads.
   void stop(std::chrono::milliseconds deadline);
 
-  /// The streams of events. They take events at any time.
+  /// The streams of events. Events may be published at any time.
   event_streams& events();
 
-  /// `host:port` as bound, with brackets around an IPv6 address.
+  /// `host:port` of the listening socket, with brackets around an IPv6 address.
   std::string address() const;
 
 private:

@@ -1,5 +1,4 @@
 #include "http/routes.hpp"
-#include "http/server/event_streams.hpp"
 
 /// @file
 /// The stream of events.
@@ -8,7 +7,7 @@ namespace aiops::http {
 
 namespace {
 
-/// The parameter `topics`: a list with commas; all when it is absent.
+/// The parameter `topics`, a comma-separated list; all topics if it is absent.
 caf::expected<topic_set> topics_of(const http_request& req) {
   auto text = req.parameter("topics");
   if (text.empty())
@@ -20,9 +19,9 @@ caf::expected<topic_set> topics_of(const http_request& req) {
     auto topic = event_topic_of(word);
     if (!topic)
       return make_error(ec::invalid_argument,
-                        "there is no topic '" + std::string{word}
-                          + "', only training, watchlist, aggregation, gpu "
-                            "and backend");
+                        "unknown topic '" + std::string{word}
+                          + "'; the topics are training, watchlist, "
+                            "aggregation, gpu and backend");
     result.set(static_cast<size_t>(*topic));
     if (comma == std::string_view::npos)
       return result;
@@ -37,17 +36,15 @@ http_response get_events(const http_request& req, route_env& env) {
   if (!topics)
     return error_response(dialect::problem, topics.error());
   http_response result;
-  if (env.context.events)
-    result.seat = env.context.events->admit(*topics,
-                                            std::string{req.last_event_id});
-  if (!result.seat)
+  result.slot = env.events.admit(*topics, std::string{req.last_event_id});
+  if (!result.slot)
     return error_response(dialect::problem,
                           make_error(ec::overloaded,
                                      "too many clients follow the events, try "
                                      "again in a moment"));
   result.content_type = event_stream_type;
   result.headers.emplace_back("Cache-Control", "no-cache");
-  // Else nginx would collect them.
+  // Otherwise nginx would buffer the events.
   result.headers.emplace_back("X-Accel-Buffering", "no");
   return result;
 }

@@ -9,16 +9,16 @@ namespace aiops::http {
 
 namespace {
 
-constexpr std::string_view cursor_head = "job:";
+constexpr std::string_view cursor_prefix = "job:";
 
 std::optional<uint64_t> decode_cursor(std::string_view text) {
   auto decoded = decode_base64url(text);
-  if (!decoded || !decoded->starts_with(cursor_head))
+  if (!decoded || !decoded->starts_with(cursor_prefix))
     return std::nullopt;
   uint64_t result = 0;
   auto last = decoded->data() + decoded->size();
-  auto [ptr, err] = std::from_chars(decoded->data() + cursor_head.size(), last,
-                                    result);
+  auto [ptr, err] = std::from_chars(decoded->data() + cursor_prefix.size(),
+                                    last, result);
   if (err != std::errc{} || ptr != last)
     return std::nullopt;
   return result;
@@ -51,7 +51,8 @@ job_page page_of(const job_summaries& jobs, const job_query& query) {
   result.jobs = rest.first(std::min(query.limit, rest.size()));
   if (result.jobs.size() < rest.size())
     result.next_cursor = encode_base64url(
-      std::string{cursor_head} + std::to_string(result.jobs.back().job.number));
+      std::string{cursor_prefix}
+      + std::to_string(result.jobs.back().job.number));
   return result;
 }
 

@@ -23,17 +23,17 @@ struct job_query {
 struct job_page {
   /// Jobs on all pages.
   size_t total = 0;
-  /// They point into the list that the page was made of.
+  /// A part of the list that was passed to `page_of`.
   std::span<const job_summary> jobs;
-  /// Where the next page begins, opaque to clients; empty on the last one.
+  /// Where the next page begins, opaque to clients; empty on the last page.
   std::string next_cursor;
 };
 
-/// Reads the parameters `limit` and `cursor`; an empty one counts as absent.
-/// The error is `invalid_argument`.
+/// Reads the parameters `limit` and `cursor`. An empty one counts as absent. An
+/// error is `invalid_argument`.
 caf::expected<job_query> read_job_query(const http_request& req);
 
-/// Picks the jobs of a page from all of them, the newest first.
+/// Selects the jobs of a page. The jobs are sorted, newest first.
 job_page page_of(const job_summaries& jobs, const job_query& query);
 
 } // namespace aiops::http

@@ -59,7 +59,7 @@ std::optional<std::string> decode_base64url(std::string_view text) {
       result += static_cast<char>(bits >> n & 255);
     }
   }
-  // What is left over has to be padding.
+  // The remaining bits must be padding.
   if (n == 6 || (bits & ((1u << n) - 1)) != 0)
     return std::nullopt;
   return result;

@@ -10,20 +10,20 @@
 #include <string_view>
 
 /// @file
-/// What all pages of lists have in common.
+/// What all lists with pages share.
 
 namespace aiops::http {
 
 inline constexpr size_t default_page_size = 100;
 inline constexpr size_t max_page_size = 1000;
 
-/// Reads the parameter `limit`. The error is `invalid_argument`.
+/// Reads the parameter `limit`. An error is `invalid_argument`.
 caf::expected<size_t> read_limit(const http_request& req);
 
-/// As cursors are written: without padding.
+/// The encoding of cursors, without padding.
 std::string encode_base64url(std::string_view bytes);
 
-/// Nothing when `text` is not what `encode_base64url` writes.
+/// Nothing if `text` is not an output of `encode_base64url`.
 std::optional<std::string> decode_base64url(std::string_view text);
 
 } // namespace aiops::http

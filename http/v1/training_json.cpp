@@ -43,8 +43,8 @@ void write_size(object_writer& obj, std::string_view key, size_t size) {
 /// Writes the fields of a job, or of the absence of one.
 void write_job(object_writer& obj, const std::optional<job_summary>& summary,
                json_time now) {
-  static const job_summary nobody;
-  auto& lengths = summary ? *summary : nobody;
+  static const job_summary empty;
+  auto& lengths = summary ? *summary : empty;
   auto& x = lengths.job;
   auto job = summary ? &x : nullptr;
   write_text_or_null(obj, "id", x.id);
@@ -71,8 +71,8 @@ std::optional<job_summary> summary_of(const training_job* x) {
 }
 
 /// Writes the first `max_event_workloads` of a list.
-void write_head(object_writer& obj, std::string_view key,
-                const workload_list& xs) {
+void write_first(object_writer& obj, std::string_view key,
+                 const workload_list& xs) {
   append_array(obj.field(key),
                std::span{xs}.first(std::min(xs.size(), max_event_workloads)),
                write_workload);
@@ -159,8 +159,8 @@ std::string to_json(const watchlist_change& x) {
     write_size(obj, "workloadCount", x.workloads.size());
     write_size(obj, "addedCount", added.size());
     write_size(obj, "removedCount", removed.size());
-    write_head(obj, "added", added);
-    write_head(obj, "removed", removed);
+    write_first(obj, "added", added);
+    write_first(obj, "removed", removed);
     obj.flag("truncated",
              std::max(added.size(), removed.size()) > max_event_workloads);
   }
@@ -182,7 +182,7 @@ std::string problem_json(int status, std::string_view title,
                          std::string_view detail, const training_job& running,
                          json_time now) {
   auto out = problem_json(status, title, detail);
-  // Before the closing brace.
+  // Removes the closing brace.
   out.pop_back();
   out += R"(,"job":)";
   {

@@ -1,10 +1,11 @@
 #include "base/time.hpp"
 #include "http/compat/json.hpp"
 #include "http/routes.hpp"
+#include "http/server/response_head.hpp"
 #include "http/v1/training_json.hpp"
 
 /// @file
-/// Our own surface, as far as it is about trainings.
+/// The routes of trainings under `/api/v1`.
 
 namespace aiops::http {
 
@@ -18,7 +19,7 @@ http_response failed(const caf::error& err) {
   return error_response(dialect::problem, err);
 }
 
-/// A parameter that is true or false; false when it is absent.
+/// A boolean parameter; false if it is absent.
 caf::expected<bool> flag_of(const http_request& req, std::string_view key) {
   auto text = req.parameter(key);
   if (text == "true" || text == "1")
@@ -43,18 +44,18 @@ caf::expected<training_request> read_submission(const http_request& req) {
   return training_request{std::move(*workloads), *force, *dry_run};
 }
 
-http_response stands_in_the_way(const training_job& job) {
-  auto detail = "training " + job.id + " is under way since "
+http_response conflict_with(const training_job& job) {
+  auto detail = "training " + job.id + " has been running since "
                 + to_rfc3339(job.started_at)
                 + "; repeat the request with force=true to replace it, or "
-                  "give it up with DELETE /api/v1/training";
-  auto result = error_response(dialect::problem, 409, 10, detail);
+                  "cancel it with DELETE /api/v1/training";
+  auto result = error_response(dialect::problem, 409, detail);
   result.body = problem_json(409, reason_phrase(409), detail, job, now());
   return result;
 }
 
-/// An answer that is true for this moment only.
-http_response momentary(std::string body) {
+/// An answer that must not be cached.
+http_response uncached(std::string body) {
   http_response result;
   result.body = std::move(body);
   result.headers.emplace_back("Cache-Control", "no-store");
@@ -74,15 +75,15 @@ http_response post_training(const http_request& req, route_env& env) {
   if (!got)
     return failed(got.error());
   if (got->running && !dry_run)
-    return stands_in_the_way(*got->running);
-  return momentary(to_json(*got, dry_run, now()));
+    return conflict_with(*got->running);
+  return uncached(to_json(*got, dry_run, now()));
 }
 
 http_response get_training(const http_request&, route_env& env) {
   auto got = env.ask(env.alive()->training_status, status_atom_v);
   if (!got)
     return failed(got.error());
-  return momentary(to_json((*got)->value(), now()));
+  return uncached(to_json((*got)->value(), now()));
 }
 
 http_response delete_training(const http_request&, route_env& env) {
@@ -90,14 +91,15 @@ http_response delete_training(const http_request&, route_env& env) {
   auto book = env.ask(actors->training_jobs, delete_atom_v);
   if (!book)
     return failed(book.error());
-  // The job is gone: that nobody can say more must not look like a failure.
+  // The job is cancelled. If the rest is unknown, that must not look like a
+  // failure of the request.
   training_overview overview;
   if (auto got = env.check(actors->training_status, status_atom_v))
     overview = (*got)->value();
   else
     overview.backend.reason = text_of(got.error());
   overview.book = std::move(book->value);
-  return momentary(to_json(overview, now()));
+  return uncached(to_json(overview, now()));
 }
 
 http_response get_training_jobs(const http_request& req, route_env& env) {

@@ -24,14 +24,14 @@ std::string_view to_text(gpu_kind kind) {
   return "shared";
 }
 
-/// Units that somebody could get; nothing when it is not known.
+/// Units that are not allocated; nothing if that is unknown.
 std::optional<int64_t> free_units(const gpu_resource& x) {
   if (!x.allocated)
     return std::nullopt;
   return std::max(int64_t{0}, x.allocatable - *x.allocated);
 }
 
-/// Sums of one resource.
+/// The sums of one resource.
 struct gpu_total {
   int64_t capacity = 0;
   int64_t allocatable = 0;
@@ -49,7 +49,7 @@ struct gpu_total {
   }
 };
 
-/// Writes the sums by resource over the nodes where they can be had.
+/// Writes the sums by resource over the nodes that can be used.
 void append_totals(std::string& out, const gpu_list& gpus) {
   std::map<std::string_view, gpu_total> totals;
   for (auto& gpu : gpus) {
@@ -92,7 +92,7 @@ std::string with_age(std::string_view bytes, const cluster_overview& x,
                      json_time now) {
   std::string out;
   out.reserve(bytes.size() + 40);
-  // All but the closing brace.
+  // Without the closing brace.
   out += bytes.substr(0, bytes.size() - 1);
   out += R"(,"ageSeconds":)";
   append_age(out, x.aggregated_at, now);

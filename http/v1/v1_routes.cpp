@@ -4,7 +4,7 @@
 #include <charconv>
 
 /// @file
-/// Our own surface.
+/// The routes of clusters and GPUs under `/api/v1`.
 
 namespace aiops::http {
 

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::literals;
 
-/// As `sort` and the cursors name them.
+/// The names of orders in `sort` and in cursors.
 constexpr std::array order_names = {"name"sv, "-name"sv, "logCount"sv,
                                     "-logCount"sv};
 
@@ -29,7 +29,7 @@ caf::error invalid(std::string text) {
   return make_error(ec::invalid_argument, std::move(text));
 }
 
-/// Cuts a number and the colon behind it off.
+/// Removes a number and the colon after it, and stores the number.
 template <class T>
 bool cut_number(std::string_view& text, T& result) {
   auto last = text.data() + text.size();
@@ -40,9 +40,9 @@ bool cut_number(std::string_view& text, T& result) {
   return true;
 }
 
-// -- picking rows -------------------------------------------------------------
+// -- selecting rows -----------------------------------------------------------
 
-/// The first row of a range that comes after `x` by name.
+/// The first row of a range that is after `x` by name.
 size_t upper_bound(const cluster_counts& counts, size_t first, size_t last,
                    const workload_position& x) {
   auto wanted = std::pair<std::string_view, std::string_view>{x.namespace_name,
@@ -65,24 +65,25 @@ bool is_at(const cluster_counts& counts, size_t index,
          && row.deployment == x.deployment;
 }
 
-/// A row that may come onto a page.
+/// A row that may be on the page.
 struct candidate {
   int64_t log_count;
-  /// In the cluster's counts, and so by name.
+  /// In the counts of the cluster, and thus by name.
   size_t index;
 };
 
-/// The rows that come after the position, the next `limit` of them first and
-/// in order.
-std::vector<candidate> pick_by_count(const cluster_counts& counts, size_t first,
-                                     size_t last, const workload_query& query) {
+/// The rows after the position. The first `limit` of them are sorted.
+std::vector<candidate> select_by_count(const cluster_counts& counts,
+                                       size_t first, size_t last,
+                                       const workload_query& query) {
   auto down = query.order == workload_order::count_down;
   auto less = [down](const candidate& x, const candidate& y) {
     if (x.log_count != y.log_count)
       return down ? x.log_count > y.log_count : x.log_count < y.log_count;
     return x.index < y.index;
   };
-  // Rows that have the position's count come after it from this index on.
+  // Of the rows with the count of the position, those from this index on are
+  // after it.
   candidate begin{0, 0};
   if (query.after)
     begin = {query.after->log_count,
@@ -167,10 +168,10 @@ workload_page page_of(const cluster_counts& counts,
   result.total = last - first;
   auto more = false;
   if (by_count(query.order)) {
-    auto picked = pick_by_count(counts, first, last, query);
-    more = picked.size() > query.limit;
-    picked.resize(std::min(picked.size(), query.limit));
-    for (auto& x : picked)
+    auto selected = select_by_count(counts, first, last, query);
+    more = selected.size() > query.limit;
+    selected.resize(std::min(selected.size(), query.limit));
+    for (auto& x : selected)
       result.rows.push_back(counts[x.index]);
   } else if (query.order == workload_order::name) {
     auto from = query.after ? upper_bound(counts, first, last, *query.after)

@@ -14,13 +14,14 @@ using namespace std::literals;
 
 namespace {
 
-/// Answers a request for a cluster's counts only once the next one came.
-struct tardy_state {
+/// Answers a request for the counts of a cluster when the next one arrives.
+struct late_answers_state {
   caf::typed_response_promise<snapshot_ptr<cluster_counts>> last;
 };
 
 log_aggregation_actor::behavior_type
-tardy(log_aggregation_actor::stateful_pointer<tardy_state> self, int) {
+late_answers(log_aggregation_actor::stateful_pointer<late_answers_state> self,
+             int) {
   return {
     [=](get_atom, const std::string& id) {
       auto previous = std::move(self->state.last);
@@ -46,8 +47,8 @@ tardy(log_aggregation_actor::stateful_pointer<tardy_state> self, int) {
 struct world {
   caf::actor_system_config config;
   caf::actor_system system{config};
-  log_aggregation_actor actor = system.spawn(tardy, 0);
-  asker bridge{system};
+  log_aggregation_actor actor = system.spawn(late_answers, 0);
+  asker self{system};
 
   ~world() {
     caf::anon_send_exit(actor, caf::exit_reason::kill);
@@ -56,22 +57,22 @@ struct world {
 
 } // namespace
 
-TEST_CASE("an answer comes back with its type") {
+TEST_CASE("an answer has its type") {
   world w;
-  auto got = w.bridge.ask(w.actor, 10s, get_atom_v, "now"s);
+  auto got = w.self.ask(w.actor, 10s, get_atom_v, "now"s);
   static_assert(
     std::is_same_v<decltype(got), caf::expected<snapshot_ptr<cluster_counts>>>);
   REQUIRE(got);
   CHECK((*got)->value().cluster_id() == "now");
 }
 
-TEST_CASE("answers without a value and errors come back too") {
+TEST_CASE("answers without a value and errors are returned") {
   world w;
-  CHECK(w.bridge.ask(w.actor, 10s, update_atom_v, stored_breakdown{}));
-  auto ticked = w.bridge.ask(w.actor, 10s, tick_atom_v);
+  CHECK(w.self.ask(w.actor, 10s, update_atom_v, stored_breakdown{}));
+  auto ticked = w.self.ask(w.actor, 10s, tick_atom_v);
   REQUIRE(!ticked);
   CHECK(code_of(ticked.error()) == ec::refused);
-  auto overview = w.bridge.ask(w.actor, 10s, get_atom_v);
+  auto overview = w.self.ask(w.actor, 10s, get_atom_v);
   REQUIRE(!overview);
   CHECK(code_of(overview.error()) == ec::conflict);
   CHECK(text_of(overview.error()) == "scripted");
@@ -79,65 +80,65 @@ TEST_CASE("answers without a value and errors come back too") {
 
 TEST_CASE("a late answer is not taken for that of the next request") {
   world w;
-  auto first = w.bridge.ask(w.actor, 20ms, get_atom_v, "never"s);
+  auto first = w.self.ask(w.actor, 20ms, get_atom_v, "never"s);
   REQUIRE(!first);
   CHECK(code_of(first.error()) == ec::timeout);
-  auto second = w.bridge.ask(w.actor, 10s, get_atom_v, "now"s);
+  auto second = w.self.ask(w.actor, 10s, get_atom_v, "now"s);
   REQUIRE(second);
   CHECK((*second)->value().cluster_id() == "now");
 }
 
-TEST_CASE("nobody to ask is overloaded, not a hang") {
+TEST_CASE("an actor that has not started or has ended is overloaded") {
   world w;
-  auto null = w.bridge.ask(gpu_info_actor{}, 10s, get_atom_v);
+  auto null = w.self.ask(gpu_info_actor{}, 10s, get_atom_v);
   REQUIRE(!null);
   CHECK(code_of(null.error()) == ec::overloaded);
   caf::anon_send_exit(w.actor, caf::exit_reason::kill);
   CHECK(eventually([&] {
-    auto got = w.bridge.ask(w.actor, 10s, get_atom_v, "now"s);
+    auto got = w.self.ask(w.actor, 10s, get_atom_v, "now"s);
     return !got && code_of(got.error()) == ec::overloaded;
   }));
 }
 
-TEST_CASE("an actor that dies with the request in hand ends the wait") {
+TEST_CASE("an actor that dies while it processes the request ends the wait") {
   world w;
   std::thread killer{[&] {
     asker other{w.system};
-    // Comes behind the request that waits, hence it is in hand by now.
+    // After this answer the actor has received the request that waits.
     (void)other.ask(w.actor, 1s, tick_atom_v);
     caf::anon_send_exit(w.actor, caf::exit_reason::kill);
   }};
-  auto got = w.bridge.ask(w.actor, 500ms, get_atom_v, "never"s);
+  auto got = w.self.ask(w.actor, 500ms, get_atom_v, "never"s);
   CHECK(!got);
   killer.join();
 }
 
-TEST_CASE("a wait can be ended by another thread, for good") {
+TEST_CASE("another thread can end a wait and all later ones") {
   world w;
-  std::thread other{[&] { w.bridge.cancel(); }};
-  auto got = w.bridge.ask(w.actor, 30s, get_atom_v, "never"s);
+  std::thread other{[&] { w.self.cancel(); }};
+  auto got = w.self.ask(w.actor, 30s, get_atom_v, "never"s);
   REQUIRE(!got);
   CHECK(code_of(got.error()) == ec::overloaded);
   other.join();
-  auto next = w.bridge.ask(w.actor, 30s, get_atom_v, "never"s);
+  auto next = w.self.ask(w.actor, 30s, get_atom_v, "never"s);
   REQUIRE(!next);
   CHECK(code_of(next.error()) == ec::overloaded);
 }
 
-TEST_CASE("an answer may come after the bridge is gone") {
+TEST_CASE("an answer may arrive after the asker is destroyed") {
   caf::actor_system_config config;
   caf::actor_system system{config};
-  auto actor = system.spawn(tardy, 0);
+  auto actor = system.spawn(late_answers, 0);
   {
-    asker gone{system};
-    CHECK(!gone.ask(actor, 1ms, get_atom_v, "never"s));
+    asker destroyed{system};
+    CHECK(!destroyed.ask(actor, 1ms, get_atom_v, "never"s));
   }
-  asker bridge{system};
-  CHECK(bridge.ask(actor, 10s, get_atom_v, "now"s));
+  asker self{system};
+  CHECK(self.ask(actor, 10s, get_atom_v, "now"s));
   caf::anon_send_exit(actor, caf::exit_reason::kill);
 }
 
-TEST_CASE("many bridges at once do not mix answers up") {
+TEST_CASE("many askers at once do not mix up answers") {
   world w;
   std::vector<std::thread> threads;
   std::atomic<int> wrong{0};

@@ -10,22 +10,22 @@ namespace {
 
 using script_ptr = std::shared_ptr<gateway::shared_script>;
 
-/// Answers what the script says, or nothing at all if it is mute.
+/// Answers with the result of `fun`, or not at all if the script is mute.
 template <class T, class Self, class F>
 caf::result<T> play(Self* self, const script_ptr& shared, F fun) {
   std::lock_guard guard{shared->mutex};
   ++shared->script.asked;
-  auto said = fun(shared->script);
+  auto answer = fun(shared->script);
   if (shared->script.mute)
     return self->template make_response_promise<T>();
   if constexpr (std::is_void_v<T>) {
-    if (said)
-      return said;
+    if (answer)
+      return answer;
     return caf::unit;
   } else {
-    if (said)
-      return std::move(*said);
-    return said.error();
+    if (answer)
+      return std::move(*answer);
+    return answer.error();
   }
 }
 
@@ -235,7 +235,8 @@ gateway::gateway(const std::function<void(http_config&)>& change,
     std::lock_guard guard{shared->mutex};
     return shared->script.durability;
   };
-  server_ = std::make_unique<http_server>(config, context);
+  server_ = std::make_unique<http_server>(config,
+                                          route_handlers(context, config));
   auto port = server_->bind();
   if (port)
     port_ = *port;

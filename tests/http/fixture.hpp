@@ -1,6 +1,8 @@
 #pragma once
 
+#include "http/route_handlers.hpp"
 #include "http/server/server.hpp"
+#include "http/v1/event_feed.hpp"
 #include "tests/http/raw_client.hpp"
 
 #include <functional>
@@ -13,8 +15,8 @@ namespace aiops::test {
 
 using namespace http;
 
-/// What the actors behind the front end answer, and what they were asked.
-/// Change it by `gateway::script`.
+/// What the fake actors answer, and what they were asked. Access it through
+/// `gateway::script`.
 struct actor_script {
   caf::expected<training_result> train{
     training_result{"training job submitted", training_action::train}};
@@ -26,7 +28,7 @@ struct actor_script {
   caf::expected<stored_book> after_delete{stored_book{}};
   caf::expected<snapshot_ptr<job_summaries>> jobs{
     make_snapshot(job_summaries{})};
-  /// By id; any other one is `not_found`, unless `jobs` is an error.
+  /// By id. Other ids are `not_found`, unless `jobs` is an error.
   std::map<std::string, training_job> job_by_id;
   caf::expected<snapshot_ptr<watchlist_overview>> submitted{
     make_snapshot(watchlist_overview{})};
@@ -39,7 +41,7 @@ struct actor_script {
   caf::expected<snapshot_ptr<cluster_counts>> counts{
     make_snapshot(cluster_counts{"c", {{"n", "d", 123}}})};
   cluster_overview overview;
-  /// If set, this is answered instead.
+  /// If set, this is the answer instead of `overview`.
   snapshot_ptr<cluster_overview> prepared;
   caf::expected<snapshot_ptr<cluster_history>> history{
     make_snapshot(cluster_history{"c", {}})};
@@ -47,7 +49,7 @@ struct actor_script {
   caf::expected<std::string> ai_settings{"{}"};
   durability_report durability;
   bus_status bus{true, "nats://127.0.0.1:4222", 1'048'576, "", 1};
-  /// Whether the actors leave all requests without an answer.
+  /// Whether the actors answer no request.
   bool mute = false;
 
   std::vector<training_request> trained;
@@ -57,7 +59,7 @@ struct actor_script {
   size_t asked = 0;
 };
 
-/// A running front end before scripted actors.
+/// A running server with fake actors.
 class gateway {
 public:
   explicit gateway(const std::function<void(http_config&)>& change = nullptr,
@@ -85,7 +87,7 @@ public:
     return raw_client{port_, receive_buffer};
   }
 
-  /// One request on a connection of its own.
+  /// Sends one request on its own connection and returns the answer.
   raw_response ask(std::string_view method, std::string_view target,
                    std::string_view body = {},
                    std::string_view headers = {}) const;
@@ -94,7 +96,7 @@ public:
     return ask("GET", target);
   }
 
-  /// Changes what the actors do, or looks at what they did.
+  /// Calls `fun` with the script.
   template <class F>
   auto script(F fun) {
     std::lock_guard guard{shared_->mutex};
@@ -119,7 +121,7 @@ private:
   uint16_t port_ = 0;
 };
 
-/// Waits until the condition holds; false when it does not within 10 s.
+/// Waits until the condition holds. Returns false after 10 s.
 bool eventually(const std::function<bool()>& condition);
 
 } // namespace aiops::test

@@ -6,7 +6,7 @@
 
 namespace aiops::test {
 
-/// The contents of a gzip file; empty when it is none.
+/// The contents of a gzip file; empty if it is not one.
 inline std::string gunzip(std::string bytes) {
   std::string result;
   z_stream stream{};

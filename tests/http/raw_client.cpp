@@ -13,7 +13,7 @@ namespace aiops::test {
 
 namespace {
 
-constexpr std::chrono::seconds patience{10};
+constexpr std::chrono::seconds receive_timeout{10};
 
 void parse_headers(std::string_view head, raw_response& result) {
   if (head.size() > 12)
@@ -89,7 +89,7 @@ raw_response raw_client::receive(bool head) {
   raw_response result;
   size_t end = 0;
   while ((end = buffer_.find("\r\n\r\n")) == std::string::npos)
-    if (!fill(patience))
+    if (!fill(receive_timeout))
       return {};
   parse_headers(std::string_view{buffer_}.substr(0, end), result);
   buffer_.erase(0, end + 4);
@@ -97,7 +97,7 @@ raw_response raw_client::receive(bool head) {
     return result;
   auto length = std::stoul("0" + result.header("content-length"));
   while (buffer_.size() < length)
-    if (!fill(patience))
+    if (!fill(receive_timeout))
       return {};
   result.body = buffer_.substr(0, length);
   buffer_.erase(0, length);
@@ -114,7 +114,7 @@ std::string raw_client::receive_block() {
   size_t scanned = 0;
   while ((end = buffer_.find("\n\n", scanned)) == std::string::npos) {
     scanned = buffer_.empty() ? 0 : buffer_.size() - 1;
-    if (!fill(patience))
+    if (!fill(receive_timeout))
       return {};
   }
   auto result = buffer_.substr(0, end);
@@ -123,7 +123,7 @@ std::string raw_client::receive_block() {
 }
 
 std::string raw_client::receive_all() {
-  while (fill(patience))
+  while (fill(receive_timeout))
     continue;
   return std::exchange(buffer_, {});
 }

@@ -8,9 +8,9 @@
 
 namespace aiops::test {
 
-/// An answer as it came over the wire.
+/// An answer as it was received.
 struct raw_response {
-  /// 0 when the connection closed before an answer was whole.
+  /// 0 if the connection closed before the answer was complete.
   int status = 0;
   /// Names in lower case.
   std::map<std::string, std::string> headers;
@@ -19,7 +19,7 @@ struct raw_response {
   std::string header(const std::string& name) const;
 };
 
-/// A client that sends whatever it is told to, byte by byte if it has to.
+/// A client that sends arbitrary bytes.
 class raw_client {
 public:
   explicit raw_client(uint16_t port, int receive_buffer = 0);
@@ -30,29 +30,30 @@ public:
 
   raw_client(const raw_client&) = delete;
 
-  /// Sends everything. Answers false when the other side closed.
+  /// Sends everything. Returns false if the server has closed the connection.
   bool send(std::string_view bytes);
 
-  /// Says that nothing more will be sent.
+  /// Ends the sending direction of the connection.
   void finish();
 
-  /// Receives an answer; one without a body if it belongs to a HEAD.
+  /// Receives an answer; without a body if `head` is set.
   raw_response receive(bool head = false);
 
   raw_response ask(std::string_view bytes);
 
-  /// Receives up to and without the next blank line of a stream of events;
-  /// empty at the end of the stream or of our patience.
+  /// Receives the bytes before the next blank line of a stream of events; empty
+  /// at the end of the stream or after 10 s.
   std::string receive_block();
 
-  /// Receives until the other side closes.
+  /// Receives until the server closes the connection.
   std::string receive_all();
 
-  /// Whether the other side closes within the time, sending nothing more.
+  /// Whether the server closes the connection within the time, without sending
+  /// anything.
   bool closed_within(std::chrono::milliseconds limit);
 
 private:
-  /// Receives some bytes into the buffer; false at the end.
+  /// Receives bytes into the buffer. Returns false at the end.
   bool fill(std::chrono::milliseconds limit);
 
   int fd_;

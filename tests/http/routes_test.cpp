@@ -59,13 +59,13 @@ TEST_CASE("queries that are malformed or unknown are refused") {
   for (auto text : {"a=%", "a=%2", "a=%zz", "%=1"})
     CHECK(refusal_of(text).find("percent-encoding") != std::string::npos);
   for (auto text : {"x=1", "a=1&A=2", "=1", "a%00=1"})
-    CHECK(refusal_of(text).find("not known") != std::string::npos);
+    CHECK(refusal_of(text).find("unknown") != std::string::npos);
   for (auto text : {"a=1&a=1", "a=1&%61=2", "a&a"})
-    CHECK(refusal_of(text).find("twice") != std::string::npos);
+    CHECK(refusal_of(text).find("repeated") != std::string::npos);
   CHECK(!read_query("a=1", {}));
 }
 
-TEST_CASE("only our own surface takes parameters") {
+TEST_CASE("only paths under /api/v1 have parameters") {
   size_t n = 0;
   for (auto& x : routes()) {
     CAPTURE(x.pattern);
@@ -77,7 +77,7 @@ TEST_CASE("only our own surface takes parameters") {
   CHECK(n == 5);
 }
 
-TEST_CASE("no route stands twice in the table") {
+TEST_CASE("the table has no route twice") {
   std::set<std::pair<std::string_view, std::string_view>> seen;
   for (auto& x : routes()) {
     CAPTURE(x.pattern);
@@ -87,7 +87,7 @@ TEST_CASE("no route stands twice in the table") {
   }
 }
 
-TEST_CASE("every compat route stands under both prefixes") {
+TEST_CASE("every route of the compatibility API has both prefixes") {
   std::set<std::pair<std::string_view, std::string_view>> plain;
   std::set<std::pair<std::string_view, std::string_view>> prefixed;
   for (auto& x : routes()) {
@@ -101,7 +101,7 @@ TEST_CASE("every compat route stands under both prefixes") {
   CHECK(plain == prefixed);
 }
 
-TEST_CASE("admission is bounded and seats are given back") {
+TEST_CASE("admission is limited and permits are returned") {
   admission gate{2};
   CHECK(gate.enter());
   CHECK(gate.enter());

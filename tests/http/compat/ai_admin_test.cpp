@@ -23,7 +23,7 @@ std::string at(std::string_view prefix, std::string_view path) {
   return std::string{prefix} + std::string{path};
 }
 
-/// A settings file that goes with its owner.
+/// A settings file, removed by the destructor.
 struct settings_file {
   std::filesystem::path dir;
   std::filesystem::path path;
@@ -39,7 +39,7 @@ struct settings_file {
     std::filesystem::remove_all(dir);
   }
 
-  /// Puts another file there in one step.
+  /// Replaces the file atomically.
   void write(std::string_view text) const {
     std::ofstream{dir / "next"} << text;
     std::filesystem::rename(dir / "next", path);
@@ -68,7 +68,7 @@ bool mentions(const std::string& text, std::string_view part) {
 
 // -- routes -------------------------------------------------------------------
 
-TEST_CASE("the dashboard's questions are answered under both prefixes") {
+TEST_CASE("the requests of the dashboard are served under both prefixes") {
   gateway gw;
   gw.script([](auto& x) {
     x.ai_settings = std::string{R"({"gpuSettings":{}})"};
@@ -88,7 +88,7 @@ TEST_CASE("the dashboard's questions are answered under both prefixes") {
   }
 }
 
-TEST_CASE("nothing is installed through the gateway") {
+TEST_CASE("requests to install are refused") {
   gateway gw;
   std::pair<std::string_view, std::string_view> requests[] = {
     {"PUT", "/ai/settings"},
@@ -123,7 +123,7 @@ TEST_CASE("settings that cannot be read are an error without details") {
 
 // -- the file -----------------------------------------------------------------
 
-TEST_CASE("settings are shown without secrets") {
+TEST_CASE("settings are returned without secrets") {
   settings_file file{R"({"s3Settings":{"accessKey":"a","secretKey":"s","x":1},
     "SECRETKEY":{"deep":"s"},"list":[{"Secret_Key":"s","y":[[{"secret-key":2}]]},
     "secretKey"],"\u0073ecretKey":"s","s3SecretKeyFile":"s","secret":"kept",
@@ -132,7 +132,7 @@ TEST_CASE("settings are shown without secrets") {
     "list":[{"y":[[{}]]},"secretKey"],"secret":"kept","key":"kept"})"));
 }
 
-TEST_CASE("a file without settings is named, and why") {
+TEST_CASE("an error names the unusable file and the reason") {
   CHECK(settings_file{"{}"}.load() == json::object());
   CHECK(mentions(settings_file{""}.problem(), "is not valid JSON"));
   CHECK(mentions(settings_file{R"({"a":NaN})"}.problem(), "is not valid JSON"));
@@ -142,14 +142,14 @@ TEST_CASE("a file without settings is named, and why") {
              "too deep"));
   CHECK(mentions(settings_file{"{" + std::string(1 << 20, ' ') + "}"}.problem(),
                  "larger than 1 MiB"));
-  settings_file gone{"{}"};
-  std::filesystem::remove(gone.path);
-  CHECK(mentions(gone.problem(), "No such file"));
-  std::filesystem::create_directory(gone.path);
-  CHECK(mentions(gone.problem(), "not a regular file"));
+  settings_file missing{"{}"};
+  std::filesystem::remove(missing.path);
+  CHECK(mentions(missing.problem(), "No such file"));
+  std::filesystem::create_directory(missing.path);
+  CHECK(mentions(missing.problem(), "not a regular file"));
 }
 
-TEST_CASE("settings are read again when they change, the last good ones stay") {
+TEST_CASE("changed settings are read again, the last valid ones stay") {
   gateway gw;
   asker ask{gw.system()};
   settings_file file{R"({"a":1})"};

@@ -1,6 +1,6 @@
 #include "tests/http/fixture.hpp"
 
-#include "http/error_response.hpp"
+#include "http/server/response_head.hpp"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -32,12 +32,12 @@ void check_error(const raw_response& got, int status, int grpc) {
   CHECK(body["message"].is_string());
   CHECK(!body["message"].get<std::string>().empty());
   CHECK(body["details"] == nlohmann::json::array());
-  CHECK(got.header("retry-after") == (may_pass_later(status) ? "1" : ""));
+  CHECK(got.header("retry-after") == (is_transient(status) ? "1" : ""));
 }
 
 } // namespace
 
-TEST_CASE("a submission reaches the actor and its words come back") {
+TEST_CASE("a submission reaches the actor, whose response is returned") {
   gateway gw;
   for (auto prefix : prefixes) {
     auto got = gw.ask("POST", at(prefix, "/model/train"), train_body);
@@ -62,7 +62,7 @@ TEST_CASE("an empty submission is passed on") {
   });
 }
 
-TEST_CASE("progress reaches the actor and is answered by an empty object") {
+TEST_CASE("progress reaches the actor and is answered with an empty object") {
   gateway gw;
   for (auto prefix : prefixes) {
     auto got = gw.ask("PUT", at(prefix, "/model/statistics"),
@@ -85,7 +85,7 @@ TEST_CASE("progress reaches the actor and is answered by an empty object") {
   });
 }
 
-TEST_CASE("impossible numbers do not cost a report") {
+TEST_CASE("a report with impossible numbers is accepted") {
   gateway gw;
   CHECK(gw.ask("PUT", "/ModelTraining/model/statistics",
                R"({"percentageCompleted":"40","remainingTime":"60",)"
@@ -104,15 +104,15 @@ TEST_CASE("impossible numbers do not cost a report") {
   });
 }
 
-TEST_CASE("progress may say which job it is about; of an older one it is 409") {
+TEST_CASE("progress may name its job; that of an older job is 409") {
   gateway gw;
   gw.script([](auto& x) {
-    x.put = make_error(ec::conflict, "this is about an older job");
+    x.put = make_error(ec::conflict, "the report is of an older job");
   });
   for (auto path : {"/model/statistics", "/model/current_status"}) {
     auto got = gw.ask("PUT", at("/ModelTraining", path), R"({"uuid":"job-1"})");
     check_error(got, 409, 10);
-    CHECK(got.body.find("this is about an older job") != std::string::npos);
+    CHECK(got.body.find("the report is of an older job") != std::string::npos);
     CHECK(gw.script([](auto& x) { return x.progress.back().id; }) == "job-1");
     check_error(
       gw.ask("PUT", at("/ModelTraining", path), R"({"uuid":["job-1"]})"), 400,
@@ -121,7 +121,7 @@ TEST_CASE("progress may say which job it is about; of an older one it is 409") {
   CHECK(gw.script([](auto& x) { return x.progress.size(); }) == 2);
 }
 
-TEST_CASE("reads are answered under both prefixes") {
+TEST_CASE("GET routes are served under both prefixes") {
   gateway gw;
   for (auto prefix : prefixes) {
     auto got = gw.get(at(prefix, "/model/status"));
@@ -143,7 +143,7 @@ TEST_CASE("reads are answered under both prefixes") {
   }
 }
 
-TEST_CASE("empty lists are lists") {
+TEST_CASE("empty lists are written as empty arrays") {
   gateway gw;
   gw.script([](auto& x) {
     x.watchlist = make_snapshot(workload_list{});
@@ -158,7 +158,7 @@ TEST_CASE("empty lists are lists") {
   }
 }
 
-TEST_CASE("a cluster's id is decoded after the path is split") {
+TEST_CASE("the id of a cluster is decoded after the path is split") {
   gateway gw;
   for (auto id : {"a%2Fb", "%C3%A4", "a+b", "a%20b", "x?y=z"})
     CHECK(gw.get("/ModelTraining/workload_aggregation/"s + id).status == 200);
@@ -171,7 +171,7 @@ TEST_CASE("a cluster's id is decoded after the path is split") {
     3);
 }
 
-TEST_CASE("the body is read whatever its type is said to be") {
+TEST_CASE("the body is read whatever its Content-Type is") {
   gateway gw;
   for (auto type : {"", "Content-Type: application/json\r\n",
                     "Content-Type: application/x-www-form-urlencoded\r\n",
@@ -179,7 +179,7 @@ TEST_CASE("the body is read whatever its type is said to be") {
                     "Content-Type: text/plain; charset=utf-8\r\n"})
     CHECK(gw.ask("POST", "/ModelTraining/model/train", train_body, type).status
           == 200);
-  // httplib would stop at 8 KiB of a form.
+  // The size of a form is not limited to 8 KiB, as it is by some servers.
   workload_list many;
   std::string body = R"({"items":[)";
   for (auto i = 0; i < 1000; ++i) {
@@ -197,7 +197,7 @@ TEST_CASE("the body is read whatever its type is said to be") {
 
 // -- the error table, row by row ----------------------------------------------
 
-TEST_CASE("a bad body is 400 and asks nobody") {
+TEST_CASE("a malformed body is 400 and asks no actor") {
   gateway gw;
   for (auto body :
        {"nonsense", "[]", R"({"items":1})", R"({"items":[{"clusterId":"c"}]})",
@@ -247,14 +247,14 @@ TEST_CASE("a known path with another method is 405") {
   check_error(got, 405, 12);
 }
 
-TEST_CASE("OPTIONS tells the methods") {
+TEST_CASE("OPTIONS lists the methods") {
   gateway gw;
   auto client = gw.connect();
   auto got = client.ask("OPTIONS /ModelTraining/gpu_info HTTP/1.1\r\n\r\n");
   CHECK(got.status == 204);
   CHECK(got.header("allow") == "GET, HEAD, OPTIONS");
   CHECK(!got.headers.contains("content-length"));
-  // The connection is still in step.
+  // The next answer on the connection is the right one.
   CHECK(client.ask("GET /livez HTTP/1.1\r\n\r\n").status == 200);
   check_error(gw.ask("OPTIONS", "/nothing"), 404, 5);
 }
@@ -286,7 +286,7 @@ TEST_CASE("errors of the actors have their status") {
   gateway gw;
   for (auto& [code, status, grpc] : rows) {
     CAPTURE(to_string(code));
-    auto err = make_error(code, "said the actor");
+    auto err = make_error(code, "text of the actor");
     gw.script([&](auto& x) {
       x.train = err;
       x.status = err;
@@ -305,8 +305,8 @@ TEST_CASE("errors of the actors have their status") {
       answers.push_back(gw.get(at("/ModelTraining", path)));
     for (auto& got : answers) {
       check_error(got, status, grpc);
-      auto told = got.body.find("said the actor") != std::string::npos;
-      CHECK(told == (code != ec::internal));
+      auto shown = got.body.find("text of the actor") != std::string::npos;
+      CHECK(shown == (code != ec::internal));
     }
   }
 }
@@ -318,12 +318,12 @@ TEST_CASE("an actor that never answers is 504 within the deadline") {
   check_error(gw.ask("POST", "/ModelTraining/model/train", "{}"), 504, 4);
   for (auto path : {"/model/statistics", "/model/current_status"})
     check_error(gw.ask("PUT", at("/ModelTraining", path), "{}"), 504, 4);
-  // The late answers of before are nobody's answers.
+  // Late answers are not taken for those of the next requests.
   gw.script([](auto& x) { x.mute = false; });
   CHECK(gw.get("/ModelTraining/gpu_info").status == 200);
 }
 
-TEST_CASE("actors that are not there yet are 503") {
+TEST_CASE("actors that have not started yet are 503") {
   gateway gw;
   auto actors = *gw.actors().get();
   gw.actors().set({});
@@ -344,8 +344,8 @@ TEST_CASE("an actor that died is 503") {
   check_error(got, 503, 14);
 }
 
-TEST_CASE("beyond the seats for those who wait comes 503 at once") {
-  // Five workers: four seats.
+TEST_CASE("above the permits for waiting requests is 503 at once") {
+  // Five workers have four permits.
   gateway gw{[](auto& config) { config.workers = 5; }};
   gw.script([](auto& x) { x.mute = true; });
   std::vector<raw_client> waiting;
@@ -356,7 +356,7 @@ TEST_CASE("beyond the seats for those who wait comes 503 at once") {
   CHECK(eventually(
     [&] { return gw.script([](auto& x) { return x.asked; }) == 4; }));
   check_error(gw.get("/ModelTraining/model/status"), 503, 14);
-  // What waits for nobody is served.
+  // Requests that do not wait are served.
   gw.script([](auto& x) { x.mute = false; });
   CHECK(gw.get("/livez").status == 200);
   CHECK(gw.get("/ModelTraining/workload_aggregation/c").status == 200);

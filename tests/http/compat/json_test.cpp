@@ -63,7 +63,7 @@ TEST_CASE("unknown fields are ignored and the last of equal keys wins") {
   CHECK(*got == workload_list{{"c", "n", "d"}});
 }
 
-TEST_CASE("a body that is no JSON object is refused") {
+TEST_CASE("anything but a JSON object is refused") {
   for (auto body : {"", " ", "nonsense", "{", "[]", "null", "1", "{}x",
                     "{\"items\":[]", "{'items':[]}", "{\"a\":\"\x80\"}"}) {
     CAPTURE(body);
@@ -107,7 +107,7 @@ TEST_CASE("names are validated") {
   CHECK(mentions(problem_of(read_workloads(body)), "clusterId"));
 }
 
-TEST_CASE("deep nesting is refused before it is read") {
+TEST_CASE("deep nesting is refused before it is parsed") {
   std::string deep(500'000, '[');
   CHECK(mentions(problem_of(read_workloads(deep)), "deep"));
   CHECK(mentions(problem_of(read_workloads(R"({"a":)" + deep)), "deep"));
@@ -115,7 +115,7 @@ TEST_CASE("deep nesting is refused before it is read") {
   CHECK(read_workloads(R"({"a":"\")" + deep + "\"}"));
 }
 
-TEST_CASE("integers come as number, string or integral float") {
+TEST_CASE("integers are read from numbers, strings and integral floats") {
   for (auto text : {"42", "\"42\"", "42.0", "4.2e1", "\"42.0\"", "\"4.2e1\""}) {
     CAPTURE(text);
     auto body = R"({"timeElapsed":)"s + text + "}";
@@ -125,7 +125,7 @@ TEST_CASE("integers come as number, string or integral float") {
         == std::numeric_limits<int64_t>::max());
 }
 
-TEST_CASE("what is no 64-bit integer is refused") {
+TEST_CASE("anything but a 64-bit integer is refused") {
   for (auto text : {"1.5", "\"1.5\"", "\"\"", "\" 1\"", "\"1x\"", "true", "{}",
                     "1e400", "\"nan\"", "\"inf\"", "\"-nan\"", "nan", "-NaN"}) {
     CAPTURE(text);
@@ -155,13 +155,13 @@ TEST_CASE("values out of range are clamped") {
   }
 }
 
-TEST_CASE("doubles are numbers or strings of such") {
+TEST_CASE("doubles are read from numbers and strings") {
   CHECK(statistics_of(R"({"modelAccuracy":0.75})").model_accuracy == 0.75);
   CHECK(statistics_of(R"({"modelAccuracy":1})").model_accuracy == 1.0);
   CHECK(statistics_of(R"({"modelAccuracy":"0.5"})").model_accuracy == 0.5);
 }
 
-TEST_CASE("numbers that are none are told from absent ones") {
+TEST_CASE("NaN and Infinity differ from absent numbers") {
   for (auto text : {"\"NaN\"", "\"Infinity\"", "\"-Infinity\"", "NaN",
                     "Infinity", "-Infinity", " NaN "}) {
     CAPTURE(text);
@@ -178,7 +178,7 @@ TEST_CASE("numbers that are none are told from absent ones") {
       CHECK(corrections[0].kept);
     }
   }
-  // As a trainer in Python writes it.
+  // As json.dumps of Python writes it.
   auto got = read_status_update(
     R"({"status": "training", "statistics": {"percentageCompleted": 40, )"
     R"("remainingTime": -Infinity, "modelAccuracy": NaN}})");
@@ -201,7 +201,7 @@ TEST_CASE("null is the default") {
         == training_statistics{});
 }
 
-TEST_CASE("a status update may have statistics") {
+TEST_CASE("a status update may contain statistics") {
   auto bare = read_status_update(R"({"status":"completed"})");
   REQUIRE(bare);
   CHECK(bare->status == "completed");
@@ -247,7 +247,7 @@ TEST_CASE("a status is written with all fields and integers as strings") {
            R"("currentEpoch":"2","modelAccuracy":0.5,"stage":"train"}})");
 }
 
-TEST_CASE("empty lists are written as such") {
+TEST_CASE("empty lists are written as empty arrays") {
   CHECK(runtime_classes_json({}) == R"({"RuntimeClasses":[]})");
   CHECK(to_json(workload_list{}) == R"({"items":[]})");
   CHECK(to_json(cluster_counts{}) == R"({"items":[]})");
@@ -270,7 +270,7 @@ TEST_CASE("lists are written in their order") {
         == R"({"response":"training job submitted"})");
 }
 
-TEST_CASE("the inventory tells what can be had, and where") {
+TEST_CASE("the inventory lists the GPUs and the usable sums") {
   gpu_resource one{"nvidia.com/gpu", 4, 3, "node-a", "nvidia"};
   one.product = "NVIDIA-A100";
   one.memory = 85'899'345'920;
@@ -314,7 +314,7 @@ TEST_CASE("the inventory tells what can be had, and where") {
            {"utilizationPercent", 50},
            {"processes",
             {{{"pid", 42}, {"program", "python"}, {"memoryUsedBytes", 5}}}}}));
-  // The cordoned node's eight are not to be had.
+  // The eight GPUs of the cordoned node are not usable.
   CHECK(got["usable"]
         == json({{{"resource", "nvidia.com/gpu"},
                   {"capacity", 4},
@@ -332,7 +332,7 @@ TEST_CASE("the inventory tells what can be had, and where") {
   CHECK(got["source"] == "kubernetes");
 }
 
-TEST_CASE("a node that is asked for more than it has left has nothing free") {
+TEST_CASE("a node with more allocated than allocatable has nothing free") {
   gpu_inventory x;
   x.gpus = {{"nvidia.com/gpu", 4, 1}};
   x.gpus[0].allocated = 3;
@@ -360,7 +360,7 @@ TEST_CASE("the overview has real integers") {
            R"("aggregating":true})");
 }
 
-TEST_CASE("the age of the counts is put behind what is prepared") {
+TEST_CASE("the age of the counts is appended to the encoded bytes") {
   cluster_overview x;
   auto now = std::chrono::system_clock::time_point{1'000s};
   CHECK(with_age(R"({"a":1})", x, now) == R"({"a":1,"ageSeconds":null})");
@@ -383,7 +383,7 @@ TEST_CASE("a page of workloads has real integers") {
              + encode_cursor(workload_order::name, *page.last) + "\"}");
 }
 
-TEST_CASE("the history says what was added since the interval before") {
+TEST_CASE("the history has what was added since the previous interval") {
   auto at = [](int i) {
     return std::chrono::system_clock::time_point{history_interval * i};
   };
@@ -402,13 +402,13 @@ TEST_CASE("the history says what was added since the interval before") {
         == head + point("00", 5, "null") + "," + point("05", 7, "2") + ","
              + point("15", 9, "null") + "," + point("20", 9, "0") + ","
              + later);
-  // What lies before the first one that is asked for still counts.
+  // The point before the first requested one is still used.
   CHECK(to_json(x, at(3) + 1s) == head + point("20", 9, "0") + "," + later);
   CHECK(to_json(x, at(6)) == head + "]}");
   CHECK(to_json({"c", {}}, at(0)) == head + "]}");
 }
 
-TEST_CASE("whatever a string holds, the answer is valid JSON") {
+TEST_CASE("strings with any content are valid JSON") {
   for (auto text : {"plain"s, "qu\"ote\\"s, "tab\t\n\x01"s, "\0nul"s,
                     "umlaut \xc3\xa4 \xf0\x9f\x98\x80"s, "\x7f"s}) {
     auto parsed = nlohmann::json::parse(json_string(text));

@@ -12,7 +12,7 @@ using namespace std::literals;
 
 namespace {
 
-/// The samples by name (labels included), and as `TYPE name` the types.
+/// The samples by name (labels included); the types have keys `TYPE name`.
 std::map<std::string, std::string> scrape(const gateway& gw) {
   auto got = gw.get("/metrics");
   CHECK(got.status == 200);
@@ -39,7 +39,7 @@ const auto build_info
 
 } // namespace
 
-TEST_CASE("metrics tell how the aggregation goes") {
+TEST_CASE("metrics show the state of the aggregation") {
   gateway gw;
   gw.script([](auto& x) {
     x.overview.clusters = {{"secret-name", 1, 20, 3}, {"d", 1, 2, 3}};
@@ -74,7 +74,7 @@ TEST_CASE("metrics tell how the aggregation goes") {
   CHECK(gw.get("/metrics").body.find("secret-name") == std::string::npos);
 }
 
-TEST_CASE("metrics tell how the training goes, and who follows the events") {
+TEST_CASE("metrics show the training and the clients of events") {
   gateway gw;
   auto got = scrape(gw);
   auto state = [&](const std::string& which) {
@@ -111,7 +111,7 @@ TEST_CASE("metrics tell how the training goes, and who follows the events") {
   CHECK(got["aiops_gateway_event_clients"] == "1");
 }
 
-TEST_CASE("metrics leave out what there is not yet") {
+TEST_CASE("metrics omit values that do not exist yet") {
   gateway gw;
   gw.script([](auto& x) { x.bus.connected = false; });
   auto got = scrape(gw);
@@ -124,7 +124,7 @@ TEST_CASE("metrics leave out what there is not yet") {
   CHECK(!got.contains("aiops_gateway_aggregation_duration_seconds"));
 }
 
-TEST_CASE("metrics depend on nobody") {
+TEST_CASE("metrics do not depend on the actors") {
   gateway gw;
   gw.script([](auto& x) { x.mute = true; });
   auto start = std::chrono::steady_clock::now();
@@ -141,7 +141,7 @@ TEST_CASE("metrics depend on nobody") {
   CHECK(!got.contains("aiops_gateway_aggregation_stale"));
 }
 
-TEST_CASE("metrics take any query") {
+TEST_CASE("metrics ignore the query") {
   gateway gw;
   CHECK(gw.get("/metrics?x=%zz").status == 200);
   CHECK(gw.get("/livez?x=%zz").status == 200);

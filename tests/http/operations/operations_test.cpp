@@ -58,7 +58,7 @@ TEST_CASE("the clusters are listed with real integers") {
   CHECK(body["aggregating"] == true);
 }
 
-TEST_CASE("the clusters' age is that at the time of the answer") {
+TEST_CASE("the age of the clusters is that at the time of the answer") {
   gateway gw;
   auto age = [&] {
     return json::parse(gw.get("/api/v1/clusters").body)["ageSeconds"];
@@ -78,7 +78,7 @@ TEST_CASE("the clusters' age is that at the time of the answer") {
         == to_json(overview->value()));
 }
 
-TEST_CASE("our own surface tells errors as problems") {
+TEST_CASE("errors under /api/v1 are problem details") {
   gateway gw;
   auto missing = gw.get("/api/v1/nothing");
   CHECK(missing.status == 404);
@@ -98,7 +98,7 @@ TEST_CASE("our own surface tells errors as problems") {
   CHECK(json::parse(starting.body)["title"] == "Service Unavailable");
 }
 
-TEST_CASE("life depends on nobody") {
+TEST_CASE("liveness and version do not depend on the actors") {
   gateway gw;
   gw.actors().set({});
   CHECK(gw.get("/livez").status == 200);
@@ -115,7 +115,7 @@ TEST_CASE("readiness depends on the actors and NATS") {
   CHECK(body["ready"] == true);
   CHECK(body["checks"]["actors"]["ok"] == true);
   CHECK(body["checks"]["nats"]["ok"] == true);
-  // Counts are served with their age: that does not make us unready.
+  // Counts are served with their age, so they do not affect readiness.
   CHECK(body["checks"]["counts"]["ok"] == false);
 
   gw.script([](auto& x) {
@@ -136,7 +136,7 @@ TEST_CASE("readiness depends on the actors and NATS") {
   CHECK(body["checks"]["actors"]["ok"] == false);
 }
 
-TEST_CASE("what a power failure may cost is said on demand") {
+TEST_CASE("what a power failure may cost is reported on demand") {
   gateway gw;
   CHECK(!json::parse(gw.get("/readyz").body).contains("durability"));
   CHECK(!json::parse(gw.get("/readyz?x=1").body).contains("durability"));
@@ -171,7 +171,7 @@ TEST_CASE("every answer has a request id") {
   CHECK(gw.ask("POST", "/livez").header("x-request-id").size() == 16);
 }
 
-TEST_CASE("answers are neither cut nor compressed") {
+TEST_CASE("Range is ignored and the compatibility API is not compressed") {
   gateway gw;
   auto got = gw.ask("GET", "/ModelTraining/gpu_info", {},
                     "Range: bytes=0-3\r\nAccept-Encoding: br, gzip\r\n");

@@ -12,7 +12,7 @@ using clock = std::chrono::steady_clock;
 
 const auto alive = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"s;
 
-/// A cluster whose counts take megabytes.
+/// The counts of a cluster, megabytes when encoded.
 snapshot_ptr<cluster_counts> large_counts() {
   breakdown_builder builder;
   for (auto i = 0; i < 150'000; ++i)
@@ -20,9 +20,13 @@ snapshot_ptr<cluster_counts> large_counts() {
   return builder.finish()->clusters.at("c");
 }
 
+handler_factory handlers(gateway& gw, const http_config& config) {
+  return route_handlers({&gw.system(), &gw.actors(), {}}, config);
+}
+
 } // namespace
 
-TEST_CASE("requests follow one another on a connection") {
+TEST_CASE("a connection serves one request after another") {
   gateway gw;
   auto client = gw.connect();
   for (auto i = 0; i < 100; ++i) {
@@ -44,7 +48,7 @@ TEST_CASE("pipelined requests are answered in order") {
     CHECK(client.receive().header("x-request-id") == "r" + std::to_string(i));
 }
 
-TEST_CASE("a request may come byte by byte") {
+TEST_CASE("a request may arrive byte by byte") {
   gateway gw;
   auto client = gw.connect();
   for (auto c : "POST /ModelTraining/model/train HTTP/1.1\r\n"
@@ -53,7 +57,7 @@ TEST_CASE("a request may come byte by byte") {
   CHECK(client.receive().status == 200);
 }
 
-TEST_CASE("who wants to close is closed") {
+TEST_CASE("Connection: close is honoured") {
   gateway gw;
   for (auto request : {"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n",
                        "GET /livez HTTP/1.1\r\nConnection: Close\r\n\r\n",
@@ -67,7 +71,7 @@ TEST_CASE("who wants to close is closed") {
   }
 }
 
-TEST_CASE("idle and slow clients cost no thread") {
+TEST_CASE("idle and slow clients occupy no worker") {
   gateway gw{[](auto& config) { config.workers = 2; }};
   std::vector<raw_client> idle;
   for (auto i = 0; i < 200; ++i) {
@@ -84,12 +88,12 @@ TEST_CASE("idle and slow clients cost no thread") {
   for (auto i = 0; i < 20; ++i)
     CHECK(gw.get("/livez").status == 200);
   CHECK(clock::now() - start < 2s);
-  // They are served when they go on.
+  // They are served when they continue.
   CHECK(idle[1].ask("TP/1.1\r\n\r\n").status == 200);
   CHECK(idle[3].ask(alive).status == 200);
 }
 
-TEST_CASE("a slow request is cut off, however often it sends a byte") {
+TEST_CASE("a slow request is cut off although single bytes keep arriving") {
   gateway gw{[](auto& config) { config.client_timeout = 300ms; }};
   auto client = gw.connect();
   auto start = clock::now();
@@ -101,7 +105,7 @@ TEST_CASE("a slow request is cut off, however often it sends a byte") {
   CHECK(took < 5s);
 }
 
-TEST_CASE("an idle connection is closed after its time") {
+TEST_CASE("an idle connection is closed after the keep-alive timeout") {
   gateway gw{[](auto& config) { config.keep_alive_timeout = 300ms; }};
   auto client = gw.connect();
   CHECK(client.ask(alive).status == 200);
@@ -110,7 +114,7 @@ TEST_CASE("an idle connection is closed after its time") {
   CHECK(clock::now() - start > 200ms);
 }
 
-TEST_CASE("a slow reader gets everything and delays nobody") {
+TEST_CASE("a slow reader gets the complete answer and delays no other client") {
   gateway gw{[](auto& config) { config.workers = 2; }};
   gw.script([](auto& x) { x.counts = large_counts(); });
   std::vector<raw_client> readers;
@@ -131,18 +135,18 @@ TEST_CASE("a slow reader gets everything and delays nobody") {
   }
 }
 
-TEST_CASE("who does not read is cut off") {
+TEST_CASE("a client that does not read is cut off") {
   gateway gw{[](auto& config) { config.client_timeout = 300ms; }};
   gw.script([](auto& x) { x.counts = large_counts(); });
   auto client = gw.connect(4096);
   client.send("GET /ModelTraining/workload_aggregation/c HTTP/1.1\r\n\r\n");
   CHECK(eventually(
     [&] { return gw.script([](auto& x) { return x.asked; }) == 1; }));
-  // The other side is gone once sending fails.
+  // Sending fails when the server has closed the connection.
   CHECK(eventually([&] { return !client.send("\r\n"); }));
 }
 
-TEST_CASE("connections beyond the limit are told so") {
+TEST_CASE("connections above the limit get 503") {
   gateway gw{[](auto& config) { config.max_connections = 3; }};
   std::vector<raw_client> clients;
   for (auto i = 0; i < 3; ++i) {
@@ -162,7 +166,7 @@ TEST_CASE("connections beyond the limit are told so") {
   CHECK(eventually([&] { return gw.get("/livez").status == 200; }));
 }
 
-TEST_CASE("a client that goes away in the middle harms nobody") {
+TEST_CASE("a client that disconnects during a request affects no other") {
   gateway gw;
   for (auto i = 0; i < 50; ++i) {
     gw.connect().send("POST /ModelTraining/model/train HTT");
@@ -171,24 +175,24 @@ TEST_CASE("a client that goes away in the middle harms nobody") {
   CHECK(gw.get("/livez").status == 200);
 }
 
-TEST_CASE("a port in use is an error with a text") {
+TEST_CASE("a port in use is an error that names the port") {
   gateway gw;
   http_config config;
   config.port = gw.port();
-  http_server second{config, {&gw.system(), &gw.actors(), {}}};
+  http_server second{config, handlers(gw, config)};
   auto got = second.bind();
   REQUIRE(!got);
   CHECK(text_of(got.error()).find(std::to_string(gw.port()))
         != std::string::npos);
 }
 
-TEST_CASE("names and IPv6 addresses can be listened on") {
+TEST_CASE("host names and IPv6 addresses can be listened on") {
   gateway gw;
   for (auto host : {"localhost", "127.0.0.1", "::1"}) {
     http_config config;
     config.host = host;
     config.port = 0;
-    http_server other{config, {&gw.system(), &gw.actors(), {}}};
+    http_server other{config, handlers(gw, config)};
     auto port = other.bind();
     if (!port && host == "::1"s)
       continue; // A machine without IPv6.
@@ -199,6 +203,6 @@ TEST_CASE("names and IPv6 addresses can be listened on") {
   }
   http_config config;
   config.host = "no such host";
-  http_server other{config, {&gw.system(), &gw.actors(), {}}};
+  http_server other{config, handlers(gw, config)};
   CHECK(!other.bind());
 }

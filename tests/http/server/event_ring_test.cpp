@@ -24,7 +24,7 @@ std::vector<uint64_t> numbers(const std::vector<event_frame_ptr>& frames) {
   return result;
 }
 
-/// What somebody at this position gets next.
+/// The numbers of the events after a position.
 std::vector<uint64_t> next(const event_ring& ring, uint64_t position,
                            const topic_set& topics = all) {
   std::vector<event_frame_ptr> frames;
@@ -46,17 +46,17 @@ TEST_CASE("topics have names") {
   CHECK(!event_topic_of("train"));
 }
 
-TEST_CASE("an event stands on the wire with its id, name and data") {
+TEST_CASE("an event is sent with its id, topic and data") {
   event_ring ring{"abc", 10, 1000};
   ring.append(gpu, R"({"a":1})");
-  auto start = ring.begin("", all);
+  auto start = ring.start_after("", all);
   REQUIRE(start.latest.size() == 1);
   CHECK(start.latest[0]->bytes == "id: abc-1\nevent: gpu\ndata: {\"a\":1}\n\n");
 }
 
-TEST_CASE("who is new gets the last event of each topic, in order") {
+TEST_CASE("a new client gets the last event of each topic, in order") {
   event_ring ring{"abc", 10, 10'000};
-  auto empty = ring.begin("", all);
+  auto empty = ring.start_after("", all);
   CHECK(empty.position == 0);
   CHECK(empty.latest.empty());
   CHECK(!empty.missed);
@@ -64,42 +64,42 @@ TEST_CASE("who is new gets the last event of each topic, in order") {
   ring.append(training, "2");
   ring.append(training, "3");
   ring.append(gpu, "4");
-  auto start = ring.begin("", all);
+  auto start = ring.start_after("", all);
   CHECK(start.position == 4);
   CHECK(numbers(start.latest) == list{3, 4});
   CHECK(!start.missed);
-  CHECK(numbers(ring.begin("", only(training)).latest) == list{3});
-  CHECK(ring.begin("", only(event_topic::backend)).latest.empty());
+  CHECK(numbers(ring.start_after("", only(training)).latest) == list{3});
+  CHECK(ring.start_after("", only(event_topic::backend)).latest.empty());
 }
 
-TEST_CASE("who comes back goes on where it was") {
+TEST_CASE("a client that reconnects continues after its last event") {
   event_ring ring{"abc", 10, 10'000};
   for (auto i = 0; i < 5; ++i)
     ring.append(training, "x");
   for (uint64_t n = 0; n <= 5; ++n) {
-    auto start = ring.begin("abc-" + std::to_string(n), all);
+    auto start = ring.start_after("abc-" + std::to_string(n), all);
     CHECK(start.position == n);
     CHECK(start.latest.empty());
     CHECK(!start.missed);
   }
 }
 
-TEST_CASE("who was away for too long, or elsewhere, has missed something") {
+TEST_CASE("an id that is too old or foreign means that events were missed") {
   event_ring ring{"abc", 3, 10'000};
   for (auto i = 0; i < 5; ++i)
     ring.append(training, "x");
-  CHECK(!ring.begin("abc-2", all).missed);
+  CHECK(!ring.start_after("abc-2", all).missed);
   for (auto id : {"abc-1", "abc-0", "abc-6", "abd-4", "abc", "abc-", "-", "4",
                   "abc--4", "abc-4x", "abc-99999999999999999999"}) {
     CAPTURE(id);
-    auto start = ring.begin(id, all);
+    auto start = ring.start_after(id, all);
     CHECK(start.missed);
     CHECK(start.position == 5);
     CHECK(numbers(start.latest) == list{5});
   }
 }
 
-TEST_CASE("the oldest events go when there are too many") {
+TEST_CASE("the oldest events are dropped above the maximum number") {
   event_ring ring{"abc", 3, 10'000};
   for (auto i = 0; i < 5; ++i)
     ring.append(training, "x");
@@ -114,7 +114,8 @@ TEST_CASE("the oldest events go when there are too many") {
   CHECK(position == 1);
 }
 
-TEST_CASE("the oldest events go when they are too large, but never the last") {
+TEST_CASE(
+  "the oldest events are dropped above the maximum size, never the last") {
   event_ring ring{"abc", 100, 1000};
   for (auto i = 0; i < 100; ++i)
     ring.append(training, std::string(300, 'x'));
@@ -129,7 +130,8 @@ TEST_CASE("the oldest events go when they are too large, but never the last") {
   CHECK(next(ring, 101) == list{102, 103});
 }
 
-TEST_CASE("only what is wanted is collected, up to the limit") {
+TEST_CASE(
+  "only events of the requested topics are collected, up to the limit") {
   event_ring ring{"abc", 100, 10'000};
   for (auto i = 0; i < 6; ++i)
     ring.append(i % 2 == 0 ? training : gpu, "x");
@@ -140,13 +142,13 @@ TEST_CASE("only what is wanted is collected, up to the limit") {
   CHECK(ring.collect(position, all, 4, frames));
   CHECK(numbers(frames) == list{1, 2, 3, 4});
   CHECK(position == 0);
-  // There is room for more than those that are there already.
+  // `out` has `limit` elements already.
   CHECK(ring.collect(position, all, 4, frames));
   CHECK(frames.size() == 4);
   CHECK(position == 0);
 }
 
-TEST_CASE("who wants nothing of what comes does not fall behind") {
+TEST_CASE("a client without matching events does not fall behind") {
   event_ring ring{"abc", 3, 10'000};
   std::vector<event_frame_ptr> frames;
   uint64_t position = 0;

@@ -1,6 +1,5 @@
 #include "tests/http/fixture.hpp"
 
-#include "http/server/event_feed.hpp"
 #include "http/v1/training_json.hpp"
 
 #include <doctest/doctest.h>
@@ -22,8 +21,8 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-/// An event as a client sees it.
-struct seen_event {
+/// An event as a client receives it.
+struct received_event {
   std::string id;
   std::string event;
   std::string data;
@@ -40,13 +39,13 @@ public:
       request += "Last-Event-ID: " + last_id + "\r\n";
     client_.send(request + "\r\n");
     head = client_.receive(true);
-    // From here on it misses nothing.
+    // From here on no event is missed.
     if (head.status == 200)
       retry = client_.receive_block();
   }
 
-  /// The next event, of any kind; empty at the end.
-  seen_event next() {
+  /// The next event of any topic; empty at the end.
+  received_event next() {
     for (;;) {
       auto block = client_.receive_block();
       if (block.starts_with(": ping")) {
@@ -66,8 +65,8 @@ public:
   size_t pings = 0;
 
 private:
-  static seen_event parse(const std::string& block) {
-    seen_event result;
+  static received_event parse(const std::string& block) {
+    received_event result;
     std::istringstream lines{block};
     for (std::string line; std::getline(lines, line);) {
       auto colon = line.find(": ");
@@ -94,7 +93,7 @@ event_value training_event(int percentage) {
   return make_snapshot(std::move(x));
 }
 
-/// Another watchlist than any before.
+/// An event that differs from all others.
 event_value watchlist_event(const std::string& cluster) {
   static std::atomic<int> jobs = 0;
   watchlist_change x;
@@ -103,8 +102,8 @@ event_value watchlist_event(const std::string& cluster) {
   return x;
 }
 
-/// That many workloads.
-workload_list many(size_t n) {
+/// A watchlist of `n` workloads.
+workload_list watchlist_of(size_t n) {
   workload_list result;
   for (size_t i = 0; i < n; ++i)
     result.push_back(
@@ -125,14 +124,14 @@ event_value gpu_event(const std::string& reason) {
   return make_snapshot(std::move(x));
 }
 
-int64_t percentage_of(const seen_event& x) {
+int64_t percentage_of(const received_event& x) {
   CHECK(x.event == "training");
   return json::parse(x.data)["percentage"].get<int64_t>();
 }
 
-/// Tells `n` percent and checks that the client gets just that.
+/// Publishes `n` percent and checks that this is the next event of the client.
 void check_alive(gateway& gw, event_client& client, int n = 77) {
-  gw.server().events().publish(training_event(n));
+  publish(gw.server().events(), training_event(n));
   CHECK(percentage_of(client.next()) == n);
 }
 
@@ -155,7 +154,7 @@ constexpr bool memory_is_meaningful = true;
 
 // -- what is sent -------------------------------------------------------------
 
-TEST_CASE("the head says that a stream of events follows") {
+TEST_CASE("the head announces a stream of events") {
   gateway gw;
   event_client client{gw};
   CHECK(client.head.status == 200);
@@ -168,7 +167,7 @@ TEST_CASE("the head says that a stream of events follows") {
   CHECK(client.retry == "retry: 2000");
 }
 
-TEST_CASE("HEAD tells the head only, and holds no seat") {
+TEST_CASE("HEAD gets the head only and takes no slot") {
   gateway gw;
   auto client = gw.connect();
   client.send("HEAD /api/v1/events HTTP/1.1\r\n\r\n");
@@ -176,7 +175,7 @@ TEST_CASE("HEAD tells the head only, and holds no seat") {
   CHECK(got.status == 200);
   CHECK(got.header("content-type") == "text/event-stream");
   CHECK(!got.headers.contains("content-length"));
-  // The connection goes on.
+  // The connection stays open.
   CHECK(client.ask("GET /livez HTTP/1.1\r\n\r\n").status == 200);
   CHECK(gw.server().events().clients() == 0);
   client.send("HEAD /api/v1/events HTTP/1.0\r\n\r\n");
@@ -184,12 +183,12 @@ TEST_CASE("HEAD tells the head only, and holds no seat") {
   CHECK(client.closed_within(5s));
 }
 
-TEST_CASE("a new client gets how everything stands, then what happens") {
+TEST_CASE("a new client gets the current state, then the changes") {
   gateway gw;
   auto& events = gw.server().events();
-  events.publish(training_event(1));
-  events.publish(watchlist_event("c"));
-  events.publish(training_event(2));
+  publish(events, training_event(1));
+  publish(events, watchlist_event("c"));
+  publish(events, training_event(2));
   event_client client{gw};
   auto first = client.next();
   CHECK(first.event == "watchlist");
@@ -205,20 +204,20 @@ TEST_CASE("each topic has its data") {
   gateway gw;
   auto& events = gw.server().events();
   event_client client{gw};
-  auto told = [&](const event_value& x, const std::string& topic) {
-    events.publish(x);
+  auto event_of = [&](const event_value& x, const std::string& topic) {
+    publish(events, x);
     auto got = client.next();
     CHECK(got.event == topic);
     return json::parse(got.data);
   };
   gw.script([](auto& x) { x.training = std::get<0>(training_event(42)); });
-  auto training = told(training_event(42), "training");
-  auto asked = json::parse(gw.get("/api/v1/training").body);
+  auto training = event_of(training_event(42), "training");
+  auto requested = json::parse(gw.get("/api/v1/training").body);
   training.erase("elapsedSeconds");
   training.erase("remainingSeconds");
-  asked.erase("elapsedSeconds");
-  asked.erase("remainingSeconds");
-  CHECK(training == asked);
+  requested.erase("elapsedSeconds");
+  requested.erase("remainingSeconds");
+  CHECK(training == requested);
   watchlist_change watched;
   watched.job_id = "job-2";
   watched.previous_job_id = "job-1";
@@ -229,7 +228,7 @@ TEST_CASE("each topic has its data") {
     return json{
       {"clusterId", "c"}, {"namespace", "n"}, {"deployment", deployment}};
   };
-  CHECK(told(watched, "watchlist")
+  CHECK(event_of(watched, "watchlist")
         == json({{"jobId", "job-2"},
                  {"previousJobId", "job-1"},
                  {"submittedAt", "1970-01-01T00:00:01.000Z"},
@@ -239,7 +238,7 @@ TEST_CASE("each topic has its data") {
                  {"added", {item("d")}},
                  {"removed", {item("e"), item("f")}},
                  {"truncated", false}}));
-  auto none = told(watchlist_change{}, "watchlist");
+  auto none = event_of(watchlist_change{}, "watchlist");
   for (auto key : {"jobId", "previousJobId", "submittedAt"})
     CHECK(none[key].is_null());
   cluster_overview counts;
@@ -247,14 +246,14 @@ TEST_CASE("each topic has its data") {
   counts.aggregated_at = std::chrono::system_clock::time_point{1s};
   counts.reason = "why\nso";
   counts.stale = true;
-  CHECK(told(make_snapshot(counts), "aggregation")
+  CHECK(event_of(make_snapshot(counts), "aggregation")
         == json({{"aggregatedAt", "1970-01-01T00:00:01.000Z"},
                  {"stale", true},
                  {"reason", "why\nso"},
                  {"clusters", 2},
                  {"deployments", 5},
                  {"logCount", 34}}));
-  CHECK(told(gpu_event("broken"), "gpu")
+  CHECK(event_of(gpu_event("broken"), "gpu")
         == json({{"usable",
                   {{{"resource", "nvidia.com/gpu"},
                     {"capacity", 4},
@@ -264,15 +263,15 @@ TEST_CASE("each topic has its data") {
                  {"stale", true},
                  {"reason", "broken"},
                  {"source", "file"}}));
-  CHECK(told(backend_event(false), "backend")
+  CHECK(event_of(backend_event(false), "backend")
         == json(
           {{"reachable", false}, {"natsConnected", true}, {"reason", "away"}}));
-  // There is nothing to tell of nothing.
-  events.publish(snapshot_ptr<training_overview>{});
-  CHECK(told(backend_event(true), "backend")["reachable"] == true);
+  // Null values make no events.
+  publish(events, snapshot_ptr<training_overview>{});
+  CHECK(event_of(backend_event(true), "backend")["reachable"] == true);
 }
 
-TEST_CASE("no event grows with the watchlist") {
+TEST_CASE("the size of events does not grow with the watchlist") {
   gateway gw;
   auto& events = gw.server().events();
   event_client client{gw};
@@ -283,8 +282,8 @@ TEST_CASE("no event grows with the watchlist") {
     job.number = workloads;
     job.state = job_state::training;
     job.response = "training job submitted";
-    job.workloads = job.changes.added = many(workloads);
-    events.publish(make_snapshot(x));
+    job.workloads = job.changes.added = watchlist_of(workloads);
+    publish(events, make_snapshot(x));
     auto got = client.next();
     CHECK(json::parse(got.data)["workloadCount"] == workloads);
     return got.data.size();
@@ -296,9 +295,9 @@ TEST_CASE("no event grows with the watchlist") {
 
   watchlist_change x;
   x.job_id = "job-1";
-  x.workloads = x.changes.added = many(7000);
-  x.changes.removed = many(max_event_workloads);
-  events.publish(x);
+  x.workloads = x.changes.added = watchlist_of(7000);
+  x.changes.removed = watchlist_of(max_event_workloads);
+  publish(events, x);
   auto got = client.next();
   CHECK(got.data.size() < 32 * 1024);
   auto change = json::parse(got.data);
@@ -309,7 +308,7 @@ TEST_CASE("no event grows with the watchlist") {
   CHECK(change["truncated"] == true);
 }
 
-TEST_CASE("what an event does not show makes no event") {
+TEST_CASE("changes that an event does not show make no event") {
   gateway gw;
   auto& events = gw.server().events();
   event_client client{gw};
@@ -324,39 +323,39 @@ TEST_CASE("what an event does not show makes no event") {
   training.book.training->started_at = std::chrono::system_clock::now() - 10s;
   for (auto i = 0; i < 3; ++i) {
     gpus.gpus[0].devices[0].utilization = i;
-    events.publish(make_snapshot(gpus));
+    publish(events, make_snapshot(gpus));
     counts.aggregations = i;
-    events.publish(make_snapshot(counts));
+    publish(events, make_snapshot(counts));
     training.book.training->started_at -= 1ns;
-    events.publish(make_snapshot(training));
+    publish(events, make_snapshot(training));
   }
   for (auto topic : {"gpu", "aggregation", "training"})
     CHECK(client.next().event == topic);
-  events.publish(backend_event(true));
+  publish(events, backend_event(true));
   CHECK(client.next().event == "backend");
   gpus.gpus[0].allocatable = 2;
-  events.publish(make_snapshot(gpus));
+  publish(events, make_snapshot(gpus));
   CHECK(client.next().event == "gpu");
 }
 
-TEST_CASE("a client gets only the topics that it asks for") {
+TEST_CASE("a client gets only the topics that it requests") {
   gateway gw;
   auto& events = gw.server().events();
-  events.publish(training_event(1));
-  events.publish(backend_event(true));
+  publish(events, training_event(1));
+  publish(events, backend_event(true));
   event_client client{gw, "?topics=backend,gpu"};
   CHECK(client.next().event == "backend");
-  events.publish(training_event(2));
-  events.publish(gpu_event(""));
-  events.publish(watchlist_event("c"));
-  events.publish(backend_event(false));
+  publish(events, training_event(2));
+  publish(events, gpu_event(""));
+  publish(events, watchlist_event("c"));
+  publish(events, backend_event(false));
   CHECK(client.next().event == "gpu");
   CHECK(client.next().event == "backend");
   event_client other{gw, "?topics="};
   CHECK(other.next().event == "training");
 }
 
-TEST_CASE("topics that are unknown are refused") {
+TEST_CASE("unknown topics are refused") {
   gateway gw;
   for (auto query : {"topics=x", "topics=training,", "topics=,", "topics=GPU",
                      "topic=gpu", "topics=gpu&topics=gpu"}) {
@@ -368,7 +367,7 @@ TEST_CASE("topics that are unknown are refused") {
   CHECK(gw.server().events().clients() == 0);
 }
 
-TEST_CASE("a client hears from us when nothing happens") {
+TEST_CASE("a client gets pings when there are no events") {
   gateway gw{[](auto& config) { config.event_heartbeat = 100ms; }};
   event_client client{gw};
   for (auto i = 0; i < 3; ++i)
@@ -376,37 +375,38 @@ TEST_CASE("a client hears from us when nothing happens") {
   check_alive(gw, client);
 }
 
-// -- coming back --------------------------------------------------------------
+// -- reconnecting -------------------------------------------------------------
 
-TEST_CASE("who comes back gets what it missed, once") {
+TEST_CASE("a client that reconnects gets the events that it missed, once") {
   gateway gw;
   auto& events = gw.server().events();
   std::string last_id;
   {
     event_client client{gw};
     for (auto i = 1; i <= 3; ++i) {
-      events.publish(training_event(i));
+      publish(events, training_event(i));
       last_id = client.next().id;
     }
   }
   for (auto i = 4; i <= 40; ++i)
-    events.publish(training_event(i));
+    publish(events, training_event(i));
   event_client client{gw, "", last_id};
   for (auto i = 4; i <= 40; ++i)
     CHECK(percentage_of(client.next()) == i);
   check_alive(gw, client);
 }
 
-TEST_CASE("who was away for too long is told so and gets the whole picture") {
+TEST_CASE(
+  "a client that was away for too long gets a reset and the current state") {
   gateway gw;
   auto& events = gw.server().events();
-  events.publish(backend_event(true));
-  events.publish(training_event(0));
+  publish(events, backend_event(true));
+  publish(events, training_event(0));
   event_client before{gw, "?topics=training"};
   auto old_id = before.next().id;
   for (size_t i = 0; i < event_streams::max_events + 10; ++i)
-    events.publish(training_event(static_cast<int>(i % 100)));
-  events.publish(training_event(55));
+    publish(events, training_event(static_cast<int>(i % 100)));
+  publish(events, training_event(55));
   for (auto& id : {old_id, "0123456789ab-3"s, "nonsense"s}) {
     event_client client{gw, "", id};
     auto reset = client.next();
@@ -420,9 +420,9 @@ TEST_CASE("who was away for too long is told so and gets the whole picture") {
   }
 }
 
-// -- clients that are many, slow, or gone -------------------------------------
+// -- many, slow and disconnected clients --------------------------------------
 
-TEST_CASE("beyond the cap comes 503, until somebody goes") {
+TEST_CASE("above the limit clients get 503, until one disconnects") {
   gateway gw{[](auto& config) { config.max_event_clients = 2; }};
   std::optional<event_client> first{std::in_place, gw};
   event_client second{gw};
@@ -440,60 +440,61 @@ TEST_CASE("beyond the cap comes 503, until somebody goes") {
   CHECK(gw.server().events().cut_off() == 0);
 }
 
-TEST_CASE("who says goodbye, or too much, is let go") {
+TEST_CASE("clients that disconnect or send too much free their slots") {
   gateway gw;
-  event_client polite{gw};
-  polite.raw().finish();
+  event_client closing{gw};
+  closing.raw().finish();
   CHECK(eventually([&] { return gw.server().events().clients() == 0; }));
-  event_client talker{gw};
-  talker.raw().send("GET /livez HTTP/1.1\r\n\r\n");
-  check_alive(gw, talker);
+  event_client sending{gw};
+  sending.raw().send("GET /livez HTTP/1.1\r\n\r\n");
+  check_alive(gw, sending);
   std::string chunk(16 * 1024, 'x');
   for (auto i = 0; i < 5; ++i)
-    talker.raw().send(chunk);
+    sending.raw().send(chunk);
   CHECK(eventually([&] { return gw.server().events().clients() == 0; }));
 }
 
-TEST_CASE("a slow reader is cut off while others go on, at no cost") {
+TEST_CASE(
+  "a slow reader is cut off while others continue, without more memory") {
   gateway gw;
   auto& events = gw.server().events();
-  event_client good{gw};
+  event_client fast{gw};
   event_client slow{gw, "", "", 4096};
   auto start = memory();
   std::string large(50'000, 'x');
   for (auto i = 0; i < 100 * 1024 * 1024 / 50'000; ++i) {
-    events.publish(watchlist_event(large));
-    REQUIRE(good.next().data.size() > large.size());
+    publish(events, watchlist_event(large));
+    REQUIRE(fast.next().data.size() > large.size());
   }
   CHECK(events.cut_off() == 1);
   CHECK(events.clients() == 1);
   if (memory_is_meaningful)
     CHECK(memory() < start + 32 * 1024 * 1024);
-  check_alive(gw, good);
-  // What is on its way comes, then the end.
+  check_alive(gw, fast);
+  // It gets the bytes in its buffers, then the end.
   CHECK(slow.raw().receive_all().size() < 16 * 1024 * 1024);
 }
 
-TEST_CASE("who takes nothing for too long is cut off") {
+TEST_CASE("a client that reads nothing for too long is cut off") {
   gateway gw{[](auto& config) { config.client_timeout = 300ms; }};
   auto& events = gw.server().events();
   event_client slow{gw, "", "", 4096};
   std::string large(500'000, 'x');
-  // Less than what is kept.
+  // Less than the ring keeps.
   for (auto i = 0; i < 6; ++i)
-    events.publish(watchlist_event(large));
+    publish(events, watchlist_event(large));
   CHECK(events.clients() == 1);
   CHECK(eventually([&] { return events.cut_off() == 1; }));
   CHECK(events.clients() == 0);
 }
 
-TEST_CASE("who reads slowly, but reads, gets everything") {
+TEST_CASE("a client that reads slowly gets everything") {
   gateway gw;
   auto& events = gw.server().events();
   event_client slow{gw, "", "", 4096};
   for (auto i = 0; i < 30; ++i)
-    events.publish(
-      watchlist_event(std::to_string(i) + std::string(99'000, 'x')));
+    publish(events,
+            watchlist_event(std::to_string(i) + std::string(99'000, 'x')));
   for (auto i = 0; i < 30; ++i) {
     auto cluster = json::parse(slow.next().data)["added"][0]["clusterId"]
                      .get<std::string>();
@@ -504,7 +505,7 @@ TEST_CASE("who reads slowly, but reads, gets everything") {
   CHECK(events.cut_off() == 0);
 }
 
-TEST_CASE("followers occupy neither workers nor connections") {
+TEST_CASE("clients of events occupy neither workers nor connections") {
   gateway gw{[](auto& config) {
     config.workers = 2;
     config.max_connections = 4;
@@ -516,12 +517,12 @@ TEST_CASE("followers occupy neither workers nor connections") {
   }
   for (auto i = 0; i < 20; ++i)
     CHECK(gw.get("/livez").status == 200);
-  gw.server().events().publish(training_event(5));
+  publish(gw.server().events(), training_event(5));
   for (auto& client : clients)
     CHECK(percentage_of(client->next()) == 5);
 }
 
-TEST_CASE("events of many threads reach many clients in one order") {
+TEST_CASE("events of many threads reach all clients in one order") {
   gateway gw;
   auto& events = gw.server().events();
   std::vector<std::unique_ptr<event_client>> clients;
@@ -531,7 +532,7 @@ TEST_CASE("events of many threads reach many clients in one order") {
   for (auto i = 0; i < 4; ++i)
     publishers.emplace_back([&events, i] {
       for (auto n = 0; n < 100; ++n)
-        events.publish(training_event(4 * n + i));
+        publish(events, training_event(4 * n + i));
     });
   for (auto& thread : publishers)
     thread.join();
@@ -549,27 +550,27 @@ TEST_CASE("a stop ends the streams at once") {
   std::vector<std::unique_ptr<event_client>> clients;
   for (auto i = 0; i < 20; ++i)
     clients.push_back(std::make_unique<event_client>(gw));
-  // One that takes nothing.
+  // A client that reads nothing.
   event_client slow{gw, "", "", 4096};
   for (auto i = 0; i < 4; ++i)
-    events.publish(watchlist_event(std::string(500'000, 'x')));
+    publish(events, watchlist_event(std::string(500'000, 'x')));
   auto start = clock::now();
   gw.server().stop(10s);
   CHECK(clock::now() - start < 5s);
   for (auto& client : clients)
     client->raw().receive_all();
   CHECK(events.clients() == 0);
-  // Nobody listens any more, and nobody minds.
-  events.publish(training_event(1));
+  // Publishing without clients is allowed.
+  publish(events, training_event(1));
   CHECK(!events.admit(topic_set{}.set(), ""));
 }
 
-TEST_CASE("streams that never started stop too") {
+TEST_CASE("streams that never started can be stopped") {
   event_streams events{http_config{}};
-  events.publish(training_event(1));
-  auto seat = events.admit(topic_set{}.set(), "");
+  publish(events, training_event(1));
+  auto slot = events.admit(topic_set{}.set(), "");
   CHECK(events.clients() == 1);
-  events.follow(dup(0), std::move(seat));
+  events.follow(dup(0), std::move(slot));
   events.stop();
   events.stop();
   CHECK(events.clients() == 0);
@@ -579,8 +580,8 @@ TEST_CASE("streams that never started stop too") {
 
 namespace {
 
-events_actor::behavior_type fake_hub(events_actor::pointer,
-                                     const caf::error& refusal) {
+events_actor::behavior_type fake_events(events_actor::pointer,
+                                        const caf::error& refusal) {
   return {
     [](update_atom, const event_value&) { /* nop */ },
     [=](subscribe_atom,
@@ -596,27 +597,27 @@ events_actor::behavior_type fake_hub(events_actor::pointer,
 
 } // namespace
 
-TEST_CASE("the feed hands the hub's events on") {
+TEST_CASE("the feed publishes the events of the actor") {
   gateway gw;
   event_client client{gw};
-  auto hub = gw.system().spawn(fake_hub, caf::error{});
-  auto feed = gw.system().spawn(event_feed, hub, &gw.server().events());
+  auto source = gw.system().spawn(fake_events, caf::error{});
+  auto feed = gw.system().spawn(event_feed, source, &gw.server().events());
   CHECK(percentage_of(client.next()) == 11);
   CHECK(percentage_of(client.next()) == 12);
   caf::anon_send_exit(feed, caf::exit_reason::kill);
-  caf::anon_send_exit(hub, caf::exit_reason::kill);
+  caf::anon_send_exit(source, caf::exit_reason::kill);
 }
 
-TEST_CASE("a feed that the hub refuses gives up") {
+TEST_CASE("a feed whose subscription is refused ends") {
   gateway gw;
-  auto hub = gw.system().spawn(fake_hub,
-                               make_error(ec::overloaded, "too many"));
+  auto source = gw.system().spawn(fake_events,
+                                  make_error(ec::overloaded, "too many"));
   caf::scoped_actor self{gw.system()};
-  auto feed = self->spawn<caf::monitored>(event_feed, hub,
+  auto feed = self->spawn<caf::monitored>(event_feed, source,
                                           &gw.server().events());
   ec reason = ec::none;
   self->receive([&](const caf::down_msg& x) { reason = code_of(x.reason); },
                 caf::after(20s) >> [] {});
   CHECK(reason == ec::overloaded);
-  caf::anon_send_exit(hub, caf::exit_reason::kill);
+  caf::anon_send_exit(source, caf::exit_reason::kill);
 }

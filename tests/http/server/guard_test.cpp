@@ -10,7 +10,7 @@ namespace {
 
 const auto train = "/ModelTraining/model/train"s;
 
-/// How often a text stands in another.
+/// How often `part` occurs in a text.
 size_t count(const std::string& text, std::string_view part) {
   size_t result = 0;
   for (auto i = text.find(part); i != std::string::npos;
@@ -19,8 +19,9 @@ size_t count(const std::string& text, std::string_view part) {
   return result;
 }
 
-/// Sends bytes that hold a request in disguise. Whatever is answered, it is
-/// one answer, the connection closes, and the disguised request is not run.
+/// Sends bytes that contain a smuggled request. There must be one answer with
+/// this status, the connection must close, and the smuggled request must not
+/// run.
 void check_refused(const std::string& bytes, int status) {
   CAPTURE(bytes);
   gateway gw;
@@ -33,44 +34,43 @@ void check_refused(const std::string& bytes, int status) {
   CHECK(gw.script([](auto& x) { return x.asked; }) == 0);
 }
 
-const auto disguised
+const auto smuggled
   = "GET /ModelTraining/model/status HTTP/1.1\r\nHost: x\r\n\r\n"s;
 
 } // namespace
 
-TEST_CASE("two readings of a length smuggle nothing") {
+TEST_CASE("conflicting body lengths are refused") {
   auto head = "POST " + train + " HTTP/1.1\r\nHost: x\r\n";
   check_refused(head
                   + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
                     "0\r\n\r\n"
-                  + disguised,
+                  + smuggled,
                 400);
   check_refused(head
                   + "Transfer-Encoding: gzip, chunked\r\n"
                     "Content-Length: 5\r\n\r\n0\r\n\r\n"
-                  + disguised,
+                  + smuggled,
                 400);
-  check_refused(head + "Content-Length: 2\r\nContent-Length: 60\r\n\r\n{}"
-                  + disguised,
-                400);
-  check_refused(head + "Content-Length : 2\r\n\r\n{}" + disguised, 400);
-  check_refused(head + "Content-Length: 2\n\r\n{}" + disguised, 400);
+  check_refused(
+    head + "Content-Length: 2\r\nContent-Length: 60\r\n\r\n{}" + smuggled, 400);
+  check_refused(head + "Content-Length : 2\r\n\r\n{}" + smuggled, 400);
+  check_refused(head + "Content-Length: 2\n\r\n{}" + smuggled, 400);
 }
 
 TEST_CASE("chunked bodies are refused") {
   check_refused("POST " + train
                   + " HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
                     "2\r\n{}\r\n0\r\n\r\n"
-                  + disguised,
+                  + smuggled,
                 411);
   check_refused("GET " + train
                   + " HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-                  + disguised,
+                  + smuggled,
                 411);
 }
 
 TEST_CASE("a body without a length is refused") {
-  check_refused("POST " + train + " HTTP/1.1\r\nHost: x\r\n\r\n" + disguised,
+  check_refused("POST " + train + " HTTP/1.1\r\nHost: x\r\n\r\n" + smuggled,
                 411);
   check_refused("PUT /ModelTraining/model/statistics HTTP/1.1\r\n\r\n", 411);
 }
@@ -79,29 +79,29 @@ TEST_CASE("encoded bodies are refused") {
   check_refused("POST " + train
                   + " HTTP/1.1\r\nContent-Encoding: gzip\r\n"
                     "Content-Length: 2\r\n\r\n{}"
-                  + disguised,
+                  + smuggled,
                 415);
 }
 
-TEST_CASE("the late body of a GET is not a request") {
+TEST_CASE("the late body of a GET is not taken for a request") {
   gateway gw;
   auto client = gw.connect();
   client.send("GET /livez HTTP/1.1\r\nContent-Length: "
-              + std::to_string(disguised.size()) + "\r\n\r\n");
-  // Served only once the body is there; nothing else tells that it came late.
-  client.send(disguised);
+              + std::to_string(smuggled.size()) + "\r\n\r\n");
+  // The request is served after the body has arrived.
+  client.send(smuggled);
   CHECK(client.receive().status == 200);
   auto got = client.ask("GET /ModelTraining/gpu_info HTTP/1.1\r\n\r\n");
   CHECK(got.body.find("nvidia") != std::string::npos);
   CHECK(gw.script([](auto& x) { return x.asked; }) == 1);
 }
 
-TEST_CASE("the body of a request that fails is not a request either") {
+TEST_CASE("the body of a request that fails is not taken for a request") {
   gateway gw;
   auto client = gw.connect();
   auto got = client.ask("POST /nothing HTTP/1.1\r\nContent-Length: "
-                        + std::to_string(disguised.size()) + "\r\n\r\n"
-                        + disguised);
+                        + std::to_string(smuggled.size()) + "\r\n\r\n"
+                        + smuggled);
   CHECK(got.status == 404);
   CHECK(client.ask("GET /livez HTTP/1.1\r\n\r\n").status == 200);
   CHECK(gw.script([](auto& x) { return x.asked; }) == 0);
@@ -117,7 +117,7 @@ TEST_CASE("a body that is too large is refused before it is sent") {
   CHECK(got.body.find(R"("code":8)") != std::string::npos);
 }
 
-TEST_CASE("who sends a body that is too large gets to read why") {
+TEST_CASE("a client that sends a body that is too large gets the answer") {
   gateway gw;
   auto client = gw.connect();
   std::string body(3 * 1024 * 1024, ' ');
@@ -126,7 +126,7 @@ TEST_CASE("who sends a body that is too large gets to read why") {
   CHECK(client.receive().status == 413);
 }
 
-TEST_CASE("a body of the largest size passes") {
+TEST_CASE("a body of the maximum size is accepted") {
   gateway gw;
   std::string body = "{}";
   body.resize(1024 * 1024, ' ');
@@ -134,7 +134,7 @@ TEST_CASE("a body of the largest size passes") {
   CHECK(gw.ask("POST", train, body + " ").status == 413);
 }
 
-TEST_CASE("100 Continue is sent only to those who may go on") {
+TEST_CASE("100 Continue is sent only if the body will be accepted") {
   gateway gw;
   auto client = gw.connect();
   client.send("POST " + train
@@ -142,7 +142,7 @@ TEST_CASE("100 Continue is sent only to those who may go on") {
                 "Expect: 100-continue\r\n\r\n");
   CHECK(client.receive().status == 100);
   CHECK(client.ask("{}").status == 200);
-  // Nobody waits when the body is there.
+  // It is not sent if the body has arrived already.
   client.send("POST " + train
               + " HTTP/1.1\r\nContent-Length: 2\r\n"
                 "Expect: 100-continue\r\n\r\n{}");
@@ -156,7 +156,7 @@ TEST_CASE("100 Continue is sent only to those who may go on") {
                 417);
 }
 
-TEST_CASE("heads without an end are given up on") {
+TEST_CASE("heads without an end are refused") {
   gateway gw;
   for (auto chunk : {"A: "s + std::string(4000, 'x') + "\r\n", "A: b\r\n"s}) {
     auto client = gw.connect();
@@ -171,7 +171,7 @@ TEST_CASE("heads without an end are given up on") {
   CHECK(gw.get("/" + std::string(9000, 'x')).status == 414);
 }
 
-TEST_CASE("what is no HTTP is refused") {
+TEST_CASE("anything but HTTP/1 is refused") {
   check_refused("nonsense\r\n\r\n", 400);
   check_refused("GET /livez HTTP/1.1\n\n", 400);
   check_refused("GET /livez HTTP/3.0\r\n\r\n", 505);
@@ -184,7 +184,7 @@ TEST_CASE("an empty line before a request is skipped") {
   CHECK(client.ask("\r\nGET /livez HTTP/1.1\r\n\r\n").status == 200);
 }
 
-TEST_CASE("a header cannot pose as the client's address") {
+TEST_CASE("headers named like CGI variables have no effect") {
   gateway gw;
   CHECK(gw.ask("GET", "/livez", {}, "REMOTE_ADDR: 6.6.6.6\r\n").status == 200);
 }

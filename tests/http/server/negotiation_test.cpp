@@ -29,7 +29,7 @@ std::string header_of(const http_response& x, std::string_view key) {
 
 } // namespace
 
-TEST_CASE("gzip is accepted by its name, an asterisk and its weight") {
+TEST_CASE("gzip is accepted by name or asterisk with a positive weight") {
   for (auto text : {"gzip", "GZIP", "x-gzip", "br, gzip", "gzip;q=1",
                     "gzip; q=0.001", "gzip ; Q=0.5, br", "*", "br;q=0, *;q=0.1",
                     "*;q=0, gzip", ",, gzip ,", "gzip;q=1.000"}) {
@@ -45,7 +45,7 @@ TEST_CASE("gzip is accepted by its name, an asterisk and its weight") {
   }
 }
 
-TEST_CASE("a tag belongs to the bytes") {
+TEST_CASE("a tag depends on the bytes") {
   auto tag = etag_of("abc");
   CHECK(tag == etag_of("abc"));
   CHECK(tag != etag_of("abd"));
@@ -72,7 +72,7 @@ TEST_CASE("tags are found in lists") {
   }
 }
 
-TEST_CASE("what is compressed comes out again") {
+TEST_CASE("compressed bytes can be decompressed") {
   for (auto n : {0, 1, 1000, 1'000'000}) {
     std::string text;
     for (auto i = 0; i < n; ++i)
@@ -83,7 +83,7 @@ TEST_CASE("what is compressed comes out again") {
   }
 }
 
-TEST_CASE("a recurring answer has a tag and may be kept") {
+TEST_CASE("a recurring answer has a tag and may be cached") {
   auto res = answer("{}");
   negotiate({}, res);
   CHECK(res.status == 200);
@@ -94,7 +94,7 @@ TEST_CASE("a recurring answer has a tag and may be kept") {
   CHECK(header_of(res, "Content-Encoding").empty());
 }
 
-TEST_CASE("who has the answer gets its tag only") {
+TEST_CASE("a client that has the answer gets 304 and the tag") {
   std::string large(5000, 'x');
   http_request req;
   auto tag = etag_of(large);
@@ -112,7 +112,7 @@ TEST_CASE("who has the answer gets its tag only") {
   CHECK(res.status == 200);
 }
 
-TEST_CASE("large answers are compressed for those who take it") {
+TEST_CASE("large answers are compressed for clients that accept it") {
   http_request req;
   req.accepts_gzip = true;
   std::string large(min_compressed, 'x');
@@ -128,7 +128,7 @@ TEST_CASE("large answers are compressed for those who take it") {
   CHECK(header_of(res, "Vary") == "Accept-Encoding");
 }
 
-TEST_CASE("errors and other answers are left alone") {
+TEST_CASE("errors and other answers are not changed") {
   http_request req;
   req.if_none_match = "*";
   req.accepts_gzip = true;

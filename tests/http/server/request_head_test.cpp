@@ -42,7 +42,7 @@ TEST_CASE("the end of a head is found from any point before it") {
     CHECK(!find_head_end(std::string_view{text}.substr(0, n), 0));
 }
 
-TEST_CASE("a plain request is read") {
+TEST_CASE("an ordinary request is parsed") {
   auto head = accepted("GET /a%20b?c=d HTTP/1.1\r\nHost: x\r\n\r\n");
   CHECK(head.method == "GET");
   CHECK(head.target == "/a%20b?c=d");
@@ -51,23 +51,19 @@ TEST_CASE("a plain request is read") {
   CHECK(head.content_length == 0);
   CHECK(head.keep_alive);
   CHECK(!head.expects_continue);
-  CHECK(head.filtered == "GET /a%20b HTTP/1.1\r\nHost: x\r\n\r\n");
 }
 
-TEST_CASE("a target may name the host") {
+TEST_CASE("a target may contain the host") {
   CHECK(accepted("GET http://h:1/a HTTP/1.1\r\n\r\n").target == "/a");
   CHECK(refused("GET http://h HTTP/1.1\r\n\r\n") == 400);
 }
 
-TEST_CASE("headers that are settled are withheld") {
-  auto head = accepted(get_with("Range: bytes=0-1\r\nACCEPT-ENCODING: br\r\n"
-                                "REMOTE_ADDR: 6.6.6.6\r\nA: b\r\n"
-                                "Content-Length: 3\r\n"));
-  CHECK(head.filtered == "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\n");
-  CHECK(head.content_length == 3);
+TEST_CASE("a GET may have a body") {
+  CHECK(accepted(get_with("A: b\r\nContent-Length: 3\r\n")).content_length
+        == 3);
 }
 
-TEST_CASE("a query begins behind the first question mark") {
+TEST_CASE("a query begins after the first question mark") {
   auto query_of = [](const std::string& target) {
     auto head = accepted("GET " + target + " HTTP/1.1\r\n\r\n");
     return std::string{head.query()};
@@ -77,17 +73,16 @@ TEST_CASE("a query begins behind the first question mark") {
   CHECK(query_of("/a?b?c=%3f") == "b?c=%3f");
 }
 
-TEST_CASE("what is negotiated is kept as it came") {
+TEST_CASE("If-None-Match and Accept-Encoding are kept as they were sent") {
   auto head = accepted(get_with("If-None-Match: W/\"%41\"\r\n"
                                 "Accept-Encoding: br\r\n"
                                 "accept-encoding:  gzip;q=0.5 \r\n"
                                 "if-none-match: \"b\"\r\n"));
   CHECK(head.if_none_match == R"(W/"%41", "b")");
   CHECK(head.accept_encoding == "br, gzip;q=0.5");
-  CHECK(head.filtered == "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 }
 
-TEST_CASE("the last event that a client got is kept as it came") {
+TEST_CASE("Last-Event-ID is kept as it was sent") {
   CHECK(accepted(get_with("")).last_event_id.empty());
   CHECK(accepted(get_with("last-event-id:  ab%41-7 \r\n")).last_event_id
         == "ab%41-7");
@@ -96,7 +91,7 @@ TEST_CASE("the last event that a client got is kept as it came") {
         == "a-2");
 }
 
-TEST_CASE("who wants to close is heard") {
+TEST_CASE("Connection: close is recognized") {
   CHECK(!accepted(get_with("Connection: close\r\n")).keep_alive);
   CHECK(!accepted(get_with("connection: x, CLOSE\r\n")).keep_alive);
   CHECK(accepted(get_with("Connection: keep-alive\r\n")).keep_alive);
@@ -132,13 +127,13 @@ TEST_CASE("malformed heads are refused") {
   }
 }
 
-TEST_CASE("other versions and methods are refused by their own status") {
+TEST_CASE("other versions and methods are refused with their own status") {
   CHECK(refused("GET / HTTP/2.0\r\n\r\n") == 505);
   CHECK(refused("PRI /x HTTP/2.0\r\n\r\n") == 505);
   CHECK(refused("BREW / HTTP/1.1\r\n\r\n") == 501);
 }
 
-TEST_CASE("two readings of a body's length are refused") {
+TEST_CASE("conflicting or malformed body lengths are refused") {
   for (auto& fields : {
          "Content-Length: 3\r\nContent-Length: 3\r\n"s,
          "Content-Length: 3\r\nContent-Length: 4\r\n"s,
@@ -178,14 +173,14 @@ TEST_CASE("a body must not be encoded or too large") {
         == 413);
 }
 
-TEST_CASE("the one expectation is met") {
+TEST_CASE("only the expectation 100-continue is accepted") {
   auto fields = "Content-Length: 3\r\nExpect: 100-Continue\r\n"s;
   CHECK(accepted(post_with(fields)).expects_continue);
   CHECK(refused(post_with("Content-Length: 3\r\nExpect: tea\r\n")) == 417);
   CHECK(!accepted("POST / HTTP/1.0\r\n" + fields + "\r\n").expects_continue);
 }
 
-TEST_CASE("a request id is taken only if it can do no harm") {
+TEST_CASE("a request id is repeated only if it is safe") {
   auto id_of = [](const std::string& value) {
     return accepted(get_with("X-Request-Id: " + value + "\r\n")).request_id;
   };
@@ -197,7 +192,7 @@ TEST_CASE("a request id is taken only if it can do no harm") {
   CHECK(id_of("").empty());
 }
 
-TEST_CASE("heads are bounded") {
+TEST_CASE("heads have a maximum size") {
   std::string long_line(max_line, 'x');
   CHECK(refused("GET /" + long_line + " HTTP/1.1\r\n\r\n") == 414);
   CHECK(refused(get_with("A: " + long_line + "\r\n")) == 431);
@@ -211,7 +206,7 @@ TEST_CASE("heads are bounded") {
   CHECK(refused(get_with(large)) == 431);
 }
 
-TEST_CASE("a head is given up on before it is whole") {
+TEST_CASE("a head that is too large is refused before it is complete") {
   CHECK(!check_partial_head("GET / HT"));
   CHECK(check_partial_head(std::string(max_line, 'x'))->status == 414);
   CHECK(!check_partial_head(std::string(max_line - 1, 'x')));

@@ -32,7 +32,7 @@ TEST_CASE("a stop closes idle connections at once") {
   CHECK(gw.connect().ask(alive).status == 0);
 }
 
-TEST_CASE("a stop lets requests in hand finish") {
+TEST_CASE("a stop completes requests that are being processed") {
   gateway gw;
   gw.script([](auto& x) { x.counts = make_snapshot(cluster_counts{}); });
   auto client = gw.connect();
@@ -48,7 +48,7 @@ TEST_CASE("a stop lets requests in hand finish") {
   stopper.join();
 }
 
-TEST_CASE("a stop does not wait for ever") {
+TEST_CASE("a stop cancels requests at its deadline") {
   gateway gw;
   gw.script([](auto& x) { x.mute = true; });
   std::vector<raw_client> waiting;
@@ -63,12 +63,12 @@ TEST_CASE("a stop does not wait for ever") {
   auto start = clock::now();
   gw.server().stop(500ms);
   CHECK(clock::now() - start < 1500ms);
-  // There was time to tell those who waited.
+  // The cancelled requests are answered.
   for (auto& client : waiting)
     CHECK(client.receive().status == 503);
 }
 
-TEST_CASE("a stop under load is prompt") {
+TEST_CASE("a stop under load ends in time") {
   gateway gw;
   std::vector<raw_client> idle;
   for (auto i = 0; i < 50; ++i)
@@ -94,14 +94,15 @@ TEST_CASE("a stop under load is prompt") {
     thread.join();
 }
 
-TEST_CASE("a stop comes at any time and more than once") {
+TEST_CASE("stop may be called at any time and repeatedly") {
   gateway gw;
   gw.server().stop(0ms);
   gw.server().stop(1s);
   http_config config;
   config.port = 0;
-  http_server never_bound{config, {&gw.system(), &gw.actors(), {}}};
+  auto handlers = route_handlers({&gw.system(), &gw.actors(), {}}, config);
+  http_server never_bound{config, handlers};
   never_bound.stop(1s);
-  http_server never_started{config, {&gw.system(), &gw.actors(), {}}};
+  http_server never_started{config, handlers};
   CHECK(never_started.bind());
 }

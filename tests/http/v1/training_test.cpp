@@ -1,7 +1,7 @@
 #include "tests/http/fixture.hpp"
 #include "tests/http/gunzip.hpp"
 
-#include "http/error_response.hpp"
+#include "http/server/response_head.hpp"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -25,11 +25,11 @@ json body_of(const raw_response& got) {
   return json::parse(got.body);
 }
 
-/// A problem with this status.
+/// Checks that an answer is a problem with this status. Returns its body.
 json problem_of(const raw_response& got, int status) {
   CHECK(got.status == status);
   CHECK(got.header("content-type") == "application/problem+json");
-  CHECK(got.header("retry-after") == (may_pass_later(status) ? "1" : ""));
+  CHECK(got.header("retry-after") == (is_transient(status) ? "1" : ""));
   auto result = json::parse(got.body);
   CHECK(result["status"] == status);
   CHECK(result["title"].is_string());
@@ -41,7 +41,7 @@ std::chrono::system_clock::time_point at(std::chrono::milliseconds when) {
   return std::chrono::system_clock::time_point{when};
 }
 
-/// A job that began at that time.
+/// A job that started at this time.
 training_job job_of(std::chrono::system_clock::time_point start) {
   training_job result;
   result.id = "job-1";
@@ -64,7 +64,7 @@ void serve(gateway& gw, training_overview x) {
     [&](auto& script) { script.training = make_snapshot(std::move(x)); });
 }
 
-/// Every request of this file's routes.
+/// The answers to one request for each route that is tested here.
 std::vector<raw_response> ask_all(const gateway& gw) {
   std::vector<raw_response> result;
   result.push_back(gw.ask("POST", "/api/v1/training", body));
@@ -80,7 +80,7 @@ std::vector<raw_response> ask_all(const gateway& gw) {
 
 // -- submissions --------------------------------------------------------------
 
-TEST_CASE("a submission answers its job and the difference") {
+TEST_CASE("a submission is answered with its job and the difference") {
   gateway gw;
   gw.script([](auto& x) {
     training_result result{"submitted", training_action::update, "job-2"};
@@ -122,7 +122,7 @@ TEST_CASE("force and dry run are passed on") {
   CHECK(passed("dryRun=&force=") == std::pair{false, false});
 }
 
-TEST_CASE("a dry run tells what runs") {
+TEST_CASE("a dry run shows the running job") {
   gateway gw;
   gw.script([](auto& x) { x.train = training_result{}; });
   auto answer = body_of(gw.ask("POST", "/api/v1/training?dryRun=1", body));
@@ -139,7 +139,7 @@ TEST_CASE("a dry run tells what runs") {
   CHECK(!answer["running"].contains("workloads"));
 }
 
-TEST_CASE("a job that runs stands in the way, and is shown with the remedy") {
+TEST_CASE("a running job is a conflict, which names the job and the remedy") {
   gateway gw;
   gw.script([](auto& x) { x.train->running = job_of(at(0s)); });
   auto problem = problem_of(gw.ask("POST", "/api/v1/training", body), 409);
@@ -154,7 +154,7 @@ TEST_CASE("a job that runs stands in the way, and is shown with the remedy") {
     CHECK(detail.find(part) != std::string::npos);
 }
 
-TEST_CASE("a submission that cannot be meant asks nobody") {
+TEST_CASE("a malformed submission asks no actor") {
   gateway gw;
   for (auto query :
        {"force=yes", "force=TRUE", "dryRun=2", "dryRun=true&dryRun=true",
@@ -169,7 +169,7 @@ TEST_CASE("a submission that cannot be meant asks nobody") {
 
 // -- the training -------------------------------------------------------------
 
-TEST_CASE("without a job the training is an object all the same") {
+TEST_CASE("without a job the training is an object too") {
   gateway gw;
   auto got = gw.get("/api/v1/training");
   CHECK(got.header("cache-control") == "no-store");
@@ -203,7 +203,7 @@ TEST_CASE("without a job the training is an object all the same") {
                  {"staleReason", ""}}));
 }
 
-TEST_CASE("the training is told with real integers") {
+TEST_CASE("the training has real integers") {
   gateway gw;
   training_overview x;
   x.book.training = job_of(at(1'769'860'800'250ms));
@@ -240,7 +240,7 @@ TEST_CASE("the training is told with real integers") {
   CHECK(answer["staleReason"] == "the store is away");
 }
 
-TEST_CASE("a submission that is not settled is told before the training") {
+TEST_CASE("a submission without an outcome is shown instead of the training") {
   gateway gw;
   training_overview x;
   x.book.training = job_of(at(0s));
@@ -252,7 +252,7 @@ TEST_CASE("a submission that is not settled is told before the training") {
   CHECK(answer["id"] == "job-2");
   CHECK(answer["state"] == "submitted");
   CHECK(answer["startedAt"] == "1970-01-01T00:00:10.000Z");
-  // A list that needs no training leaves the training to be told of.
+  // After an update without a training the training is shown.
   auto update = std::exchange(x.book.submission, std::nullopt);
   update->action = training_action::update;
   update->state = job_state::completed;
@@ -274,13 +274,13 @@ TEST_CASE("the remaining time is that at the time of the answer") {
   REQUIRE(expected);
   CHECK(answer["remainingSeconds"].get<int64_t>() <= expected->seconds);
   CHECK(answer["remainingIsEstimate"] == expected->estimated);
-  // By our own estimate: as long again as it took for this half.
+  // The gateway's own estimate: the second half takes as long as the first.
   x.book.training->statistics = {100, 50, 0, 3, 0.75, "train"};
   serve(gw, x);
   answer = body_of(gw.get("/api/v1/training"));
   CHECK(answer["remainingSeconds"].is_number_integer());
   CHECK(answer["remainingIsEstimate"] == true);
-  // Who has ended takes no more time.
+  // A job that has ended has no remaining time.
   x.book.training->state = job_state::stalled;
   x.book.training->ended_at.reset();
   serve(gw, x);
@@ -296,11 +296,11 @@ TEST_CASE("the remaining time is that at the time of the answer") {
   CHECK(answer["endedAt"] == answer["updatedAt"]);
 }
 
-TEST_CASE("a training is given up, as often as one likes") {
+TEST_CASE("a training can be cancelled repeatedly") {
   gateway gw;
   training_overview before;
   before.book.training = job_of(at(0s));
-  before.backend = {false, true, "nobody listens"};
+  before.backend = {false, true, "no subscriber"};
   serve(gw, before);
   auto after = before.book;
   after.training->state = job_state::cancelled;
@@ -309,12 +309,12 @@ TEST_CASE("a training is given up, as often as one likes") {
     auto got = gw.ask("DELETE", "/api/v1/training");
     CHECK(got.header("cache-control") == "no-store");
     auto answer = body_of(got);
-    // The book as it was stored, whatever others know yet.
+    // The stored book, even if other actors do not have it yet.
     CHECK(answer["state"] == "cancelled");
-    CHECK(answer["backend"]["reason"] == "nobody listens");
+    CHECK(answer["backend"]["reason"] == "no subscriber");
   }
   CHECK(gw.script([](auto& x) { return x.deleted; }) == 2);
-  // It is done although nobody says more.
+  // The cancellation succeeds although the overview is unknown.
   gw.script(
     [](auto& x) { x.training = make_error(ec::timeout, "nothing is known"); });
   auto answer = body_of(gw.ask("DELETE", "/api/v1/training"));
@@ -343,7 +343,7 @@ TEST_CASE("the jobs are listed in their order") {
   CHECK(jobs[0]["id"] == "job-2");
   CHECK(jobs[1]["state"] == "superseded");
   CHECK(jobs[1]["endedAt"] == "1970-01-01T00:00:10.000Z");
-  // What the training itself is told with, but for what is not the job's.
+  // A job has the fields of the training, except those that are not of the job.
   auto fields = body_of(gw.get("/api/v1/training"));
   for (auto other : {"modelStatus", "backend", "stale", "staleReason"})
     fields.erase(other);
@@ -381,7 +381,7 @@ TEST_CASE("the jobs are paged") {
   CHECK(first["total"] == 7);
   CHECK(numbers(first) == ints{7, 6, 5});
   auto cursor = first["nextCursor"].get<std::string>();
-  // A new job, and one that fell out, move nothing.
+  // A new job and a dropped one do not shift the pages.
   gw.script([](auto& x) {
     auto jobs = x.jobs->get()->value();
     jobs.insert(jobs.begin(), summary_of(job_of(at(0s))));
@@ -394,11 +394,11 @@ TEST_CASE("the jobs are paged") {
   auto third = page("cursor=" + second["nextCursor"].get<std::string>());
   CHECK(numbers(third) == ints{1});
   CHECK(third["nextCursor"].is_null());
-  auto asked = gw.script([](auto& x) { return x.asked; });
+  auto before = gw.script([](auto& x) { return x.asked; });
   for (auto query : {"limit=0", "limit=1001", "limit=x", "limit=1.5",
                      "cursor=x", "cursor=bmFtZTo0OnNob3BjaGVja291dA", "page=2"})
     problem_of(gw.get("/api/v1/training/jobs?"s + query), 400);
-  CHECK(gw.script([](auto& x) { return x.asked; }) == asked);
+  CHECK(gw.script([](auto& x) { return x.asked; }) == before);
 }
 
 TEST_CASE("one job has its lists") {
@@ -418,7 +418,7 @@ TEST_CASE("one job has its lists") {
   problem_of(gw.ask("DELETE", "/api/v1/training/jobs/job-1"), 405);
 }
 
-TEST_CASE("jobs that have ended are sent once, and compressed") {
+TEST_CASE("the list of jobs has a tag and is compressed") {
   gateway gw;
   gw.script([](auto& x) {
     auto job = job_of(at(0s));
@@ -436,7 +436,7 @@ TEST_CASE("jobs that have ended are sent once, and compressed") {
   CHECK(again.status == 304);
 }
 
-TEST_CASE("the watchlist is told with its job") {
+TEST_CASE("the watchlist has its job") {
   gateway gw;
   CHECK(body_of(gw.get("/api/v1/watchlist"))
         == json({{"jobId", nullptr},
@@ -459,14 +459,14 @@ TEST_CASE("the watchlist is told with its job") {
 
 // -- errors -------------------------------------------------------------------
 
-TEST_CASE("errors of the actors are problems") {
+TEST_CASE("errors of the actors are problem details") {
   gateway gw;
   for (auto [code, status] : {std::pair{ec::no_responders, 503},
                               {ec::timeout, 504},
                               {ec::refused, 502},
                               {ec::conflict, 409},
                               {ec::internal, 500}}) {
-    auto err = make_error(code, "said the actor");
+    auto err = make_error(code, "text of the actor");
     gw.script([&](auto& x) {
       x.train = err;
       x.training = err;
@@ -476,12 +476,12 @@ TEST_CASE("errors of the actors are problems") {
     });
     for (auto& got : ask_all(gw)) {
       auto detail = problem_of(got, status)["detail"].get<std::string>();
-      CHECK((detail == "said the actor") == (code != ec::internal));
+      CHECK((detail == "text of the actor") == (code != ec::internal));
     }
   }
 }
 
-TEST_CASE("no request about trainings is held beyond its deadline") {
+TEST_CASE("no request for trainings exceeds its deadline") {
   gateway gw{nullptr, {50ms, 100ms}};
   gw.script([](auto& x) { x.mute = true; });
   auto start = std::chrono::steady_clock::now();
@@ -493,7 +493,7 @@ TEST_CASE("no request about trainings is held beyond its deadline") {
     problem_of(got, 503);
 }
 
-TEST_CASE("only what the table names may be done to trainings") {
+TEST_CASE("trainings allow only the methods of the table") {
   gateway gw;
   auto got = gw.ask("PUT", "/api/v1/training", "{}");
   problem_of(got, 405);

@@ -31,7 +31,7 @@ void serve(gateway& gw, const snapshot_ptr<cluster_counts>& counts) {
   gw.script([&](auto& x) { x.counts = counts; });
 }
 
-/// A history that ends with the interval at hand.
+/// A history that ends with the current interval.
 cluster_history recent_history(int n) {
   using interval = std::chrono::duration<int64_t, std::ratio<300>>;
   auto now = std::chrono::system_clock::now();
@@ -53,7 +53,7 @@ json body_of(const raw_response& got) {
   return json::parse(got.body);
 }
 
-/// A problem with this status; answers what it says.
+/// Checks that an answer is a problem with this status. Returns its detail.
 std::string problem_of(const raw_response& got, int status) {
   CHECK(got.status == status);
   CHECK(got.header("content-type") == "application/problem+json");
@@ -113,7 +113,7 @@ TEST_CASE("workloads are filtered, sorted and paged") {
         == "d0 d2 d4 d1 d3 d5 ");
 }
 
-TEST_CASE("a list of workloads ends at 100 unless told otherwise") {
+TEST_CASE("a page of workloads has 100 rows by default") {
   gateway gw;
   serve(gw, counts_of(2000));
   auto size = [&](const std::string& query) {
@@ -131,12 +131,12 @@ TEST_CASE("workloads of an unknown cluster are not found") {
   problem_of(gw.ask("GET", workloads, {}, "If-None-Match: *\r\n"), 404);
 }
 
-TEST_CASE("wrong parameters of workloads are told by name") {
+TEST_CASE("an error names the wrong parameter of workloads") {
   gateway gw;
   serve(gw, counts_of(6));
   auto cursor
     = body_of(gw.get(workloads + "?limit=1"))["nextCursor"].get<std::string>();
-  for (auto& [query, said] : std::vector<std::pair<std::string, std::string>>{
+  for (auto& [query, part] : std::vector<std::pair<std::string, std::string>>{
          {"limit=0", "limit"},
          {"limit=1001", "limit"},
          {"limit=+1", "limit"},
@@ -152,9 +152,9 @@ TEST_CASE("wrong parameters of workloads are told by name") {
          {"namespace=%", "percent"}}) {
     CAPTURE(query);
     auto text = problem_of(gw.get(workloads + "?" + query), 400);
-    CHECK(text.find(said) != std::string::npos);
+    CHECK(text.find(part) != std::string::npos);
   }
-  // None of them was worth asking for.
+  // None of them reached the actor.
   CHECK(gw.script([](auto& x) { return x.clusters_asked.size(); }) == 1);
   problem_of(gw.get("/api/v1/clusters/%00/workloads"), 400);
   problem_of(gw.get("/api/v1/clusters/%zz/workloads"), 400);
@@ -163,7 +163,7 @@ TEST_CASE("wrong parameters of workloads are told by name") {
         != std::string::npos);
 }
 
-TEST_CASE("what the actors say is told as a problem") {
+TEST_CASE("errors of the actors are problem details") {
   gateway gw;
   gw.script([](auto& x) {
     x.counts = make_error(ec::disconnected, "no connection");
@@ -179,7 +179,7 @@ TEST_CASE("what the actors say is told as a problem") {
     problem_of(gw.get(path), 503);
 }
 
-TEST_CASE("silent actors do not keep anybody waiting") {
+TEST_CASE("silent actors are 504 within the deadline") {
   deadline_config deadlines;
   deadlines.request = 50ms;
   gateway gw{nullptr, deadlines};
@@ -188,7 +188,7 @@ TEST_CASE("silent actors do not keep anybody waiting") {
   problem_of(gw.get(history), 504);
 }
 
-// -- what is sent again -------------------------------------------------------
+// -- conditional requests and compression -------------------------------------
 
 TEST_CASE("unchanged counts are not sent again") {
   gateway gw;
@@ -201,7 +201,7 @@ TEST_CASE("unchanged counts are not sent again") {
   auto ask = [&](const std::string& tags) {
     return gw.ask("GET", workloads, {}, "If-None-Match: " + tags + "\r\n");
   };
-  // The next aggregation comes to the same counts.
+  // The next aggregation has the same counts.
   serve(gw, counts_of(100));
   for (auto& tags : {etag, etag.substr(2), "\"x\", " + etag, "*"s,
                      "\"x\"\r\nIf-None-Match: " + etag}) {
@@ -226,7 +226,7 @@ TEST_CASE("unchanged counts are not sent again") {
   CHECK(changed.header("etag") != etag);
 }
 
-TEST_CASE("a connection goes on after 304") {
+TEST_CASE("a connection stays open after 304") {
   gateway gw;
   auto client = gw.connect();
   for (auto i = 0; i < 3; ++i) {
@@ -237,7 +237,7 @@ TEST_CASE("a connection goes on after 304") {
   }
 }
 
-TEST_CASE("large answers are compressed when asked for") {
+TEST_CASE("large answers are compressed on request") {
   gateway gw;
   serve(gw, counts_of(100));
   serve(gw, recent_history(288));
@@ -280,7 +280,7 @@ TEST_CASE("HEAD has the headers of GET") {
 
 // -- history ------------------------------------------------------------------
 
-TEST_CASE("the history of a cluster is told by interval") {
+TEST_CASE("the history of a cluster is listed by interval") {
   gateway gw;
   auto x = recent_history(3);
   serve(gw, x);
@@ -300,13 +300,13 @@ TEST_CASE("the history of a cluster is told by interval") {
     == 304);
 }
 
-TEST_CASE("the history is as long as asked for") {
+TEST_CASE("the history is as long as requested") {
   gateway gw;
   serve(gw, recent_history(300));
   auto size = [&](const std::string& query) {
     return body_of(gw.get(history + query))["items"].size();
   };
-  // One more or less when an interval ends meanwhile.
+  // One less if an interval ends meanwhile.
   auto about = [](size_t n, size_t wanted) {
     return n == wanted || n + 1 == wanted;
   };
@@ -319,12 +319,12 @@ TEST_CASE("the history is as long as asked for") {
 TEST_CASE("the history of an unknown cluster is not found") {
   gateway gw;
   problem_of(gw.get(history), 404);
-  // One of long ago is known.
+  // A cluster with old counts only is known.
   serve(gw, cluster_history{"c", {{{}, 1}}});
   CHECK(body_of(gw.get(history))["items"] == json::array());
 }
 
-TEST_CASE("wrong parameters of the history are told by name") {
+TEST_CASE("an error names the wrong parameter of the history") {
   gateway gw;
   for (auto query : {"hours=0", "hours=25", "hours=-1", "hours=1.5", "hours=x",
                      "hours=1&hours=2", "hours=99999999999999999999"}) {
@@ -337,7 +337,7 @@ TEST_CASE("wrong parameters of the history are told by name") {
 
 // -- GPUs ---------------------------------------------------------------------
 
-TEST_CASE("the GPUs are told with their age and source") {
+TEST_CASE("the GPUs are listed with their age and source") {
   gateway gw;
   gpu_inventory x;
   x.gpus = {{"amd.com/gpu", 2, 2, "node-a", "amd"}};
@@ -356,7 +356,7 @@ TEST_CASE("the GPUs are told with their age and source") {
   CHECK(gw.get("/api/v1/gpus?x=1").status == 400);
 }
 
-TEST_CASE("GPUs that were never seen are a problem") {
+TEST_CASE("GPUs that were never scanned are a problem") {
   gateway gw;
   gw.script([](auto& script) {
     script.inventory = make_error(ec::disconnected, "no route");

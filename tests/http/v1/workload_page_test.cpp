@@ -35,7 +35,7 @@ snapshot_ptr<cluster_counts> counts_of(const flat_rows& rows) {
   return builder.finish()->clusters.at("c");
 }
 
-/// Some namespaces of some deployments, with many equal counts.
+/// Deployments in seven namespaces, with many equal counts.
 flat_rows random_rows(size_t n) {
   std::mt19937 random{4711};
   flat_rows result;
@@ -45,7 +45,7 @@ flat_rows random_rows(size_t n) {
   return result;
 }
 
-/// All rows in order, by plain means.
+/// All rows in order, sorted independently of the code under test.
 flat_rows sorted(flat_rows rows, workload_order order) {
   std::sort(rows.begin(), rows.end(), [order](auto& x, auto& y) {
     auto name = [](auto& r) {
@@ -75,7 +75,7 @@ flat_rows flat(const workload_page& page) {
   return result;
 }
 
-/// Follows the cursors to the end.
+/// The rows of all pages, which the cursors connect.
 flat_rows all_pages(const cluster_counts& counts, workload_query query,
                     size_t total) {
   flat_rows result;
@@ -107,7 +107,7 @@ std::string cursor_of(workload_order order) {
 
 } // namespace
 
-TEST_CASE("pages hold every row once, in order") {
+TEST_CASE("pages contain every row once, in order") {
   auto rows = random_rows(200);
   auto counts = counts_of(rows);
   for (auto order : orders) {
@@ -122,7 +122,7 @@ TEST_CASE("pages hold every row once, in order") {
   }
 }
 
-TEST_CASE("pages of one namespace hold its rows only") {
+TEST_CASE("pages of one namespace contain its rows only") {
   auto rows = random_rows(200);
   auto counts = counts_of(rows);
   auto wanted = rows;
@@ -139,7 +139,7 @@ TEST_CASE("pages of one namespace hold its rows only") {
   }
 }
 
-TEST_CASE("a page begins behind a row that is gone") {
+TEST_CASE("a page begins after a row that no longer exists") {
   auto counts = counts_of({{"m", "a", 5}, {"n", "a", 1}, {"n", "c", 5}});
   auto first = [&](workload_order order, workload_position after) {
     workload_query query;
@@ -172,7 +172,7 @@ TEST_CASE("changing counts neither skip nor repeat rows sorted by name") {
     auto changed = rows;
     for (auto& x : changed)
       x.log_count += round * 100;
-    // Others come and go meanwhile.
+    // Other rows are added and removed meanwhile.
     changed.push_back({"n0", "a" + std::to_string(round), 1});
     auto counts = counts_of(changed);
     auto page = page_of(counts->value(), query);
@@ -189,7 +189,7 @@ TEST_CASE("changing counts neither skip nor repeat rows sorted by name") {
     CHECK(got[i].deployment == names[i].deployment);
 }
 
-TEST_CASE("cursors keep whatever a name holds") {
+TEST_CASE("cursors preserve names with any content") {
   for (auto& x : {workload_position{"", "", 0},
                   {"n", "d", 0},
                   {"1:", ":2", 0},
@@ -214,10 +214,10 @@ TEST_CASE("a cursor belongs to its order") {
       CHECK(decode_cursor(y, cursor_of(x)).has_value() == (x == y));
 }
 
-TEST_CASE("what is no cursor is refused") {
+TEST_CASE("anything but a cursor is refused") {
   auto good = cursor_of(workload_order::name);
   REQUIRE(decode_cursor(workload_order::name, good));
-  // Ends with bits that are no part of a byte, and have to be zero.
+  // The last bits belong to no byte and must be zero.
   auto padded = encode_cursor(workload_order::name, {"n", "dd", 0});
   REQUIRE(decode_cursor(workload_order::name, padded));
   ++padded.back();

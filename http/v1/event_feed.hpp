@@ -5,7 +5,11 @@
 
 namespace aiops::http {
 
-/// Follows the hub of events and hands them on to the streams.
+/// Publishes a value as the JSON of its event, if a client would see a
+/// difference to the last one. @thread-safe
+void publish(event_streams& streams, const event_value& value);
+
+/// Subscribes to the actor `events` and publishes what it sends.
 class event_feed_state {
 public:
   static inline const char* name = "event-feed";
