@@ -117,14 +117,6 @@ bool ledger::submitted(const std::string& id) const {
   return i != jobs_.end() && i->second.sent != time_point{};
 }
 
-bool ledger::shows_unasked(const std::string& id) const {
-  auto i = jobs_.find(id);
-  if (i == jobs_.end() || i->second.epochs.empty())
-    return false;
-  auto training = backend_->find(i->second.epochs.back() / epoch_base);
-  return training && training->job.empty();
-}
-
 void ledger::on_report_answered(const true_training& which,
                                 const sent_report& report, ec code) {
   if (note)

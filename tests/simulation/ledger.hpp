@@ -131,10 +131,6 @@ public:
     return lost_at_ != time_point{};
   }
 
-  /// Whether the last report that was entered for this job is of a training
-  /// that no gateway submitted.
-  bool shows_unasked(const std::string& id) const;
-
   /// Whether a replica sent this job to the backend.
   bool submitted(const std::string& id) const;
 
