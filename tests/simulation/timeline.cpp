@@ -4,18 +4,9 @@
 
 namespace aiops::simulation {
 
-timeline::config::config() {
-  set("scheduler.policy", caf::atom("testing"));
-}
-
-timeline::timeline(uint64_t seed)
-  : system_(config_), sched_(dynamic_cast<caf::scheduler::test_coordinator&>(
-                        system_.scheduler())),
-    clock_(sched_.clock()), worker_(&system_, sched_), random_(seed, 2) {
-  // Waiting would block, because only this object runs the actors.
-  system_.await_actors_before_shutdown(false);
-  clock_.current_time = time_point{seconds{1'000}};
-  begin_ = clock_.current_time;
+timeline::timeline(uint64_t seed) : random_(seed, 2) {
+  clock().current_time = time_point{seconds{1'000}};
+  begin_ = now();
 }
 
 timeline::~timeline() {
@@ -47,26 +38,19 @@ size_t timeline::owner_of(caf::resumable* job) const {
   return i != owners_.end() ? i->second : outside;
 }
 
-void timeline::run(caf::resumable* job) {
+void timeline::step(caf::resumable* job) {
   ++steps_;
-  switch (job->resume(&worker_, 1)) {
-    case caf::resumable::resume_later:
-      sched_.jobs.push_back(job);
-      break;
-    case caf::resumable::shutdown_execution_unit:
-      break;
-    default:
-      caf::intrusive_ptr_release(job);
-  }
+  if (run_job(job))
+    jobs().push_back(job);
 }
 
 void timeline::run_actors() {
-  auto& jobs = sched_.jobs;
-  while (!jobs.empty() && !stopped_) {
-    auto i = jobs.size() == 1 ? 0 : random_.below(jobs.size());
-    std::swap(jobs[i], jobs.back());
-    auto job = jobs.back();
-    jobs.pop_back();
+  auto& queue = jobs();
+  while (!queue.empty() && !stopped_) {
+    auto i = queue.size() == 1 ? 0 : random_.below(queue.size());
+    std::swap(queue[i], queue.back());
+    auto job = queue.back();
+    queue.pop_back();
     if (!paused_.empty())
       if (auto held = paused_.find(owner_of(job)); held != paused_.end()) {
         held->second.push_back(job);
@@ -74,7 +58,7 @@ void timeline::run_actors() {
       }
     if (job->subtype() == caf::resumable::scheduled_actor)
       trace(static_cast<caf::scheduled_actor*>(job)->id());
-    run(job);
+    step(job);
     while (!interruptions_.empty() && interruptions_.begin()->first <= steps_) {
       auto next = interruptions_.extract(interruptions_.begin());
       next.mapped()();
@@ -85,20 +69,20 @@ void timeline::run_actors() {
 void timeline::run_until(time_point end) {
   run_actors();
   while (!stopped_) {
-    auto& timeouts = clock_.schedule();
+    auto& timeouts = clock().schedule();
     auto next = end;
     if (!timeouts.empty())
       next = std::min(next, timeouts.begin()->first);
     if (!events_.empty())
       next = std::min(next, events_.begin()->first);
-    clock_.current_time = std::max(clock_.current_time, next);
+    clock().current_time = std::max(clock().current_time, next);
     auto due = !events_.empty() && events_.begin()->first <= now();
     if (due) {
       auto event = events_.extract(events_.begin());
       trace(static_cast<uint64_t>(now().time_since_epoch().count()));
       event.mapped()();
     } else if (!timeouts.empty() && timeouts.begin()->first <= now()) {
-      clock_.advance_time(caf::timespan{0});
+      clock().advance_time(caf::timespan{0});
     } else {
       return;
     }
@@ -118,14 +102,14 @@ void timeline::kill(const std::vector<caf::actor>& actors) {
     auto id = static_cast<caf::scheduled_actor*>(job)->id();
     return std::find(ids.begin(), ids.end(), id) != ids.end();
   };
-  auto& jobs = sched_.jobs;
+  auto& queue = jobs();
   for (;;) {
-    auto i = std::find_if(jobs.begin(), jobs.end(), dying);
-    if (i == jobs.end())
+    auto i = std::find_if(queue.begin(), queue.end(), dying);
+    if (i == queue.end())
       break;
     auto job = *i;
-    jobs.erase(i);
-    run(job);
+    queue.erase(i);
+    step(job);
   }
   std::erase_if(actors_, [&](auto& handle) {
     return std::find(ids.begin(), ids.end(), handle.id()) != ids.end();
@@ -140,7 +124,7 @@ void timeline::resume(size_t owner) {
   auto held = paused_.extract(owner);
   if (held)
     for (auto job : held.mapped())
-      sched_.jobs.push_back(job);
+      jobs().push_back(job);
 }
 
 } // namespace aiops::simulation

@@ -2,8 +2,7 @@
 
 #include "actors/actors.hpp"
 #include "tests/simulation/random.hpp"
-
-#include <caf/scheduler/test_coordinator.hpp>
+#include "tests/support/stepped_system.hpp"
 
 #include <functional>
 #include <map>
@@ -19,22 +18,11 @@ using time_point = caf::actor_clock::time_point;
 /// which actor runs next, and so the order in which messages of the same time
 /// are handled. Each actor handles its messages in order, as in the real
 /// program.
-class timeline {
+class timeline : public test::stepped_system {
 public:
   explicit timeline(uint64_t seed);
 
   ~timeline();
-
-  timeline(const timeline&) = delete;
-  timeline& operator=(const timeline&) = delete;
-
-  caf::actor_system& system() {
-    return system_;
-  }
-
-  time_point now() const {
-    return clock_.current_time;
-  }
 
   /// Time since the beginning.
   milliseconds elapsed() const {
@@ -89,7 +77,7 @@ public:
   /// @param owner Actors with the same owner are paused together.
   template <class F, class... Ts>
   auto spawn(size_t owner, F fun, Ts&&... xs) {
-    auto handle = system_.spawn(fun, std::forward<Ts>(xs)...);
+    auto handle = system().spawn(fun, std::forward<Ts>(xs)...);
     adopt(owner, caf::actor_cast<caf::actor>(handle));
     return handle;
   }
@@ -126,41 +114,16 @@ public:
   }
 
 private:
-  class worker : public caf::execution_unit {
-  public:
-    worker(caf::actor_system* sys, caf::scheduler::test_coordinator& sched)
-      : execution_unit(sys), sched_(sched) {
-      // nop
-    }
-
-    void exec_later(caf::resumable* job) override {
-      sched_.jobs.push_back(job);
-    }
-
-  private:
-    caf::scheduler::test_coordinator& sched_;
-  };
-
-  struct config : caf::actor_system_config {
-    config();
-  };
-
   void adopt(size_t owner, caf::actor handle);
 
   /// Runs all actors until their mailboxes are empty.
   void run_actors();
 
   /// Runs a job for one message.
-  void run(caf::resumable* job);
+  void step(caf::resumable* job);
 
   size_t owner_of(caf::resumable* job) const;
 
-  config config_;
-  caf::actor_system system_;
-  caf::scheduler::test_coordinator& sched_;
-  caf::detail::test_actor_clock& clock_;
-  /// Must outlive the actors, which store a pointer to it.
-  worker worker_;
   random_source random_;
   time_point begin_;
   std::multimap<time_point, std::function<void()>> events_;

@@ -4,18 +4,6 @@
 
 namespace aiops::test {
 
-deterministic::config::config() {
-  set("scheduler.policy", caf::atom("testing"));
-}
-
-deterministic::deterministic()
-  : system_(config_), sched_(dynamic_cast<caf::scheduler::test_coordinator&>(
-                        system_.scheduler())),
-    clock_(sched_.clock()), worker_(&system_, sched_) {
-  // Waiting would block, because only the test runs the actors.
-  system_.await_actors_before_shutdown(false);
-}
-
 deterministic::~deterministic() {
   for (auto& handle : actors_)
     caf::anon_send_exit(handle, caf::exit_reason::kill);
@@ -33,19 +21,12 @@ std::chrono::system_clock::time_point deterministic::wall_now() const {
 }
 
 bool deterministic::run_once() {
-  if (sched_.jobs.empty())
+  if (jobs().empty())
     return false;
-  auto job = sched_.jobs.front();
-  sched_.jobs.pop_front();
-  switch (job->resume(&worker_, 1)) {
-    case caf::resumable::resume_later:
-      sched_.jobs.push_front(job);
-      break;
-    case caf::resumable::shutdown_execution_unit:
-      break;
-    default:
-      caf::intrusive_ptr_release(job);
-  }
+  auto job = jobs().front();
+  jobs().pop_front();
+  if (run_job(job))
+    jobs().push_front(job);
   return true;
 }
 
@@ -57,18 +38,18 @@ void deterministic::run() {
 
 void deterministic::advance(caf::timespan by) {
   run();
-  auto end = clock_.current_time + by;
+  auto end = clock().current_time + by;
   auto due = [&] {
-    auto& schedule = clock_.schedule();
+    auto& schedule = clock().schedule();
     return !schedule.empty() && schedule.begin()->first <= end;
   };
   while (due()) {
-    clock_.current_time = std::max(clock_.current_time,
-                                   clock_.schedule().begin()->first);
-    clock_.advance_time(caf::timespan{0});
+    clock().current_time = std::max(clock().current_time,
+                                    clock().schedule().begin()->first);
+    clock().advance_time(caf::timespan{0});
     run();
   }
-  clock_.current_time = end;
+  clock().current_time = end;
 }
 
 } // namespace aiops::test

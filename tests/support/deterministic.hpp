@@ -2,8 +2,7 @@
 
 #include "actors/actors.hpp"
 #include "base/error.hpp"
-
-#include <caf/scheduler/test_coordinator.hpp>
+#include "tests/support/stepped_system.hpp"
 
 #include <chrono>
 #include <memory>
@@ -38,23 +37,12 @@ using answer_ptr = std::shared_ptr<const answer<T>>;
 
 /// An actor system in which actors run only when the test calls `run`, and the
 /// clock moves only when it calls `advance`. It has one thread.
-class deterministic {
+class deterministic : public stepped_system {
 public:
-  deterministic();
+  deterministic() = default;
 
   /// Kills the actors of the test, so that none waits without end.
   ~deterministic();
-
-  deterministic(const deterministic&) = delete;
-  deterministic& operator=(const deterministic&) = delete;
-
-  caf::actor_system& system() {
-    return system_;
-  }
-
-  caf::actor_clock::time_point now() const {
-    return clock_.current_time;
-  }
 
   /// The virtual wall clock, which starts at an arbitrary day.
   std::chrono::system_clock::time_point wall_now() const;
@@ -68,7 +56,7 @@ public:
   /// Spawns an actor that ends with the test.
   template <class F, class... Ts>
   auto spawn(F fun, Ts&&... xs) {
-    auto handle = system_.spawn(fun, std::forward<Ts>(xs)...);
+    auto handle = system().spawn(fun, std::forward<Ts>(xs)...);
     end_with_test(caf::actor_cast<caf::actor>(handle));
     return handle;
   }
@@ -105,25 +93,6 @@ public:
   }
 
 private:
-  class worker : public caf::execution_unit {
-  public:
-    worker(caf::actor_system* sys, caf::scheduler::test_coordinator& sched)
-      : execution_unit(sys), sched_(sched) {
-      // nop
-    }
-
-    void exec_later(caf::resumable* job) override {
-      sched_.jobs.push_back(job);
-    }
-
-  private:
-    caf::scheduler::test_coordinator& sched_;
-  };
-
-  struct config : caf::actor_system_config {
-    config();
-  };
-
   template <class T>
   void keep(answer<T>& result, T value) {
     result.value.emplace(std::move(value));
@@ -146,12 +115,6 @@ private:
 
   bool run_once();
 
-  config config_;
-  caf::actor_system system_;
-  caf::scheduler::test_coordinator& sched_;
-  caf::detail::test_actor_clock& clock_;
-  /// Must outlive the actors, which store a pointer to it.
-  worker worker_;
   std::vector<caf::actor> actors_;
 };
 
