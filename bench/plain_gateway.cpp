@@ -1,5 +1,6 @@
+#include "bench/nats_client.hpp"
+
 #include <httplib.h>
-#include <nats/nats.h>
 #include <nlohmann/json.hpp>
 
 #include <iostream>
@@ -41,31 +42,6 @@ std::optional<std::string> workloads(const std::string& body) {
   return result.dump();
 }
 
-/// The reply of the backend; nothing when it does not answer.
-std::optional<std::string> submit(natsConnection* conn,
-                                  const std::string& watchlist) {
-  natsMsg* reply = nullptr;
-  if (natsConnection_Request(&reply, conn, "train_model", watchlist.data(),
-                             static_cast<int>(watchlist.size()), 5'000)
-      != NATS_OK)
-    return std::nullopt;
-  std::string text{natsMsg_GetData(reply),
-                   static_cast<size_t>(natsMsg_GetDataLength(reply))};
-  natsMsg_Destroy(reply);
-  return text;
-}
-
-natsConnection* connect(const char* url) {
-  natsOptions* options = nullptr;
-  natsOptions_Create(&options);
-  natsOptions_SetURL(options, url);
-  natsOptions_SetSendAsap(options, true);
-  natsConnection* result = nullptr;
-  auto status = natsConnection_Connect(&result, options);
-  natsOptions_Destroy(options);
-  return status == NATS_OK ? result : nullptr;
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
@@ -73,8 +49,8 @@ int main(int argc, char** argv) {
     std::cerr << "usage: bench_plain_gateway NATS_URL\n";
     return 2;
   }
-  auto conn = connect(argv[1]);
-  if (conn == nullptr) {
+  auto conn = bench::connect(argv[1], bench::sending::at_once);
+  if (!conn) {
     std::cerr << "cannot connect to " << argv[1] << '\n';
     return 1;
   }
@@ -83,16 +59,17 @@ int main(int argc, char** argv) {
   server.set_tcp_nodelay(true);
   server.set_keep_alive_max_count(std::numeric_limits<size_t>::max());
   server.set_keep_alive_timeout(60);
-  server.Post("/ModelTraining/model/train", [conn](const httplib::Request& req,
-                                                   httplib::Response& res) {
-    auto watchlist = workloads(req.body);
-    auto answer = watchlist ? submit(conn, *watchlist) : std::nullopt;
-    if (answer)
-      res.set_content(json{{"response", *answer}}.dump(),
-                      "application/json; charset=utf-8");
-    else
-      res.status = watchlist ? 504 : 400;
-  });
+  server.Post("/ModelTraining/model/train",
+              [&](const httplib::Request& req, httplib::Response& res) {
+                auto watchlist = workloads(req.body);
+                auto answer = watchlist ? bench::submit(conn.get(), *watchlist)
+                                        : std::nullopt;
+                if (answer)
+                  res.set_content(json{{"response", *answer}}.dump(),
+                                  "application/json; charset=utf-8");
+                else
+                  res.status = watchlist ? 504 : 400;
+              });
   auto port = server.bind_to_any_port("127.0.0.1");
   server.raise_backlog();
   std::cerr << "listening on http://127.0.0.1:" << port << std::endl;

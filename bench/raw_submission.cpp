@@ -1,11 +1,6 @@
-#include <nats/nats.h>
+#include "bench/nats_client.hpp"
 
-#include <algorithm>
-#include <chrono>
-#include <iostream>
-#include <memory>
-#include <string>
-#include <vector>
+#include <cstdint>
 
 /// @file
 /// The lower bound for a submission: its three round trips in a row by one
@@ -15,24 +10,7 @@
 
 namespace {
 
-using clock_type = std::chrono::steady_clock;
-
-const std::string workloads = R"({"c":{"n":["d"]}})";
-
-/// Owns an object of the library.
-template <class T>
-using owned = std::unique_ptr<T, void (*)(T*)>;
-
-owned<natsConnection> connect(const char* url) {
-  natsOptions* options = nullptr;
-  natsOptions_Create(&options);
-  natsOptions_SetURL(options, url);
-  natsOptions_SetSendAsap(options, true);
-  natsConnection* result = nullptr;
-  auto status = natsConnection_Connect(&result, options);
-  natsOptions_Destroy(options);
-  return {status == NATS_OK ? result : nullptr, natsConnection_Destroy};
-}
+using bench::owned;
 
 owned<jsCtx> jetstream(natsConnection* conn) {
   jsCtx* result = nullptr;
@@ -50,15 +28,6 @@ owned<kvStore> bucket(jsCtx* context) {
   return {result, kvStore_Destroy};
 }
 
-bool request(natsConnection* conn) {
-  natsMsg* reply = nullptr;
-  auto status = natsConnection_Request(
-    &reply, conn, "train_model", workloads.data(),
-    static_cast<int>(workloads.size()), 5'000);
-  natsMsg_Destroy(reply);
-  return status == NATS_OK;
-}
-
 /// Replaces `revision`, which is set to the new one.
 bool compare_and_set(kvStore* store, const std::string& book,
                      uint64_t& revision) {
@@ -73,7 +42,7 @@ int main(int argc, char** argv) {
     std::cerr << "usage: bench_raw_submission NATS_URL COUNT BOOK_BYTES\n";
     return 2;
   }
-  auto conn = connect(argv[1]);
+  auto conn = bench::connect(argv[1], bench::sending::at_once);
   auto context = jetstream(conn.get());
   auto store = bucket(context.get());
   uint64_t revision = 0;
@@ -84,22 +53,12 @@ int main(int argc, char** argv) {
     std::cerr << "cannot connect or create the bucket\n";
     return 1;
   }
-  auto count = std::stoul(argv[2]);
-  std::vector<double> micros;
-  for (size_t i = 0; i < count + count / 10; ++i) {
-    auto begin = clock_type::now();
-    if (!compare_and_set(store.get(), book, revision) || !request(conn.get())
-        || !compare_and_set(store.get(), book, revision)) {
-      std::cerr << "a round trip failed\n";
-      return 1;
-    }
-    // The first tenth warms up.
-    std::chrono::duration<double, std::micro> taken = clock_type::now() - begin;
-    if (i >= count / 10)
-      micros.push_back(taken.count());
-  }
-  std::sort(micros.begin(), micros.end());
-  std::cout << micros[micros.size() / 2] << ' '
-            << micros[micros.size() * 99 / 100] << '\n';
-  return 0;
+  auto good = bench::measure(std::stoul(argv[2]), [&] {
+    return compare_and_set(store.get(), book, revision)
+           && bench::submit(conn.get(), R"({"c":{"n":["d"]}})")
+           && compare_and_set(store.get(), book, revision);
+  });
+  if (!good)
+    std::cerr << "a round trip failed\n";
+  return good ? 0 : 1;
 }
