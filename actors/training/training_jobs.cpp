@@ -537,7 +537,9 @@ void training_jobs_state::know(stored_book book, milliseconds late) {
     history_.clear();
     archived_.clear();
   }
-  if (known_ && book.revision > known_->revision
+  // What was found without a book is no book: its number may be one that was
+  // noted for a change which came to nothing.
+  if (known_ && known_->revision != 0 && book.revision > known_->revision
       && book.losses == known_->losses)
     assert_none(broken_invariant(known_->value, book.value));
   known_ = std::move(book);
