@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/deadlines.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/time.hpp"
@@ -161,10 +162,14 @@ struct lifecycle_config {
   milliseconds webhook_give_up{60 * 60'000};
 };
 
-/// The deadlines that the user sets; `deadlines.hpp` derives all others.
+/// The deadlines that the user sets; `deadlines` has all others.
 struct deadline_config {
   milliseconds request{5'000};
   milliseconds train{60'000};
+
+  deadlines all() const {
+    return deadlines::of(request, train);
+  }
 };
 
 struct logging_config {

@@ -41,7 +41,7 @@ void buckets_state::work() {
   auto bucket = missing_.front();
   // The store looks for it and makes it, each by its own deadline; ours only
   // guards against its death.
-  self_->request(kv_store_, cfg_.request_timeout * 5, check_atom_v, bucket)
+  self_->request(kv_store_, cfg_.request_timeout, check_atom_v, bucket)
     .then(
       [this, connection = connection_] {
         checking_ = false;

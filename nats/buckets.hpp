@@ -11,7 +11,7 @@ namespace aiops::nats {
 
 struct buckets_config {
   std::vector<std::string> names;
-  /// Deadline of each request of the store to JetStream.
+  /// Deadline of the key-value store to find or create one bucket.
   caf::timespan request_timeout = std::chrono::seconds{5};
   /// Pause after a failure; doubles up to the largest.
   caf::timespan min_backoff = std::chrono::seconds{1};

@@ -2,6 +2,7 @@
 
 #include "actors/training/planted_bug.hpp"
 #include "actors/training/training_invariants.hpp"
+#include "base/deadlines.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 
@@ -387,7 +388,7 @@ void training_jobs_state::settle_debts() {
   // One brings all.
   self_
     ->request(caf::actor_cast<training_jobs_actor>(self_),
-              cfg_.request_timeout * 3, put_atom_v, debts_.front())
+              change_time(cfg_.request_timeout), put_atom_v, debts_.front())
     .then([this](const book_update&) { next_compare_ = self_->clock().now(); },
           [](const caf::error& err) {
             log::warning(name, "cannot store yet what became of a submission",
@@ -421,7 +422,7 @@ caf::result<stored_book> training_jobs_state::forget() {
   };
   self_
     ->request(caf::actor_cast<training_jobs_actor>(self_),
-              cfg_.request_timeout * 3, put_atom_v,
+              change_time(cfg_.request_timeout), put_atom_v,
               job_change{job_cancellation{}})
     .then(on_change, on_error);
   return promise;
@@ -713,7 +714,7 @@ void training_jobs_state::tick() {
     // Our own error, if it fails; the next tick tries again.
     self_
       ->request(caf::actor_cast<training_jobs_actor>(self_),
-                cfg_.request_timeout * 3, put_atom_v, silence)
+                change_time(cfg_.request_timeout), put_atom_v, silence)
       .then([](const book_update&) { /* nop */ },
             [](const caf::error& err) {
               log::warning(name, "cannot store that a training has stalled",

@@ -91,15 +91,14 @@ key_access counts_store_state::access(std::string bucket) {
     [this, bucket](std::string key,
                    std::function<void(caf::expected<kv_entry>)> then) {
       self_
-        ->request(kv_store_, cfg_.request_timeout * 2, get_atom_v, bucket,
+        ->request(kv_store_, cfg_.request_timeout, get_atom_v, bucket,
                   std::move(key))
         .then([then](kv_entry& entry) { then(std::move(entry)); },
               [then](const caf::error& err) { then(err); });
     },
     [this](kv_write what, std::function<void(caf::expected<uint64_t>)> then) {
       self_
-        ->request(kv_store_, cfg_.request_timeout * 2, put_atom_v,
-                  std::move(what))
+        ->request(kv_store_, cfg_.request_timeout, put_atom_v, std::move(what))
         .then([then](uint64_t revision) { then(revision); },
               [then](const caf::error& err) { then(err); });
     },
@@ -359,7 +358,7 @@ void counts_store_state::retire(std::string prefix) {
 void counts_store_state::sweep(uint64_t term) {
   swept_term_ = term;
   self_
-    ->request(kv_store_, cfg_.request_timeout * 2, list_atom_v, own_bucket,
+    ->request(kv_store_, cfg_.request_timeout, list_atom_v, own_bucket,
               "counts.*.*." + std::string{subjects::generation_begin})
     .then(
       [this, term](const std::vector<std::string>& keys) {
@@ -378,7 +377,7 @@ void counts_store_state::sweep(uint64_t term) {
 
 void counts_store_state::remove(const std::string& prefix) {
   self_
-    ->request(kv_store_, cfg_.request_timeout * 2, delete_atom_v, own_bucket,
+    ->request(kv_store_, cfg_.request_timeout, delete_atom_v, own_bucket,
               prefix + '>')
     .then([](uint64_t) {},
           [prefix](const caf::error& err) {

@@ -1,6 +1,7 @@
 #include "nats/training/job_store.hpp"
 
 #include "actors/training/planted_bug.hpp"
+#include "base/deadlines.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "nats/json.hpp"
@@ -20,9 +21,6 @@ const auto number_key = std::string{subjects::number_key};
 
 /// A write may meet that many others to the same slot.
 constexpr int max_tries = 5;
-
-/// One request in the key-value store is up to this many to JetStream.
-constexpr int steps = 3;
 
 /// Jobs that are read at the same time, so that a list leaves the bus to
 /// others.
@@ -88,7 +86,7 @@ job_store_state::make_behavior(kv_store_actor kv_store,
                                const job_store_config& cfg) {
   kv_store_ = std::move(kv_store);
   cfg_ = cfg;
-  patience_ = cfg.request_timeout * steps;
+  patience_ = cfg.request_timeout;
   self_->set_down_handler([this](const caf::down_msg& msg) {
     std::erase_if(listeners_,
                   [&](auto& known) { return known.address() == msg.source; });
@@ -232,7 +230,7 @@ void job_store_state::find_last_number(on_number then) {
         },
         failed);
   };
-  self_->request(self, patience_ * 2, get_atom_v, hooks_atom_v)
+  self_->request(self, outlast(patience_), get_atom_v, hooks_atom_v)
     .then(with_told, failed);
 }
 

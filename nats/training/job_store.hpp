@@ -164,7 +164,7 @@ private:
   internal_job_store_actor::pointer self_;
   kv_store_actor kv_store_;
   job_store_config cfg_;
-  /// Only guards against the death of the key-value store.
+  /// Deadline of each request to the key-value store.
   caf::timespan patience_{0};
   std::vector<book_listener_actor> listeners_;
   /// What they know.
