@@ -87,6 +87,8 @@ void gpu_info_state::tick() {
 }
 
 void gpu_info_state::scan() {
+  if (!probe_)
+    return succeed({});
   scanning_ = true;
   next_scan_.reset();
   self_->request(probe_, cfg_.scan_timeout, get_atom_v)

@@ -90,6 +90,7 @@ private:
   caf::error failure_;
 };
 
+/// @param probe may be null: then there are no GPUs.
 /// @param events receives the inventory after each scan; may be null.
 gpu_info_actor::behavior_type
 gpu_info(gpu_info_actor::stateful_pointer<gpu_info_state> self,
