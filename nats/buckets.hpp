@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/backoff.hpp"
 
 #include <chrono>
 #include <deque>
@@ -53,7 +54,7 @@ private:
   std::deque<std::string> missing_;
   bool checking_ = false;
   /// 0 unless the last check failed.
-  caf::timespan backoff_{0};
+  backoff<caf::timespan> backoff_;
 };
 
 buckets_actor::behavior_type

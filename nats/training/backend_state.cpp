@@ -191,7 +191,7 @@ caf::result<void> backend_state::write(kv_write what) {
     ->request(kv_store_, outlast(outlast(config_.request_timeout)), put_atom_v,
               std::move(what))
     .then([promise](uint64_t) mutable { promise.deliver(caf::unit); },
-          [promise](const caf::error& err) mutable { promise.deliver(err); });
+          relay(promise));
   return promise;
 }
 
@@ -201,7 +201,7 @@ caf::result<void> backend_state::remove(const place& from) {
     ->request(kv_store_, outlast(outlast(config_.request_timeout)),
               delete_atom_v, std::string{from.bucket}, std::string{from.key})
     .then([promise](uint64_t) mutable { promise.deliver(caf::unit); },
-          [promise](const caf::error& err) mutable { promise.deliver(err); });
+          relay(promise));
   return promise;
 }
 

@@ -3,6 +3,7 @@
 #include "actors/actors.hpp"
 #include "base/deadlines.hpp"
 #include "base/error.hpp"
+#include "base/relay.hpp"
 
 #include <functional>
 #include <map>

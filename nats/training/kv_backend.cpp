@@ -130,7 +130,7 @@ caf::result<workload_list> kv_backend_state::watchlist() {
             ec::bad_reply, "what is stored under " + parameters_bucket + '/'
                              + parameters_key + " is no watchlist"));
       },
-      [promise](const caf::error& err) mutable { promise.deliver(err); });
+      relay(promise));
   return promise;
 }
 
