@@ -126,7 +126,7 @@ int run(gateway_config config) {
   caf::actor_system system{caf_config};
   directory actors;
   auto own_server = config.nats.embedded();
-  http::http_context context{&system, &actors, config.deadlines};
+  http::http_context context{&system, &actors, config.deadlines.all()};
   if (own_server)
     context.storage_problem = [&] { return embedded.problem(); };
   context.durability = [&, own_server] {

@@ -12,7 +12,6 @@
 #include "actors/training/watchlist.hpp"
 #include "gpu/file.hpp"
 #include "gpu/kubernetes.hpp"
-#include "gpu/none.hpp"
 #include "gpu/nvml.hpp"
 #include "host/host_name.hpp"
 #include "http/compat/ai_settings.hpp"
@@ -33,98 +32,57 @@
 #include "nats/training/request_reply_backend.hpp"
 #include "nats/training/webhook.hpp"
 
+#include <algorithm>
+#include <memory>
+#include <string_view>
+
 namespace aiops {
 
 namespace {
 
-/// How much longer an outer deadline is than the one inside of it.
-constexpr milliseconds margin{100};
+// -- the configuration of several children --------------------------------------
 
-template <class Handle>
-child_spec
-child(std::string name, Handle gateway_actors::*member,
-      std::function<Handle(caf::actor_system&, const gateway_actors&)> spawn) {
-  auto start = [member, spawn](caf::actor_system& sys, gateway_actors& known) {
-    known.*member = spawn(sys, known);
-    return caf::actor_cast<caf::actor>(known.*member);
-  };
-  return {std::move(name), std::move(start)};
-}
+/// What the children are made from.
+struct plan {
+  gateway_config config;
+  deadlines until;
+  nats::embedded_server* embedded;
+  http::event_streams* streams;
+  std::function<void(std::string)> give_up;
 
-/// Who we are to other replicas. Nobody else can hold a lease in a broker of
-/// our own, so the one of an earlier run is ours.
-std::string owner_of(const gateway_config& config) {
-  return config.nats.token.empty() ? nats::replica_id() : "embedded";
-}
+  bool speaks_kv() const {
+    return config.protocol == backend_protocol::kv;
+  }
 
-nats::lease_config lease_on(std::string_view key,
-                            const gateway_config& config) {
-  return {std::string{nats::subjects::gateway_bucket}, std::string{key},
-          owner_of(config), config.aggregation.lease};
-}
+  std::string idle_text() const {
+    return std::string{speaks_kv() ? nats::kv_idle_text
+                                   : nats::request_reply_idle_text};
+  }
 
-nats::kv_store_config store_config(const gateway_config& config) {
-  nats::kv_store_config result;
-  result.request_timeout = config.deadlines.request;
-  result.replicas = config.nats.replicas;
-  return result;
-}
+  bool counts_logs() const {
+    return config.aggregation.source != log_source::none;
+  }
 
-/// What counts the logs and keeps the counts.
-std::vector<child_spec> counts(const gateway_config& config) {
-  auto request = config.deadlines.request;
-  auto counting = config.aggregation.source != log_source::none;
-  auto held = lease_on(nats::subjects::aggregation_lease_key, config);
-  auto kv = store_config(config);
-  // A million counts take a while to count, read and write, so whoever does
-  // that is detached.
-  std::vector<child_spec> result;
-  // Before the lease, which then is given back first when all stop: a count
-  // may take its time to end.
-  result.push_back(child<log_source_actor>(
-    "log-source", &gateway_actors::log_source,
-    [=](auto& sys, auto& known) -> log_source_actor {
-      switch (config.aggregation.source) {
-        case log_source::jetstream:
-          return sys.template spawn<caf::detached>(
-            logs::jetstream_log_source, known.bus,
-            logs::jetstream_log_source_config{config.aggregation, request,
-                                              config.nats.replicas});
-        case log_source::opensearch:
-          return sys.template spawn<caf::detached>(
-            logs::opensearch_log_source,
-            logs::opensearch_log_source_config{config.aggregation.opensearch,
-                                               config.aggregation.interval * 7
-                                                 / 10});
-        default:
-          return {};
-      }
-    }));
-  result.push_back(
-    child<lease_actor>("lease", &gateway_actors::lease,
-                       [=](auto& sys, auto& known) -> lease_actor {
-                         if (!counting)
-                           return {};
-                         return sys.spawn(nats::lease, known.kv_store, held);
-                       }));
-  result.push_back(child<kv_store_actor>(
-    "counts-kv-store", &gateway_actors::counts_kv_store,
-    [=](auto& sys, auto& known) -> kv_store_actor {
-      return sys.template spawn<caf::detached>(nats::kv_store, known.bus, kv);
-    }));
-  result.push_back(child<counts_store_actor>(
-    "counts-store", &gateway_actors::counts_store,
-    [=](auto& sys, auto& known) -> counts_store_actor {
-      nats::counts_store_config cfg;
-      cfg.owner = held.owner;
-      cfg.request_timeout = request;
-      return sys.template spawn<caf::detached>(
-        nats::counts_store, known.bus, known.counts_kv_store, known.lease, cfg);
-    }));
-  return result;
-}
+  /// Who this replica is to others. Only the gateway uses an embedded server,
+  /// so a lease of an earlier run is its own.
+  std::string owner() const {
+    return config.nats.token.empty() ? nats::replica_id() : "embedded";
+  }
 
-/// What `--gpu-source auto` stands for here.
+  nats::lease_config lease_on(std::string_view key) const {
+    return {std::string{nats::subjects::gateway_bucket}, std::string{key},
+            owner(), config.aggregation.lease};
+  }
+
+  nats::kv_store_config kv_store() const {
+    nats::kv_store_config result;
+    result.request_timeout = until.bus;
+    result.replicas = config.nats.replicas;
+    return result;
+  }
+};
+
+/// The source that `--gpu-source auto` selects.
 gpu_config::kind gpu_source(const gpu_config& config) {
   if (config.source != gpu_config::kind::automatic)
     return config.source;
@@ -135,270 +93,317 @@ gpu_config::kind gpu_source(const gpu_config& config) {
                                                        : gpu_config::kind::none;
 }
 
-/// How long one look at the GPUs may take. Nobody waits for it that long.
-milliseconds longest_look(const gateway_config& config) {
-  return std::max(config.deadlines.request, config.gpu.refresh * 4 / 5);
-}
-
-/// Sees to it that the embedded server stores.
-child_spec storage(const gateway_config& config,
-                   nats::embedded_server* embedded) {
-  nats::storage_watch_config cfg;
-  cfg.request_timeout = config.deadlines.request + margin;
-  cfg.report = [embedded](const std::string& failure) {
-    embedded->probed(failure);
-  };
-  return {
-    "storage-watch", [cfg](caf::actor_system& sys, gateway_actors& known) {
-      return caf::actor_cast<caf::actor>(
-        sys.spawn<caf::detached>(nats::storage_watch, known.kv_store, cfg));
-    }};
-}
-
-/// The buckets that we and other programs of this protocol use.
-std::vector<std::string> bucket_names(backend_protocol protocol) {
+/// The buckets of the gateway and of other programs of this protocol.
+std::vector<std::string> bucket_names(const plan& x) {
   std::vector<std::string> result{
     std::string{nats::subjects::gateway_bucket},
     std::string{nats::subjects::aggregation_bucket}};
-  if (protocol == backend_protocol::kv) {
+  if (x.speaks_kv()) {
     result.emplace_back(nats::subjects::statistics_bucket);
     result.emplace_back(nats::subjects::parameters_bucket);
   }
   return result;
 }
 
-std::vector<child_spec> edges(const gateway_config& config,
-                              nats::embedded_server* embedded,
-                              std::function<void(std::string)> give_up) {
-  auto request = config.deadlines.request;
-  std::vector<child_spec> result;
-  result.push_back(child<bus_actor>(
-    "bus", &gateway_actors::bus, [=](auto& sys, auto&) -> bus_actor {
-      nats::bus_config cfg;
-      cfg.nats = config.nats;
-      cfg.give_up = give_up;
-      if (embedded)
-        cfg.locate = [=] { return embedded->connection(); };
-      return sys.spawn(nats::bus, std::move(cfg));
-    }));
-  result.push_back(child<kv_store_actor>(
-    "kv-store", &gateway_actors::kv_store,
-    [=](auto& sys, auto& known) -> kv_store_actor {
-      return sys.spawn(nats::kv_store, known.bus, store_config(config));
-    }));
-  if (embedded)
-    result.push_back(storage(config, embedded));
-  result.push_back(child<bus_listener_actor>(
-    "buckets", &gateway_actors::buckets,
-    [=](auto& sys, auto& known) -> bus_listener_actor {
-      return sys.spawn(
-        nats::buckets, known.bus, known.kv_store,
-        nats::buckets_config{bucket_names(config.protocol), request});
-    }));
-  for (auto& spec : counts(config))
-    result.push_back(std::move(spec));
-  result.push_back(
-    child<job_store_actor>("job-store", &gateway_actors::job_store,
-                           [=](auto& sys, auto& known) -> job_store_actor {
-                             return sys.spawn(nats::job_store, known.kv_store,
-                                              nats::job_store_config{request});
-                           }));
-  result.push_back(child<backend_actor>(
-    "backend", &gateway_actors::backend, [=](auto& sys, auto& known) {
-      auto spawn = [&](auto protocol) -> backend_actor {
-        return sys.spawn(protocol, known.bus, known.kv_store,
-                         nats::backend_config{request});
-      };
-      return config.protocol == backend_protocol::kv
-               ? spawn(nats::kv_backend)
-               : spawn(nats::request_reply_backend);
-    }));
-  result.push_back(child<gpu_probe_actor>(
-    "gpu-probe", &gateway_actors::gpu_probe, [=](auto& sys, auto&) {
-      // All but the last one block: detached.
-      switch (config.gpu.source) {
-        case gpu_config::kind::file:
-          return sys.template spawn<caf::detached>(gpu::file, config.gpu.file);
-        case gpu_config::kind::kubernetes:
-          return sys.template spawn<caf::detached>(
-            gpu::kubernetes, gpu::kubernetes_probe_config{
-                               config.gpu.kubernetes, longest_look(config)});
-        case gpu_config::kind::nvml: {
-          gpu::nvml_config cfg;
-          cfg.node = host::host_name();
-          return sys.template spawn<caf::detached>(gpu::nvml, std::move(cfg));
-        }
-        default:
-          return sys.spawn(gpu::none, caf::unit);
-      }
-    }));
+nats::webhook_config webhook_of(const plan& x) {
+  nats::webhook_config result;
+  result.url = x.config.lifecycle.webhook_url;
+  result.secret_file = x.config.lifecycle.webhook_secret_file;
+  result.ca_file = x.config.lifecycle.webhook_ca_file;
   return result;
 }
 
-/// The life of a training, from the submission to those who are told of its
-/// end.
-std::vector<child_spec> lifecycle(const gateway_config& config) {
-  auto request = config.deadlines.request + margin;
-  // After its own deadline a submission may be read back and stored.
-  auto outcome_time = config.deadlines.train + 3 * request;
-  auto kv = config.protocol == backend_protocol::kv;
-  auto idle_text = std::string{kv ? nats::kv_idle_text
-                                  : nats::request_reply_idle_text};
-  std::vector<child_spec> result;
-  result.push_back(child<training_jobs_actor>(
-    "training-jobs", &gateway_actors::training_jobs,
-    [=](auto& sys, auto& known) {
-      training_jobs_config cfg;
-      cfg.request_timeout = request;
-      cfg.stall_after = config.lifecycle.stall_after;
-      cfg.idle_text = idle_text;
-      cfg.outcome_time = outcome_time;
-      if (kv)
-        cfg.initial = nats::kv_initial_statistics();
-      return sys.spawn(training_jobs, known.job_store, known.backend, cfg);
-    }));
-  result.push_back(child<training_status_actor>(
-    "training-status", &gateway_actors::training_status,
-    [=](auto& sys, auto& known) {
-      training_status_config cfg;
-      cfg.request_timeout = request;
-      cfg.poll_interval = config.lifecycle.poll_interval;
-      cfg.idle_text = idle_text;
-      return sys.spawn(training_status, known.backend, known.training_jobs,
-                       known.bus, known.events, cfg);
-    }));
-  result.push_back(child<training_actor>(
-    "training", &gateway_actors::training, [=](auto& sys, auto& known) {
-      training_config cfg;
-      cfg.request_timeout = request;
-      cfg.train_timeout = config.deadlines.train;
-      cfg.compare_by_book = kv;
-      return sys.spawn(training, known.backend, known.training_jobs,
-                       known.job_store, cfg);
-    }));
-  result.push_back(child<watchlist_actor>(
-    "watchlist", &gateway_actors::watchlist, [=](auto& sys, auto& known) {
-      return sys.spawn(watchlist, known.backend, known.training_jobs,
-                       watchlist_config{request});
-    }));
-  result.push_back(
-    child<bus_sink_actor>("progress-feed", &gateway_actors::progress_feed,
-                          [=](auto& sys, auto& known) {
-                            nats::progress_feed_config cfg;
-                            cfg.request_timeout = request * 3;
-                            return sys.spawn(nats::progress_feed, known.bus,
-                                             known.training_status, cfg);
-                          }));
-  return result;
+// -- the start of each child ----------------------------------------------------
+
+using actors = gateway_actors;
+using caf::actor_system;
+
+events_actor start_events(actor_system& sys, const actors&, const plan&) {
+  return sys.spawn(events, events_config{});
 }
 
-/// Who is told that a training has ended.
-std::vector<child_spec> hooks(const gateway_config& config) {
-  auto& settings = config.lifecycle;
-  std::vector<child_spec> result;
-  result.push_back(
-    child<job_hook_actor>("finished-hook", &gateway_actors::finished_hook,
-                          [](auto& sys, auto& known) {
-                            return sys.spawn(nats::finished_hook, known.bus,
-                                             nats::finished_hook_config{});
-                          }));
-  nats::webhook_config web;
-  web.url = settings.webhook_url;
-  web.secret_file = settings.webhook_secret_file;
-  web.ca_file = settings.webhook_ca_file;
-  result.push_back(child<job_hook_actor>(
-    "webhook", &gateway_actors::webhook,
-    [=](auto& sys, auto&) -> job_hook_actor {
-      if (web.url.empty())
-        return {};
-      return sys.template spawn<caf::detached>(nats::webhook, web);
-    }));
-  result.push_back(child<lease_actor>(
-    "hooks-lease", &gateway_actors::hooks_lease,
-    [held = lease_on(nats::subjects::hooks_lease_key, config)](auto& sys,
-                                                               auto& known) {
-      return sys.spawn(nats::lease, known.kv_store, held);
-    }));
+event_listener_actor start_event_feed(actor_system& sys, const actors& known,
+                                      const plan& x) {
+  return sys.spawn(http::event_feed, known.events, x.streams);
+}
+
+bus_actor start_bus(actor_system& sys, const actors&, const plan& x) {
+  nats::bus_config cfg;
+  cfg.nats = x.config.nats;
+  cfg.give_up = x.give_up;
+  if (auto embedded = x.embedded)
+    cfg.locate = [embedded] { return embedded->connection(); };
+  return sys.spawn(nats::bus, std::move(cfg));
+}
+
+kv_store_actor start_kv_store(actor_system& sys, const actors& known,
+                              const plan& x) {
+  return sys.spawn(nats::kv_store, known.bus, x.kv_store());
+}
+
+caf::actor start_storage_watch(actor_system& sys, const actors& known,
+                               const plan& x) {
+  if (!x.embedded)
+    return {};
+  nats::storage_watch_config cfg;
+  cfg.request_timeout = x.until.store;
+  cfg.report = [embedded = x.embedded](const std::string& failure) {
+    embedded->probed(failure);
+  };
+  return caf::actor_cast<caf::actor>(
+    sys.spawn<caf::detached>(nats::storage_watch, known.kv_store, cfg));
+}
+
+bus_listener_actor start_buckets(actor_system& sys, const actors& known,
+                                 const plan& x) {
+  return sys.spawn(nats::buckets, known.bus, known.kv_store,
+                   nats::buckets_config{bucket_names(x), x.until.bucket()});
+}
+
+// Counting, reading and writing a million counts takes a while, so the actors
+// of the counts are detached.
+
+log_source_actor start_log_source(actor_system& sys, const actors& known,
+                                  const plan& x) {
+  auto& counts = x.config.aggregation;
+  switch (counts.source) {
+    case log_source::jetstream:
+      return sys.spawn<caf::detached>(
+        logs::jetstream_log_source, known.bus,
+        logs::jetstream_log_source_config{counts, x.until.bus,
+                                          x.config.nats.replicas});
+    case log_source::opensearch:
+      return sys.spawn<caf::detached>(
+        logs::opensearch_log_source,
+        logs::opensearch_log_source_config{counts.opensearch,
+                                           count_deadline(counts.interval)});
+    case log_source::none:
+      break;
+  }
+  return {};
+}
+
+lease_actor start_lease(actor_system& sys, const actors& known, const plan& x) {
+  if (!x.counts_logs())
+    return {};
+  return sys.spawn(nats::lease, known.kv_store,
+                   x.lease_on(nats::subjects::aggregation_lease_key));
+}
+
+kv_store_actor start_counts_kv_store(actor_system& sys, const actors& known,
+                                     const plan& x) {
+  return sys.spawn<caf::detached>(nats::kv_store, known.bus, x.kv_store());
+}
+
+counts_store_actor start_counts_store(actor_system& sys, const actors& known,
+                                      const plan& x) {
+  nats::counts_store_config cfg;
+  cfg.owner = x.owner();
+  cfg.request_timeout = x.until.store;
+  return sys.spawn<caf::detached>(nats::counts_store, known.bus,
+                                  known.counts_kv_store, known.lease, cfg);
+}
+
+job_store_actor start_job_store(actor_system& sys, const actors& known,
+                                const plan& x) {
+  return sys.spawn(nats::job_store, known.kv_store,
+                   nats::job_store_config{x.until.store});
+}
+
+backend_actor start_backend(actor_system& sys, const actors& known,
+                            const plan& x) {
+  auto spawn = [&](auto protocol) -> backend_actor {
+    return sys.spawn(protocol, known.bus, known.kv_store,
+                     nats::backend_config{x.until.bus});
+  };
+  return x.speaks_kv() ? spawn(nats::kv_backend)
+                       : spawn(nats::request_reply_backend);
+}
+
+// A probe blocks, so it is detached.
+gpu_probe_actor start_gpu_probe(actor_system& sys, const actors&,
+                                const plan& x) {
+  auto& gpus = x.config.gpu;
+  switch (gpus.source) {
+    case gpu_config::kind::file:
+      return sys.spawn<caf::detached>(gpu::file, gpus.file);
+    case gpu_config::kind::kubernetes:
+      return sys.spawn<caf::detached>(
+        gpu::kubernetes, gpu::kubernetes_probe_config{
+                           gpus.kubernetes, x.until.scan(gpus.refresh)});
+    case gpu_config::kind::nvml: {
+      gpu::nvml_config cfg;
+      cfg.node = host::host_name();
+      return sys.spawn<caf::detached>(gpu::nvml, std::move(cfg));
+    }
+    default:
+      return {};
+  }
+}
+
+training_jobs_actor start_training_jobs(actor_system& sys, const actors& known,
+                                        const plan& x) {
+  training_jobs_config cfg;
+  cfg.request_timeout = x.until.domain;
+  cfg.stall_after = x.config.lifecycle.stall_after;
+  cfg.idle_text = x.idle_text();
+  cfg.outcome_time = x.until.outcome;
+  if (x.speaks_kv())
+    cfg.initial = nats::kv_initial_statistics();
+  return sys.spawn(training_jobs, known.job_store, known.backend, cfg);
+}
+
+training_status_actor
+start_training_status(actor_system& sys, const actors& known, const plan& x) {
+  training_status_config cfg;
+  cfg.request_timeout = x.until.domain;
+  cfg.poll_interval = x.config.lifecycle.poll_interval;
+  cfg.idle_text = x.idle_text();
+  return sys.spawn(training_status, known.backend, known.training_jobs,
+                   known.bus, known.events, cfg);
+}
+
+training_actor start_training(actor_system& sys, const actors& known,
+                              const plan& x) {
+  training_config cfg;
+  cfg.request_timeout = x.until.domain;
+  cfg.train_timeout = x.until.train;
+  cfg.compare_by_book = x.speaks_kv();
+  return sys.spawn(training, known.backend, known.training_jobs,
+                   known.job_store, cfg);
+}
+
+watchlist_actor start_watchlist(actor_system& sys, const actors& known,
+                                const plan& x) {
+  return sys.spawn(watchlist, known.backend, known.training_jobs,
+                   watchlist_config{x.until.domain});
+}
+
+bus_sink_actor start_progress_feed(actor_system& sys, const actors& known,
+                                   const plan& x) {
+  nats::progress_feed_config cfg;
+  cfg.request_timeout = x.until.progress;
+  return sys.spawn(nats::progress_feed, known.bus, known.training_status, cfg);
+}
+
+job_hook_actor start_finished_hook(actor_system& sys, const actors& known,
+                                   const plan& x) {
+  return sys.spawn(nats::finished_hook, known.bus,
+                   nats::finished_hook_config{x.until.bus_answer});
+}
+
+job_hook_actor start_webhook(actor_system& sys, const actors&, const plan& x) {
+  auto cfg = webhook_of(x);
+  if (cfg.url.empty())
+    return {};
+  return sys.spawn<caf::detached>(nats::webhook, std::move(cfg));
+}
+
+lease_actor start_hooks_lease(actor_system& sys, const actors& known,
+                              const plan& x) {
+  return sys.spawn(nats::lease, known.kv_store,
+                   x.lease_on(nats::subjects::hooks_lease_key));
+}
+
+training_hooks_actor start_training_hooks(actor_system& sys,
+                                          const actors& known, const plan& x) {
   training_hooks_config cfg;
-  // A try of the webhook comes first to its own end.
-  cfg.request_timeout = std::max(config.deadlines.request * 2,
-                                 web.timeout + margin);
-  cfg.give_up = settings.webhook_give_up;
-  result.push_back(child<training_hooks_actor>(
-    "training-hooks", &gateway_actors::training_hooks,
-    [=](auto& sys, auto& known) {
-      std::vector<job_hook_actor> told{known.finished_hook};
-      if (known.webhook)
-        told.push_back(known.webhook);
-      return sys.spawn(training_hooks, known.training_jobs, known.job_store,
-                       known.hooks_lease, std::move(told), cfg);
-    }));
+  cfg.request_timeout = x.until.notification(webhook_of(x).timeout);
+  cfg.give_up = x.config.lifecycle.webhook_give_up;
+  std::vector<job_hook_actor> hooks{known.finished_hook};
+  if (known.webhook)
+    hooks.push_back(known.webhook);
+  return sys.spawn(training_hooks, known.training_jobs, known.job_store,
+                   known.hooks_lease, std::move(hooks), cfg);
+}
+
+gpu_info_actor start_gpu_info(actor_system& sys, const actors& known,
+                              const plan& x) {
+  gpu_info_config cfg;
+  cfg.request_timeout = x.until.wait;
+  cfg.scan_timeout = x.until.domain;
+  auto scan_in_background = [&](const char* source) {
+    cfg.source = source;
+    cfg.refresh = x.config.gpu.refresh;
+    cfg.scan_timeout = outlast(x.until.scan(cfg.refresh));
+  };
+  switch (x.config.gpu.source) {
+    case gpu_config::kind::file:
+      // The file contains what is to be listed.
+      cfg.listed.clear();
+      cfg.source = "file";
+      break;
+    case gpu_config::kind::kubernetes:
+      scan_in_background("kubernetes");
+      break;
+    case gpu_config::kind::nvml:
+      scan_in_background("nvml");
+      break;
+    default:
+      break;
+  }
+  return sys.spawn(gpu_info, known.gpu_probe, known.events, cfg);
+}
+
+runtime_classes_actor
+start_runtime_classes(actor_system& sys, const actors& known, const plan& x) {
+  runtime_classes_config cfg;
+  cfg.request_timeout = x.until.classes(x.config.gpu.refresh);
+  return sys.spawn(runtime_classes, known.gpu_probe, cfg);
+}
+
+ai_settings_actor start_ai_settings(actor_system& sys, const actors&,
+                                    const plan& x) {
+  return sys.spawn<caf::detached>(http::ai_settings, x.config.http.ai_settings);
+}
+
+log_aggregation_actor
+start_log_aggregation(actor_system& sys, const actors& known, const plan& x) {
+  log_aggregation_config cfg;
+  cfg.interval = x.config.aggregation.interval;
+  cfg.source = std::string{to_string(x.config.aggregation.source)};
+  cfg.request_timeout = x.until.wait;
+  // Each uses a worker of the HTTP server until the counts are loaded.
+  cfg.max_waiting = std::max<size_t>(1, x.config.http.workers / 5);
+  return sys.spawn(log_aggregation, known.log_source, known.counts_store,
+                   known.lease, known.events, cfg);
+}
+
+log_history_actor start_log_history(actor_system& sys, const actors& known,
+                                    const plan& x) {
+  log_history_config cfg;
+  cfg.request_timeout = x.until.wait;
+  return sys.spawn(log_history, known.counts_store, cfg);
+}
+
+// -- the table ------------------------------------------------------------------
+
+/// The name of a child: the member of the directory, with dashes.
+template <auto Member>
+std::string name_of() {
+  std::string_view text = __PRETTY_FUNCTION__;
+  constexpr std::string_view scope = "gateway_actors::";
+  text.remove_prefix(text.find(scope) + scope.size());
+  auto end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_");
+  std::string result{text.substr(0, end)};
+  std::replace(result.begin(), result.end(), '_', '-');
   return result;
 }
 
-std::vector<child_spec> inventories(const gateway_config& config) {
-  auto request = config.deadlines.request + margin;
-  std::vector<child_spec> result;
-  result.push_back(child<gpu_info_actor>(
-    "gpu-info", &gateway_actors::gpu_info, [=](auto& sys, auto& known) {
-      gpu_info_config cfg;
-      cfg.request_timeout = request;
-      cfg.scan_timeout = request;
-      switch (config.gpu.source) {
-        case gpu_config::kind::file:
-          // Whoever wrote the file knows what to list.
-          cfg.listed.clear();
-          cfg.source = "file";
-          break;
-        case gpu_config::kind::kubernetes:
-          cfg.source = "kubernetes";
-          break;
-        case gpu_config::kind::nvml:
-          cfg.source = "nvml";
-          break;
-        default:
-          break;
-      }
-      if (cfg.source == "kubernetes" || cfg.source == "nvml") {
-        cfg.refresh = config.gpu.refresh;
-        cfg.scan_timeout = longest_look(config) + margin;
-      }
-      return sys.spawn(gpu_info, known.gpu_probe, known.events, cfg);
-    }));
-  result.push_back(child<runtime_classes_actor>(
-    "runtime-classes", &gateway_actors::runtime_classes,
-    [=](auto& sys, auto& known) {
-      auto cluster = config.gpu.source == gpu_config::kind::kubernetes;
-      runtime_classes_config cfg;
-      // A scan of the GPUs may be running.
-      cfg.request_timeout = 2 * longest_look(config) + margin;
-      return sys.spawn(runtime_classes,
-                       cluster ? known.gpu_probe : gpu_probe_actor{}, cfg);
-    }));
-  result.push_back(child<ai_settings_actor>(
-    "ai-settings", &gateway_actors::ai_settings, [=](auto& sys, auto&) {
-      return sys.template spawn<caf::detached>(http::ai_settings,
-                                               config.http.ai_settings);
-    }));
-  result.push_back(child<log_aggregation_actor>(
-    "log-aggregation", &gateway_actors::log_aggregation,
-    [=](auto& sys, auto& known) {
-      log_aggregation_config cfg;
-      cfg.interval = config.aggregation.interval;
-      cfg.source = std::string{to_string(config.aggregation.source)};
-      cfg.request_timeout = request;
-      // Each holds a worker of the front end until the counts are loaded.
-      cfg.max_waiting = std::max<size_t>(1, config.http.workers / 5);
-      return sys.spawn(log_aggregation, known.log_source, known.counts_store,
-                       known.lease, known.events, cfg);
-    }));
-  result.push_back(child<log_history_actor>(
-    "log-history", &gateway_actors::log_history, [=](auto& sys, auto& known) {
-      log_history_config cfg;
-      cfg.request_timeout = request;
-      return sys.spawn(log_history, known.counts_store, cfg);
-    }));
-  return result;
+template <class Handle>
+Handle handle_type(Handle gateway_actors::*);
+
+using plan_ptr = std::shared_ptr<const plan>;
+
+/// A child that `start` starts, for the member of the directory.
+template <auto Member>
+child_spec child(plan_ptr x, decltype(handle_type(Member)) (*start)(
+                               actor_system&, const actors&, const plan&)) {
+  return {name_of<Member>(),
+          [x = std::move(x), start](actor_system& sys, actors& known) {
+            known.*Member = start(sys, known, *x);
+            return caf::actor_cast<caf::actor>(known.*Member);
+          }};
 }
 
 } // namespace
@@ -408,22 +413,43 @@ gateway_children(const gateway_config& config, nats::embedded_server* embedded,
                  http::event_streams* streams,
                  std::function<void(std::string)> give_up) {
   auto resolved = config;
-  // Once: asking for a driver may take a while.
+  // Once: the search for a driver may take a while.
   resolved.gpu.source = gpu_source(config.gpu);
-  std::vector<child_spec> result;
-  // First, so that it knows how everything stands whatever starts again.
-  result.push_back(child<events_actor>(
-    "events", &gateway_actors::events,
-    [](auto& sys, auto&) { return sys.spawn(events, events_config{}); }));
-  result.push_back(child<event_listener_actor>(
-    "event-feed", &gateway_actors::event_feed, [=](auto& sys, auto& known) {
-      return sys.spawn(http::event_feed, known.events, streams);
-    }));
-  for (auto& part :
-       {edges(resolved, embedded, std::move(give_up)), lifecycle(resolved),
-        hooks(resolved), inventories(resolved)})
-    result.insert(result.end(), part.begin(), part.end());
-  return result;
+  auto x = std::make_shared<const plan>(plan{std::move(resolved),
+                                             config.deadlines.all(), embedded,
+                                             streams, std::move(give_up)});
+  return {
+    // First, so that it keeps its state when others start again.
+    child<&actors::events>(x, start_events),
+    child<&actors::event_feed>(x, start_event_feed),
+    child<&actors::bus>(x, start_bus),
+    child<&actors::kv_store>(x, start_kv_store),
+    child<&actors::storage_watch>(x, start_storage_watch),
+    child<&actors::buckets>(x, start_buckets),
+    // Before the lease, which is then returned first when all stop: a count may
+    // take a while to end.
+    child<&actors::log_source>(x, start_log_source),
+    child<&actors::lease>(x, start_lease),
+    child<&actors::counts_kv_store>(x, start_counts_kv_store),
+    child<&actors::counts_store>(x, start_counts_store),
+    child<&actors::job_store>(x, start_job_store),
+    child<&actors::backend>(x, start_backend),
+    child<&actors::gpu_probe>(x, start_gpu_probe),
+    child<&actors::training_jobs>(x, start_training_jobs),
+    child<&actors::training_status>(x, start_training_status),
+    child<&actors::training>(x, start_training),
+    child<&actors::watchlist>(x, start_watchlist),
+    child<&actors::progress_feed>(x, start_progress_feed),
+    child<&actors::finished_hook>(x, start_finished_hook),
+    child<&actors::webhook>(x, start_webhook),
+    child<&actors::hooks_lease>(x, start_hooks_lease),
+    child<&actors::training_hooks>(x, start_training_hooks),
+    child<&actors::gpu_info>(x, start_gpu_info),
+    child<&actors::runtime_classes>(x, start_runtime_classes),
+    child<&actors::ai_settings>(x, start_ai_settings),
+    child<&actors::log_aggregation>(x, start_log_aggregation),
+    child<&actors::log_history>(x, start_log_history),
+  };
 }
 
 } // namespace aiops

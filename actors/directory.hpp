@@ -14,7 +14,9 @@ namespace aiops {
 struct gateway_actors {
   bus_actor bus;
   kv_store_actor kv_store;
-  /// Makes the buckets.
+  /// Checks that the embedded server stores; null without such a server.
+  caf::actor storage_watch;
+  /// Creates the buckets.
   bus_listener_actor buckets;
   events_actor events;
   event_listener_actor event_feed;

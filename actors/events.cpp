@@ -79,10 +79,7 @@ bool same_event(const event_value& last, const event_value& x) {
 events_actor::behavior_type
 events_state::make_behavior(const events_config& cfg) {
   cfg_ = cfg;
-  self_->set_down_handler([this](const caf::down_msg& msg) {
-    std::erase_if(listeners_,
-                  [&](auto& known) { return known.address() == msg.source; });
-  });
+  listeners_.forget_ended(self_);
   return {
     [this](update_atom, const event_value& x) { update(x); },
     [this](subscribe_atom, const event_listener_actor& listener) {
@@ -93,13 +90,9 @@ events_state::make_behavior(const events_config& cfg) {
 
 caf::result<void>
 events_state::add_listener(const event_listener_actor& listener) {
-  if (std::find(listeners_.begin(), listeners_.end(), listener)
-      == listeners_.end()) {
-    if (listeners_.size() >= cfg_.max_listeners)
-      return make_error(ec::overloaded, "too many listeners");
-    self_->monitor(listener);
-    listeners_.push_back(listener);
-  }
+  if (!listeners_.contains(listener) && listeners_.size() >= cfg_.max_listeners)
+    return make_error(ec::overloaded, "too many listeners");
+  listeners_.add(self_, listener);
   for (auto& value : latest_)
     if (value)
       caf::anon_send(listener, update_atom_v, *value);
@@ -122,8 +115,7 @@ void events_state::publish(event_value x) {
   if (last && same_event(*last, x))
     return;
   last = std::move(x);
-  for (auto& listener : listeners_)
-    caf::anon_send(listener, update_atom_v, *last);
+  listeners_.send(update_atom_v, *last);
 }
 
 void events_state::publish_watchlist(const training_book& book) {

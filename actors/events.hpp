@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/subscribers.hpp"
 
 #include <array>
 #include <optional>
@@ -44,7 +45,7 @@ private:
 
   events_actor::pointer self_;
   events_config cfg_;
-  std::vector<event_listener_actor> listeners_;
+  subscribers<event_listener_actor> listeners_;
   /// The last value of each topic.
   std::array<std::optional<event_value>, std::variant_size_v<event_value>>
     latest_;

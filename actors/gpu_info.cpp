@@ -41,12 +41,12 @@ caf::result<snapshot_ptr<T>> gpu_info_state::get(const snapshot_ptr<T>& known) {
   // Nothing is known, and no scan is running.
   if (in_background && failure_ && !scanning_)
     return failure_;
-  if (waiting_.size() >= cfg_.max_waiting)
+  if (!waiting_.has_room(cfg_.max_waiting))
     return make_error(ec::overloaded, "too many callers wait for the GPUs, try "
                                       "again in a moment");
   auto promise = self_->make_response_promise<snapshot_ptr<T>>();
   auto deadline = self_->clock().now() + cfg_.request_timeout;
-  waiting_.push_back({deadline, promise});
+  waiting_.enter(deadline, {promise});
   if (!scanning_ && !in_background)
     scan();
   else
@@ -61,12 +61,12 @@ void gpu_info_state::serve_waiting() {
     else
       promise.deliver(failure_);
   };
-  for (auto& caller : std::exchange(waiting_, {})) {
+  waiting_.serve_all([&](waiter& caller) {
     if (auto promise = std::get_if<list_promise>(&caller.promise))
       answer(*promise, list_);
     else
       answer(std::get<inventory_promise>(caller.promise), inventory_);
-  }
+  });
 }
 
 // -- scanning -----------------------------------------------------------------
@@ -75,18 +75,19 @@ void gpu_info_state::tick() {
   auto now = self_->clock().now();
   if (next_scan_ && *next_scan_ <= now)
     scan();
-  for (; !waiting_.empty() && waiting_.front().deadline <= now;
-       waiting_.pop_front())
+  while (auto caller = waiting_.expired(now))
     std::visit(
       [](auto& promise) {
         promise.deliver(make_error(ec::timeout,
                                    "the first scan of the GPUs has "
                                    "not ended yet"));
       },
-      waiting_.front().promise);
+      caller->promise);
 }
 
 void gpu_info_state::scan() {
+  if (!probe_)
+    return succeed({});
   scanning_ = true;
   next_scan_.reset();
   self_->request(probe_, cfg_.scan_timeout, get_atom_v)
@@ -96,7 +97,7 @@ void gpu_info_state::scan() {
 
 void gpu_info_state::succeed(gpu_list gpus) {
   scanning_ = false;
-  backoff_ = {};
+  backoff_.reset();
   if (std::exchange(failure_, {}))
     log::info(name, "scans the GPUs again");
   gpu_inventory seen;
@@ -129,8 +130,9 @@ void gpu_info_state::fail(const caf::error& err) {
     publish();
   }
   if (cfg_.refresh.count() > 0) {
-    backoff_ = std::min(std::max(backoff_ * 2, min_backoff), cfg_.refresh);
-    wake_at(*(next_scan_ = self_->clock().now() + backoff_));
+    next_scan_ = self_->clock().now()
+                 + backoff_.fail(min_backoff, cfg_.refresh);
+    wake_at(*next_scan_);
   }
   serve_waiting();
 }

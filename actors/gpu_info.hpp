@@ -1,7 +1,9 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/backoff.hpp"
 #include "base/time.hpp"
+#include "base/waiting_room.hpp"
 
 #include <chrono>
 #include <deque>
@@ -52,7 +54,6 @@ private:
 
   /// A caller that waits for the current scan.
   struct waiter {
-    clock::time_point deadline;
     std::variant<list_promise, inventory_promise> promise;
   };
 
@@ -78,11 +79,11 @@ private:
   gpu_probe_actor probe_;
   events_actor events_;
   gpu_info_config cfg_;
-  std::deque<waiter> waiting_;
+  waiting_room<waiter, clock::time_point> waiting_;
   bool scanning_ = false;
   /// When to scan again; nothing during a scan, and when scans are on request.
   std::optional<clock::time_point> next_scan_;
-  milliseconds backoff_{0};
+  backoff<milliseconds> backoff_;
   /// Null until a scan has succeeded.
   snapshot_ptr<gpu_list> list_;
   snapshot_ptr<gpu_inventory> inventory_;
@@ -90,6 +91,7 @@ private:
   caf::error failure_;
 };
 
+/// @param probe may be null: then there are no GPUs.
 /// @param events receives the inventory after each scan; may be null.
 gpu_info_actor::behavior_type
 gpu_info(gpu_info_actor::stateful_pointer<gpu_info_state> self,

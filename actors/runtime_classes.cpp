@@ -28,19 +28,19 @@ void runtime_classes_state::read() {
 }
 
 void runtime_classes_state::succeed(std::vector<std::string> names) {
-  if (backoff_.count() > 0)
+  if (backoff_.failing())
     log::info(name, "reads the runtime classes again");
-  backoff_ = {};
+  backoff_.reset();
   names_ = std::move(names);
   self_->delayed_send(self_, cfg_.refresh, tick_atom_v);
 }
 
 void runtime_classes_state::fail(const caf::error& err) {
-  if (backoff_.count() == 0)
+  if (!backoff_.failing())
     log::warning(name, "cannot read the runtime classes",
                  {{"reason", text_of(err)}});
-  backoff_ = std::min(std::max(backoff_ * 2, cfg_.min_backoff), cfg_.refresh);
-  self_->delayed_send(self_, backoff_, tick_atom_v);
+  self_->delayed_send(self_, backoff_.fail(cfg_.min_backoff, cfg_.refresh),
+                      tick_atom_v);
 }
 
 runtime_classes_actor::behavior_type runtime_classes(

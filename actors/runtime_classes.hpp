@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/backoff.hpp"
 #include "base/time.hpp"
 
 #include <string>
@@ -42,8 +43,7 @@ private:
   gpu_probe_actor probe_;
   runtime_classes_config cfg_;
   std::vector<std::string> names_;
-  /// 0 unless the last request failed.
-  milliseconds backoff_{0};
+  backoff<milliseconds> backoff_;
 };
 
 runtime_classes_actor::behavior_type runtime_classes(

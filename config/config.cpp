@@ -18,7 +18,8 @@ namespace {
 constexpr auto wrong_command_line = 2;
 constexpr auto wrong_configuration = 78;
 
-/// What one place sets: option name to value.
+/// The options that are set in one place, for example in the file: name to
+/// value.
 using settings = std::map<std::string, std::string>;
 
 struct failure {
@@ -27,8 +28,8 @@ struct failure {
 };
 
 std::optional<std::string> environment(const std::string& name) {
-  // A variable that is set to nothing counts as not set: manifests and unit
-  // files cannot always leave one out.
+  // An empty variable counts as not set: manifests and unit files cannot always
+  // omit one.
   if (auto value = std::getenv(name.c_str()); value && *value)
     return value;
   return std::nullopt;
@@ -38,6 +39,7 @@ std::optional<std::string> environment(const std::string& name) {
 
 struct switches {
   bool help = false;
+  bool help_markdown = false;
   bool version = false;
   bool check_config = false;
   bool print_config = false;
@@ -45,10 +47,29 @@ struct switches {
   std::string completion;
 };
 
+/// A flag that is not a setting: it exists on the command line only.
+struct switch_info {
+  std::string_view flag;
+  std::string_view help;
+};
+
+constexpr switch_info all_switches[] = {
+  {"--help", "Print the options."},
+  {"--help-markdown", "Print the options as the table of docs/operations.md."},
+  {"--version", "Print the version."},
+  {"--config FILE", "Read this file of lines 'key = value'; the keys are the "
+                    "flags of the settings without dashes."},
+  {"--check-config", "Check the configuration and exit with 0 or 78."},
+  {"--print-config", "Print the effective configuration, as a file for "
+                     "--config, and exit."},
+  {"--completion bash", "Print completions for the shell, for eval."},
+};
+
 settings read_flags(int argc, const char* const* argv, switches& asked) {
   CLI::App app{"", "aiops-gateway"};
   app.set_help_flag();
   app.add_flag("-h,--help", asked.help);
+  app.add_flag("--help-markdown", asked.help_markdown);
   app.add_flag("--version", asked.version);
   app.add_flag("--check-config", asked.check_config);
   app.add_flag("--print-config", asked.print_config);
@@ -76,8 +97,8 @@ settings read_flags(int argc, const char* const* argv, switches& asked) {
 // -- configuration file -------------------------------------------------------
 
 std::vector<CLI::ConfigItem> read_items(const std::string& file) {
-  // A '#' only starts a comment at the front of a line: it may be part of a
-  // value, and cutting the value off there would go unnoticed.
+  // A '#' starts a comment at the front of a line only: it may be part of a
+  // value, which would be cut off there without an error.
   CLI::ConfigTOML parser;
   parser.comment('\0');
   try {
@@ -100,13 +121,13 @@ settings read_config_file(const std::string& file) {
     auto& options = all_options();
     auto x = std::find_if(options.begin(), options.end(), known);
     if (x == options.end())
-      complain("is no option; the keys are the long flags without dashes, "
+      complain("is not an option; the keys are the long flags without dashes, "
                "--help lists them");
     if (item.inputs.size() != 1 && !x->holds_passwords)
-      complain("takes one value; put it in quotes, and comments on lines of "
-               "their own");
+      complain("takes one value; put it in quotes, and comments on separate "
+               "lines");
     if (!result.emplace(x->name, CLI::detail::join(item.inputs)).second)
-      complain("is given twice; leave one");
+      complain("is given twice; remove one");
   }
   return result;
 }
@@ -143,7 +164,7 @@ std::filesystem::path default_state_dir() {
   return {};
 }
 
-/// Whether standard error is the journal. The variable alone does not tell: it
+/// Whether standard error is the journal. The variable alone is not enough: it
 /// is inherited by programs whose output goes elsewhere.
 bool writes_to_journal() {
   struct stat err {};
@@ -153,8 +174,8 @@ bool writes_to_journal() {
               == std::to_string(err.st_dev) + ":" + std::to_string(err.st_ino);
 }
 
-/// Sets every option from the strongest place that has it; answers those
-/// places.
+/// Sets every option from the place of the highest precedence that has it.
+/// Returns these places.
 settings resolve(gateway_config& cfg, const settings& flags,
                  const std::string& file) {
   auto from_file = file.empty() ? settings{} : read_config_file(file);
@@ -197,23 +218,17 @@ std::string help() {
   std::string result
     = "aiops-gateway: a REST front end for training services on NATS\n\n"
       "Usage: aiops-gateway [OPTION]...\n\n"
-      "Flags beat environment variables, those beat the file, and that beats\n"
-      "the defaults.\n\n"
-      "  -h, --help\n  --version\n"
-      "  --config FILE\n      File of lines 'key = value'; the keys are the "
-      "flags below without dashes.\n"
-      "  --check-config\n      Check the configuration and leave.\n"
-      "  --print-config\n      Print the effective configuration, as a file "
-      "for "
-      "--config, and leave.\n"
-      "  --completion bash\n      Print completions for the shell and leave.\n";
+      "Flags override environment variables, which override the file, which "
+      "overrides\nthe defaults.\n\n";
+  for (auto& [flag, text] : all_switches)
+    result += "  " + std::string{flag == "--help" ? "-h, " : ""}
+              + std::string{flag} + "\n      " + std::string{text} + "\n";
   std::string group;
   for (auto& x : all_options()) {
     if (x.group != group)
       result += "\n" + x.group + ":\n";
     group = x.group;
-    result += "  --" + x.name + (x.placeholder.empty() ? "" : " ")
-              + x.placeholder + "\n      " + x.help + "\n      ["
+    result += "  " + x.flag() + "\n      " + x.help + "\n      ["
               + x.environment();
     if (!x.known_as.empty())
       result += " or " + x.known_as;
@@ -224,11 +239,32 @@ std::string help() {
   return result;
 }
 
+std::string help_markdown() {
+  auto code = [](std::string_view text) {
+    return "`" + std::string{text} + "`";
+  };
+  std::string result = "| flag | environment | default | meaning |\n"
+                       "|---|---|---|---|\n";
+  for (auto& [flag, text] : all_switches)
+    result += "| " + code(flag) + " | | | " + std::string{text} + " |\n";
+  for (auto& x : all_options()) {
+    result += "| " + code(x.flag()) + " | " + code(x.environment());
+    if (!x.known_as.empty())
+      result += ", " + code(x.known_as);
+    auto value = x.default_value();
+    result += " | " + (value.empty() ? "none" : code(value)) + " | " + x.help
+              + " |\n";
+  }
+  return result;
+}
+
 std::string completion() {
-  std::string words = "--help --version --config --check-config "
-                      "--print-config --completion";
+  std::string words;
+  for (auto& [flag, text] : all_switches)
+    words += std::string{flag.substr(0, flag.find(' '))} + " ";
   for (auto& x : all_options())
-    words += " --" + x.name;
+    words += "--" + x.name + " ";
+  words.pop_back();
   return "complete -o default -W '" + words + "' aiops-gateway\n";
 }
 
@@ -250,6 +286,8 @@ void run(int argc, const char* const* argv,
   auto flags = read_flags(argc, argv, asked);
   if (asked.help)
     result.print = help();
+  else if (asked.help_markdown)
+    result.print = help_markdown();
   else if (asked.version)
     result.print = "aiops-gateway " AIOPS_GATEWAY_VERSION "\n";
   else if (!asked.completion.empty())
@@ -285,18 +323,18 @@ std::string check_nats(const nats_config& nats, bool demo) {
   auto tls = !nats.ca_file.empty() || !nats.cert_file.empty();
   if (nats.embedded() && (ways > 0 || tls))
     return "--nats-url embedded takes no credentials and no certificates: it "
-           "makes its own; leave out "
+           "creates its own; remove "
            + std::string{tls    ? "--nats-ca, --nats-cert and --nats-key"
                          : user ? "--nats-user and --nats-password-file"
                                 : "--nats-creds and --nats-nkey-seed"}
            + ", or give the URL of a server";
   if (nats.embedded() && nats.replicas > 1)
     return "--nats-replicas: the embedded server is a single node, which "
-           "keeps one copy; leave it out, or give the URLs of a cluster";
+           "keeps one copy; remove the option, or give the URLs of a cluster";
   if (demo && (ways > 0 || tls))
     return "--demo cannot use files of credentials and certificates: its "
-           "programs know the URL only; put user and password into --nats-url, "
-           "or leave out --demo";
+           "programs get the URL only; put user and password into --nats-url, "
+           "or remove --demo";
   return {};
 }
 
@@ -319,15 +357,15 @@ std::string check_kubernetes(const gpu_config& gpu) {
     return "--kube-client-cert and --kube-client-key belong together; give "
            "both or neither";
   if (!config.kubeconfig.empty() && (!config.url.empty() || !bare))
-    return "--kubeconfig says all that --kube-url and the other --kube options "
-           "say; give either";
+    return "--kubeconfig replaces --kube-url and the other --kube options; "
+           "give either";
   if (config.url.empty() && !bare)
     return "the --kube options need --kube-url; give the URL of the API "
            "server, for example https://10.0.0.1:6443";
   if (!config.url.empty() && !config.url.starts_with("https://")
       && !config.url.starts_with("http://"))
     return "--kube-url: '" + config.url
-           + "' is no URL; give for example https://10.0.0.1:6443";
+           + "' is not a URL; give for example https://10.0.0.1:6443";
   if (gpu.source == gpu_config::kind::kubernetes && config.url.empty()
       && config.kubeconfig.empty() && !config.in_cluster())
     return "--gpu-source kubernetes outside of a cluster needs --kubeconfig or "

@@ -12,22 +12,22 @@
 #include <utility>
 
 /// @file
-/// Makers of options, one a kind of value. In each, `field` answers the field
-/// of a configuration, for a constant one and for one to be changed. @private
+/// Functions that make options, one per kind of value. `field` returns a field
+/// of a configuration, which may be constant. @private
 
 namespace aiops {
 
 inline std::string range_problem(bool fits, const std::string& value,
-                                 const std::string& least,
-                                 const std::string& most) {
+                                 const std::string& minimum,
+                                 const std::string& maximum) {
   if (fits)
     return {};
-  return "'" + value + "' is out of range; give " + least + " to " + most;
+  return "'" + value + "' is out of range; give " + minimum + " to " + maximum;
 }
 
 template <class Field>
-option duration(option x, Field field, std::chrono::milliseconds least,
-                std::chrono::milliseconds most) {
+option duration(option x, Field field, std::chrono::milliseconds minimum,
+                std::chrono::milliseconds maximum) {
   x.placeholder = "DURATION";
   x.expected = "a duration with a unit: ms, s, m or h, for example 30s";
   x.set = [field](gateway_config& cfg, const std::string& text) {
@@ -40,14 +40,15 @@ option duration(option x, Field field, std::chrono::milliseconds least,
     return write_duration(field(cfg));
   };
   x.check = [=, get = x.get](const gateway_config& cfg) {
-    return range_problem(least <= field(cfg) && field(cfg) <= most, get(cfg),
-                         write_duration(least), write_duration(most));
+    return range_problem(minimum <= field(cfg) && field(cfg) <= maximum,
+                         get(cfg), write_duration(minimum),
+                         write_duration(maximum));
   };
   return x;
 }
 
 template <class Field>
-option number(option x, Field field, int64_t least, int64_t most,
+option number(option x, Field field, int64_t minimum, int64_t maximum,
               std::optional<int64_t> (*read)(std::string_view),
               std::string (*write)(int64_t)) {
   x.set = [=](gateway_config& cfg, const std::string& text) {
@@ -62,25 +63,25 @@ option number(option x, Field field, int64_t least, int64_t most,
   };
   x.check = [=, get = x.get](const gateway_config& cfg) {
     auto value = static_cast<int64_t>(field(cfg));
-    return range_problem(least <= value && value <= most, get(cfg),
-                         write(least), write(most));
+    return range_problem(minimum <= value && value <= maximum, get(cfg),
+                         write(minimum), write(maximum));
   };
   return x;
 }
 
 template <class Field>
-option count(option x, Field field, int64_t least, int64_t most) {
+option count(option x, Field field, int64_t minimum, int64_t maximum) {
   x.placeholder = "NUMBER";
   x.expected = "a whole number";
-  return number(std::move(x), field, least, most, read_number,
+  return number(std::move(x), field, minimum, maximum, read_number,
                 [](int64_t value) { return std::to_string(value); });
 }
 
 template <class Field>
-option size(option x, Field field, int64_t least, int64_t most) {
+option size(option x, Field field, int64_t minimum, int64_t maximum) {
   x.placeholder = "SIZE";
   x.expected = "bytes, or with a unit KiB, MiB or GiB, for example 1MiB";
-  return number(std::move(x), field, least, most, read_size, write_size);
+  return number(std::move(x), field, minimum, maximum, read_size, write_size);
 }
 
 template <class Field>
@@ -107,7 +108,7 @@ inline std::string file_problem(const std::filesystem::path& path) {
          + "; correct the path or its permissions";
 }
 
-/// A bare name may be a credential that systemd hands over (LoadCredential=).
+/// A name without a slash may be a credential of systemd (LoadCredential=).
 inline std::filesystem::path find_credential(const std::string& name) {
   auto directory = std::getenv("CREDENTIALS_DIRECTORY");
   if (directory && !name.empty() && name.find('/') == std::string::npos) {
@@ -137,8 +138,8 @@ option file(option x, Field field) {
 template <class T>
 using choices = std::vector<std::pair<std::string, T>>;
 
-/// One of some words. Those from the position `absent` on are known but not
-/// part of this version.
+/// One of some words. Those from the position `absent` on are not part of this
+/// version.
 template <class Field, class T>
 option choice(option x, Field field, choices<T> words, size_t absent) {
   std::string usable;

@@ -17,7 +17,7 @@ constexpr auto kibibyte = int64_t{1024};
 constexpr auto mebibyte = 1024 * kibibyte;
 constexpr auto gibibyte = 1024 * mebibyte;
 
-// -- options with a form of their own -----------------------------------------
+// -- options with a special form ----------------------------------------------
 
 bool set_listen(gateway_config& cfg, const std::string& value) {
   auto address = read_endpoint(value);
@@ -134,33 +134,37 @@ void add_http(std::vector<option>& to) {
   add(std::move(listen));
   add(count({.name = "http-workers", .help = "Threads that serve requests."},
             AIOPS_FIELD(http.workers), 2, 4096));
-  add(count({.name = "http-max-connections",
-             .help = "Open connections; further ones are answered 503."},
-            AIOPS_FIELD(http.max_connections), 1, 100'000));
-  add(size({.name = "max-body",
-            .help = "Largest request body; a larger one is answered 413."},
-           AIOPS_FIELD(http.max_body), 1, gibibyte));
-  add(duration({.name = "client-timeout",
-                .help = "How long a client may take to send one request, and "
-                        "to take its answer."},
-               AIOPS_FIELD(http.client_timeout), milliseconds{10}, hours{1}));
-  add(duration({.name = "keep-alive-timeout",
-                .help = "How long a connection may idle between two "
-                        "requests."},
-               AIOPS_FIELD(http.keep_alive_timeout), milliseconds{10},
-               hours{1}));
+  add(count(
+    {.name = "http-max-connections",
+     .help = "Maximum open connections; further ones are answered with 503."},
+    AIOPS_FIELD(http.max_connections), 1, 100'000));
+  add(size(
+    {.name = "max-body",
+     .help
+     = "Maximum size of a request body; a larger one is answered with 413."},
+    AIOPS_FIELD(http.max_body), 1, gibibyte));
+  add(duration(
+    {.name = "client-timeout",
+     .help
+     = "How long a client may take to send a request, and to read its answer."},
+    AIOPS_FIELD(http.client_timeout), milliseconds{10}, hours{1}));
+  add(duration(
+    {.name = "keep-alive-timeout",
+     .help = "How long a connection may be idle between two requests."},
+    AIOPS_FIELD(http.keep_alive_timeout), milliseconds{10}, hours{1}));
   add(count({.name = "events-max-clients",
-             .help = "Clients that follow /api/v1/events; further ones are "
-                     "answered 503."},
+             .help = "Maximum clients of /api/v1/events; further ones are "
+                     "answered with 503."},
             AIOPS_FIELD(http.max_event_clients), 1, 100'000));
   add(duration({.name = "events-heartbeat",
-                .help = "How often such a client hears from the gateway when "
-                        "nothing happens."},
+                .help = "Interval of the comments that keep such a connection "
+                        "open when there are no events."},
                AIOPS_FIELD(http.event_heartbeat), milliseconds{100}, hours{1}));
-  add(file({.name = "ai-settings",
-            .help = "JSON object that /AIAdmin/ai/settings shows, without its "
-                    "secretKey; read again when it changes."},
-           AIOPS_FIELD(http.ai_settings)));
+  add(
+    file({.name = "ai-settings",
+          .help = "File with the JSON object that /AIAdmin/ai/settings shows, "
+                  "without its secretKey; read again when it changes."},
+         AIOPS_FIELD(http.ai_settings)));
 }
 
 void add_nats(std::vector<option>& to) {
@@ -189,24 +193,23 @@ void add_nats(std::vector<option>& to) {
            AIOPS_FIELD(nats.creds_file)));
   add(text({.name = "nats-user",
             .placeholder = "NAME",
-            .help = "User; its password comes from --nats-password-file."},
+            .help = "User name; --nats-password-file has the password."},
            AIOPS_FIELD(nats.user)));
   add(file(
     {.name = "nats-password-file", .help = "File with the user's password."},
     AIOPS_FIELD(nats.password_file)));
   add(file({.name = "nats-ca",
-            .help = "CA certificates (PEM) that the server's is checked "
-                    "against."},
+            .help = "CA certificates (PEM) for verifying the servers."},
            AIOPS_FIELD(nats.ca_file)));
   add(file({.name = "nats-cert", .help = "Client certificate (PEM)."},
            AIOPS_FIELD(nats.cert_file)));
   add(file({.name = "nats-key", .help = "Key of the client certificate (PEM)."},
            AIOPS_FIELD(nats.key_file)));
-  add(count({.name = "nats-replicas",
-             .help = "How many nodes of a cluster keep a copy of each bucket "
-                     "and stream that the gateway makes; those that exist "
-                     "stay as they are."},
-            AIOPS_FIELD(nats.replicas), 1, 5));
+  add(count(
+    {.name = "nats-replicas",
+     .help = "Number of copies of each bucket and stream that the gateway "
+             "creates in a cluster; existing ones are not changed."},
+    AIOPS_FIELD(nats.replicas), 1, 5));
   add(text({.name = "nats-server",
             .placeholder = "PROGRAM",
             .help = "Program that runs as the embedded server; looked up in "
@@ -221,27 +224,26 @@ void add_domain(std::vector<option>& to) {
   };
   add(choice({.name = "backend-protocol",
               .placeholder = "PROTOCOL",
-              .help = "Generation of training backends to speak to: "
-                      "request-reply (Opni 0.7 to 0.8) or kv (0.9.2 to "
-                      "0.12)."},
+              .help = "Protocol of the training backend: request-reply (Opni "
+                      "0.7 to 0.8) or kv (0.9.2 to 0.12)."},
              AIOPS_FIELD(protocol),
              choices<backend_protocol>{
                {"request-reply", backend_protocol::request_reply},
                {"kv", backend_protocol::kv}},
              2));
   add(duration({.name = "training-stall-after",
-                .help = "Without word from the backend for so long, a training "
-                        "counts as stalled, and is shown as failed."},
+                .help = "If the backend is silent for this long, a training "
+                        "counts as stalled and is shown as failed."},
                AIOPS_FIELD(lifecycle.stall_after), seconds{1}, hours{24 * 30}));
   add(duration({.name = "status-poll-interval",
-                .help = "How often the backend is asked how it is, besides "
-                        "whenever somebody wants to know."},
+                .help = "Interval at which the backend is asked for its "
+                        "status, in addition to the requests of clients."},
                AIOPS_FIELD(lifecycle.poll_interval), milliseconds{100},
                hours{1}));
   option webhook;
   webhook.name = "training-webhook";
   webhook.placeholder = "URL";
-  webhook.help = "Where a training that has ended is reported by POST.";
+  webhook.help = "URL that is notified by POST when a training ends.";
   webhook.expected = "a URL such as https://hooks.example.org/training, or "
                      "nothing";
   webhook.secret_path = true;
@@ -253,16 +255,16 @@ void add_domain(std::vector<option>& to) {
     return cfg.lifecycle.webhook_url;
   };
   add(std::move(webhook));
-  add(file({.name = "training-webhook-secret-file",
-            .help = "File with the key that signs these reports "
-                    "(HMAC-SHA256)."},
-           AIOPS_FIELD(lifecycle.webhook_secret_file)));
+  add(file(
+    {.name = "training-webhook-secret-file",
+     .help = "File with the key that signs these notifications (HMAC-SHA256)."},
+    AIOPS_FIELD(lifecycle.webhook_secret_file)));
   add(file({.name = "training-webhook-ca",
-            .help = "CA certificates (PEM) that the receiver's is checked "
-                    "against, instead of the system's."},
+            .help = "CA certificates (PEM) for verifying the receiver, instead "
+                    "of those of the system."},
            AIOPS_FIELD(lifecycle.webhook_ca_file)));
   add(duration({.name = "training-webhook-give-up",
-                .help = "How long a report that fails is tried again."},
+                .help = "How long a failed notification is retried."},
                AIOPS_FIELD(lifecycle.webhook_give_up), seconds{1},
                hours{24 * 7}));
   add(choice({.name = "log-source",
@@ -276,7 +278,7 @@ void add_domain(std::vector<option>& to) {
                                  {"none", log_source::none}},
              3));
   add(duration({.name = "aggregation-interval",
-                .help = "How often log messages are counted."},
+                .help = "Interval between two counts of the log messages."},
                AIOPS_FIELD(aggregation.interval), milliseconds{100},
                hours{24}));
   add(duration({.name = "aggregation-lease",
@@ -286,41 +288,40 @@ void add_domain(std::vector<option>& to) {
   option stream;
   stream.name = "log-stream";
   stream.placeholder = "NAME";
-  stream.help = "Stream of the log messages, and first token of their "
-                "subjects.";
+  stream.help
+    = "Stream with the log messages, and first token of their subjects.";
   stream.expected = "letters, digits, '_' and '-'";
   stream.set = set_log_stream;
   stream.get = [](const gateway_config& cfg) { return cfg.aggregation.stream; };
   add(std::move(stream));
-  add(duration({.name = "log-stream-max-age",
-                .help = "How long log messages are kept, when the gateway has "
-                        "to make the stream."},
-               AIOPS_FIELD(aggregation.stream_max_age), minutes{1},
-               hours{24 * 3660}));
+  add(duration(
+    {.name = "log-stream-max-age",
+     .help
+     = "How long log messages are kept, if the gateway creates the stream."},
+    AIOPS_FIELD(aggregation.stream_max_age), minutes{1}, hours{24 * 3660}));
   add(size({.name = "log-stream-max-bytes",
-            .help = "How much of the log messages is kept, when the gateway "
-                    "has to make the stream."},
+            .help = "Maximum size of the kept log messages, if the gateway "
+                    "creates the stream."},
            AIOPS_FIELD(aggregation.stream_max_bytes), mebibyte,
            1024 * 1024 * gibibyte));
-  add(
-    gpu_source({.name = "gpu-source",
-                .help = "Where GPUs are looked for: kubernetes, nvml (the "
-                        "local driver), file:PATH or none; auto is kubernetes "
-                        "in a cluster, else nvml where a driver is, else "
-                        "none."}));
-  add(
-    duration({.name = "gpu-refresh", .help = "How often GPUs are looked for."},
-             AIOPS_FIELD(gpu.refresh), seconds{1}, hours{1}));
-  add(text({.name = "kube-url",
-            .placeholder = "URL",
-            .help = "API server, outside of a cluster."},
-           AIOPS_FIELD(gpu.kubernetes.url)));
+  add(gpu_source(
+    {.name = "gpu-source",
+     .help = "Where GPUs are scanned: kubernetes, nvml (the local driver), "
+             "file:PATH or none; auto is kubernetes in a cluster, else nvml if "
+             "there is a driver, else none."}));
+  add(duration(
+    {.name = "gpu-refresh", .help = "Interval between two scans of the GPUs."},
+    AIOPS_FIELD(gpu.refresh), seconds{1}, hours{1}));
+  add(text(
+    {.name = "kube-url",
+     .placeholder = "URL",
+     .help = "Kubernetes API server, for a gateway outside of the cluster."},
+    AIOPS_FIELD(gpu.kubernetes.url)));
   add(file({.name = "kube-token-file",
             .help = "File with the token for the API server."},
            AIOPS_FIELD(gpu.kubernetes.token_file)));
   add(file({.name = "kube-ca-file",
-            .help = "CA certificates (PEM) that the API server's is checked "
-                    "against."},
+            .help = "CA certificates (PEM) for verifying the API server."},
            AIOPS_FIELD(gpu.kubernetes.ca_file)));
   add(file({.name = "kube-client-cert",
             .help = "Client certificate (PEM) for the API server."},
@@ -329,15 +330,16 @@ void add_domain(std::vector<option>& to) {
     file({.name = "kube-client-key", .help = "Key of that certificate (PEM)."},
          AIOPS_FIELD(gpu.kubernetes.client_key_file)));
   add(file({.name = "kubeconfig",
-            .help = "File whose current context says all that; instead of the "
-                    "options before."},
+            .help = "Kubeconfig whose current context is used, instead of the "
+                    "other --kube options."},
            AIOPS_FIELD(gpu.kubernetes.kubeconfig)));
-  add(duration({.name = "request-timeout",
-                .help = "Deadline of reads and writes of backend and store."},
-               AIOPS_FIELD(deadlines.request), milliseconds{10}, minutes{10}));
-  add(duration({.name = "train-timeout",
-                .help = "Deadline of a submission, start to end."},
-               AIOPS_FIELD(deadlines.train), milliseconds{10}, hours{1}));
+  add(duration(
+    {.name = "request-timeout",
+     .help = "Deadline of reads and writes in the backend and the store."},
+    AIOPS_FIELD(deadlines.request), milliseconds{10}, minutes{10}));
+  add(duration(
+    {.name = "train-timeout", .help = "Deadline of a whole submission."},
+    AIOPS_FIELD(deadlines.train), milliseconds{10}, hours{1}));
 }
 
 void add_opensearch(std::vector<option>& to) {
@@ -345,7 +347,7 @@ void add_opensearch(std::vector<option>& to) {
     x.group = "OpenSearch";
     to.push_back(std::move(x));
   };
-  // Part of a query or a path, where nothing means something else.
+  // Part of a query or a path, where an empty name has another meaning.
   auto name = [](option x, auto field) {
     x.placeholder = "NAME";
     x = text(std::move(x), field);
@@ -359,7 +361,7 @@ void add_opensearch(std::vector<option>& to) {
   option url;
   url.name = "opensearch-url";
   url.placeholder = "URL[,URL…]";
-  url.help = "OpenSearch nodes; the next one is asked when one fails.";
+  url.help = "OpenSearch nodes; when one fails, the next one is used.";
   url.expected = "URLs such as https://opensearch.example.org:9200, separated "
                  "by commas and without user and password (--opensearch-user "
                  "and --opensearch-password-file give those)";
@@ -369,16 +371,15 @@ void add_opensearch(std::vector<option>& to) {
   add(std::move(url));
   add(text({.name = "opensearch-user",
             .placeholder = "NAME",
-            .help = "User; its password comes from "
-                    "--opensearch-password-file."},
+            .help = "User name; --opensearch-password-file has the password."},
            AIOPS_FIELD(aggregation.opensearch.user)));
   add(file({.name = "opensearch-password-file",
-            .help = "File with the user's password; read again when it is "
-                    "refused."},
+            .help = "File with the user's password; read again when the "
+                    "password is refused."},
            AIOPS_FIELD(aggregation.opensearch.password_file)));
   add(file({.name = "opensearch-ca",
-            .help = "CA certificates (PEM) that the nodes' are checked "
-                    "against, instead of the system's."},
+            .help = "CA certificates (PEM) for verifying the nodes, instead of "
+                    "those of the system."},
            AIOPS_FIELD(aggregation.opensearch.ca_file)));
   add(name({.name = "opensearch-index",
             .help = "Index, alias, pattern or list of these with the log "
@@ -386,8 +387,8 @@ void add_opensearch(std::vector<option>& to) {
            AIOPS_FIELD(aggregation.opensearch.index)));
   add(text({.name = "opensearch-log-type",
             .placeholder = "VALUE",
-            .help = "Count only documents of this type; give an empty value "
-                    "on the command line or in a file to count all."},
+            .help = "Count only documents of this type; an empty value on the "
+                    "command line or in a file counts all."},
            AIOPS_FIELD(aggregation.opensearch.log_type)));
   add(name({.name = "opensearch-log-type-field", .help = "Field of the type."},
            AIOPS_FIELD(aggregation.opensearch.log_type_field)));
@@ -405,24 +406,23 @@ void add_opensearch(std::vector<option>& to) {
             .help = "Field of the time, for --opensearch-since."},
            AIOPS_FIELD(aggregation.opensearch.time_field)));
   add(duration({.name = "opensearch-since",
-                .help = "Count only documents of the last so long; 0s counts "
-                        "all.",
+                .help = "Count only documents newer than this; 0s counts all.",
                 .default_words = "0s"},
                AIOPS_FIELD(aggregation.opensearch.since), milliseconds{0},
                hours{24 * 3660}));
   add(count({.name = "opensearch-page-size",
-             .help = "Workloads a page; more than search.max_buckets there "
-                     "are refused."},
+             .help = "Workloads per page; at most search.max_buckets of the "
+                     "OpenSearch cluster."},
             AIOPS_FIELD(aggregation.opensearch.page_size), 1, 65'535));
   add(count({.name = "opensearch-concurrency",
-             .help = "Shards that a node searches at the same time for a "
-                     "page."},
+             .help = "Shards that a node searches in parallel for one page."},
             AIOPS_FIELD(aggregation.opensearch.concurrency), 1, 1000));
   add(count({.name = "opensearch-max-pages",
-             .help = "Most pages of one count; with more it fails."},
+             .help = "Maximum pages per count; a count that needs more fails."},
             AIOPS_FIELD(aggregation.opensearch.max_pages), 1, 1'000'000));
   add(size({.name = "opensearch-max-bytes",
-            .help = "Most bytes of one count's answers; with more it fails."},
+            .help = "Maximum bytes of the answers per count; a count that "
+                    "needs more fails."},
            AIOPS_FIELD(aggregation.opensearch.max_bytes), mebibyte,
            1024 * gibibyte));
 }
@@ -459,16 +459,16 @@ void add_program(std::vector<option>& to) {
     return std::string{cfg.demo ? "true" : "false"};
   };
   add(std::move(demo));
-  add(choice({.name = "log-level",
-              .placeholder = "LEVEL",
-              .help = "Least level that is logged: debug, info, warning or "
-                      "error."},
-             AIOPS_FIELD(logging.level),
-             choices<log::level>{{"debug", log::level::debug},
-                                 {"info", log::level::info},
-                                 {"warning", log::level::warning},
-                                 {"error", log::level::error}},
-             4));
+  add(choice(
+    {.name = "log-level",
+     .placeholder = "LEVEL",
+     .help = "Minimum level that is logged: debug, info, warning or error."},
+    AIOPS_FIELD(logging.level),
+    choices<log::level>{{"debug", log::level::debug},
+                        {"info", log::level::info},
+                        {"warning", log::level::warning},
+                        {"error", log::level::error}},
+    4));
   add(choice({.name = "log-format",
               .placeholder = "FORMAT",
               .help = "text, json or journal.",
@@ -489,6 +489,10 @@ std::string option::environment() const {
   for (auto& c : result)
     c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
   return result;
+}
+
+std::string option::flag() const {
+  return "--" + name + (placeholder.empty() ? "" : " ") + placeholder;
 }
 
 std::string option::default_value() const {

@@ -8,8 +8,8 @@
 #include <vector>
 
 /// @file
-/// The one table of settings. Help, files, environment, `--print-config` and
-/// the test of the documentation all go by it.
+/// The table of settings. Help, files, environment, `--print-config` and the
+/// documentation are made from it.
 
 namespace aiops {
 
@@ -21,25 +21,28 @@ struct option {
   /// What the value is, in upper case; empty for a switch.
   std::string placeholder = {};
   std::string help = {};
-  /// What a value has to look like; part of a sentence.
+  /// The form of a value; part of a sentence.
   std::string expected = {};
-  /// Stores a value; false when the text is none.
+  /// Stores a value; false if the text is not valid.
   std::function<bool(gateway_config&, const std::string&)> set = {};
-  /// The value as text that `set` takes.
+  /// The value as text, in the form that `set` reads.
   std::function<std::string(const gateway_config&)> get = {};
-  /// Why the stored value cannot be used, with the remedy; empty when it can.
+  /// Why the stored value cannot be used, with the remedy; empty if it can.
   std::function<std::string(const gateway_config&)> check = {};
-  /// A second variable that sets it, by which others know it.
+  /// A second variable that sets it; the name is used by other programs.
   std::string known_as = {};
   /// Whether the value is a list of URLs that may hold passwords.
   bool holds_passwords = false;
-  /// Whether what follows the host of the URL may be one too.
+  /// Whether the part after the host of the URL may be a secret.
   bool secret_path = false;
-  /// The default in words when the environment decides it.
+  /// The default in words if it depends on the environment.
   std::string default_words = {};
 
   /// `AIOPS_GATEWAY_…`, the variable that sets it.
   std::string environment() const;
+
+  /// The flag with its placeholder.
+  std::string flag() const;
 
   /// The default as the help shows it; empty when there is none.
   std::string default_value() const;

@@ -8,8 +8,8 @@
 #include <vector>
 
 /// @file
-/// How values of settings are written as text, and back. Readers answer
-/// nothing when the text is not such a value.
+/// Converts values of settings to text and back. Readers return nothing if the
+/// text is not such a value.
 
 namespace aiops {
 
@@ -48,7 +48,8 @@ bool valid_nats_url(std::string_view url);
 /// without user and password.
 bool valid_opensearch_url(std::string_view url);
 
-/// Likewise, with a query if need be: where a report is sent.
+/// Whether `url` can be a webhook: `http[s]://HOST[:PORT][/PATH][?QUERY]`,
+/// without user and password.
 bool valid_webhook_url(std::string_view url);
 
 /// The URL with `***` in place of a password or token.

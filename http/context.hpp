@@ -2,6 +2,7 @@
 
 #include "actors/directory.hpp"
 #include "actors/durability.hpp"
+#include "base/deadlines.hpp"
 #include "config/config.hpp"
 
 #include <functional>
@@ -14,7 +15,7 @@ struct http_context {
   caf::actor_system* system = nullptr;
   const directory* actors = nullptr;
   /// How long an answer may take.
-  deadline_config deadlines;
+  aiops::deadlines deadlines = deadline_config{}.all();
   /// Why the embedded NATS server cannot store; empty if it can. Null without
   /// such a server. @thread-safe
   std::function<std::string()> storage_problem = {};

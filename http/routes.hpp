@@ -49,8 +49,7 @@ struct route_env {
   /// Asks an actor to read or store something.
   template <class Handle, class... Ts>
   auto ask(const Handle& dest, Ts&&... xs) {
-    return actors.ask(dest, context.deadlines.request + margin,
-                      std::forward<Ts>(xs)...);
+    return actors.ask(dest, context.deadlines.http, std::forward<Ts>(xs)...);
   }
 
   /// Asks an actor for its state. Health checks and metrics are frequent and
@@ -59,9 +58,6 @@ struct route_env {
   auto check(const Handle& dest, Ts&&... xs) {
     return actors.ask(dest, milliseconds{500}, std::forward<Ts>(xs)...);
   }
-
-  /// The deadlines of the actors must end first, since their errors say more.
-  static constexpr milliseconds margin{250};
 };
 
 using route_handler = http_response (*)(const http_request&, route_env&);

@@ -1,5 +1,6 @@
 #include "logs/jetstream.hpp"
 
+#include "base/deadlines.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "nats/jetstream_answer.hpp"
@@ -81,7 +82,7 @@ void jetstream_log_source_state::ask(cycle_ptr current, std::string_view verb,
     config_.request_timeout,
     verb == "STREAM.INFO"};
   self_
-    ->request(bus_, config_.request_timeout * 2, request_atom_v,
+    ->request(bus_, outlast(config_.request_timeout), request_atom_v,
               std::move(request))
     .then(
       [current, on_reply](const bus_reply& reply) mutable {

@@ -27,7 +27,7 @@ void buckets_state::update(const bus_status& status) {
     return;
   connection_ = connection;
   missing_.clear();
-  backoff_ = caf::timespan{0};
+  backoff_.reset();
   if (connection_ == 0)
     return;
   missing_.assign(cfg_.names.begin(), cfg_.names.end());
@@ -41,13 +41,13 @@ void buckets_state::work() {
   auto bucket = missing_.front();
   // The store looks for it and makes it, each by its own deadline; ours only
   // guards against its death.
-  self_->request(kv_store_, cfg_.request_timeout * 5, check_atom_v, bucket)
+  self_->request(kv_store_, cfg_.request_timeout, check_atom_v, bucket)
     .then(
       [this, connection = connection_] {
         checking_ = false;
         if (connection == connection_) {
           missing_.pop_front();
-          backoff_ = caf::timespan{0};
+          backoff_.reset();
         }
         work();
       },
@@ -61,11 +61,11 @@ void buckets_state::work() {
 }
 
 void buckets_state::fail(const std::string& bucket, const caf::error& err) {
-  if (backoff_.count() == 0)
+  if (!backoff_.failing())
     log::warning(name, "cannot make a bucket, tries again",
                  {{"bucket", bucket}, {"reason", text_of(err)}});
-  backoff_ = std::clamp(backoff_ * 2, cfg_.min_backoff, cfg_.max_backoff);
-  self_->delayed_send(self_, backoff_, tick_atom_v);
+  self_->delayed_send(self_, backoff_.fail(cfg_.min_backoff, cfg_.max_backoff),
+                      tick_atom_v);
 }
 
 buckets_actor::behavior_type

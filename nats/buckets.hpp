@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/backoff.hpp"
 
 #include <chrono>
 #include <deque>
@@ -11,7 +12,7 @@ namespace aiops::nats {
 
 struct buckets_config {
   std::vector<std::string> names;
-  /// Deadline of each request of the store to JetStream.
+  /// Deadline of the key-value store to find or create one bucket.
   caf::timespan request_timeout = std::chrono::seconds{5};
   /// Pause after a failure; doubles up to the largest.
   caf::timespan min_backoff = std::chrono::seconds{1};
@@ -53,7 +54,7 @@ private:
   std::deque<std::string> missing_;
   bool checking_ = false;
   /// 0 unless the last check failed.
-  caf::timespan backoff_{0};
+  backoff<caf::timespan> backoff_;
 };
 
 buckets_actor::behavior_type

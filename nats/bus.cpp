@@ -335,7 +335,7 @@ void bus_state::lose() {
   connection_.reset();
   log::warning("bus", "lost the connection to NATS");
   if (self_->clock().now() - connected_at_ >= config_.stable_after) {
-    backoff_ = caf::timespan{0};
+    backoff_.reset();
     failures_ = 0;
   }
   fail_all(make_error(ec::disconnected, std::string{lost_in_flight}));
@@ -352,10 +352,9 @@ void bus_state::failed(std::string reason) {
 }
 
 void bus_state::retry_later() {
-  backoff_ = std::clamp(backoff_ * 2, config_.first_backoff,
-                        config_.last_backoff);
+  auto pause = backoff_.fail(config_.first_backoff, config_.last_backoff);
   auto jitter = std::uniform_real_distribution{0.75, 1.25}(random_);
-  auto delay = std::chrono::duration_cast<caf::timespan>(backoff_ * jitter);
+  auto delay = std::chrono::duration_cast<caf::timespan>(pause * jitter);
   self_->delayed_send(self_, delay, restart_atom_v);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/backoff.hpp"
 #include "nats/connection.hpp"
 
 #include <functional>
@@ -184,7 +185,7 @@ private:
   bool connecting_ = false;
   /// Attempts that took too long and have not ended yet.
   std::set<uint64_t> abandoned_;
-  caf::timespan backoff_{0};
+  backoff<caf::timespan> backoff_;
   /// Attempts in a row that failed.
   int failures_ = 0;
   /// When the connection was made.

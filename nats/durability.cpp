@@ -1,5 +1,6 @@
 #include "nats/durability.hpp"
 
+#include "base/deadlines.hpp"
 #include "nats/json.hpp"
 #include "nats/subjects.hpp"
 
@@ -86,7 +87,7 @@ durability_report ask_durability(caf::actor_system& system,
   request.read_only = true;
   caf::scoped_actor self{system};
   // The bus answers by its own deadline; ours only guards against its death.
-  self->request(bus, timeout * 2, request_atom_v, std::move(request))
+  self->request(bus, outlast(timeout), request_atom_v, std::move(request))
     .receive(
       [&](const bus_reply& reply) {
         result = bucket_durability(reply.payload);

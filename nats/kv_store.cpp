@@ -1,6 +1,7 @@
 #include "nats/kv_store.hpp"
 
 #include "actors/training/planted_bug.hpp"
+#include "base/deadlines.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "nats/jetstream_answer.hpp"
@@ -145,7 +146,9 @@ void kv_store_state::ask(bus_request request, std::string deed,
 
 void kv_store_state::send(const question_ptr& x) {
   // The bus answers by its own deadline; ours only guards against its death.
-  self_->request(bus_, config_.request_timeout * 2, request_atom_v, x->request)
+  self_
+    ->request(bus_, outlast(config_.request_timeout), request_atom_v,
+              x->request)
     .then([this, x](const bus_reply& reply) { handle_answer(x, reply); },
           [x](caf::error& err) { x->on_error(std::move(err)); });
 }

@@ -45,10 +45,7 @@ lease_actor::behavior_type lease_state::make_behavior(kv_store_actor kv_store,
                                                       const lease_config& cfg) {
   kv_store_ = std::move(kv_store);
   cfg_ = cfg;
-  self_->set_down_handler([this](const caf::down_msg& msg) {
-    std::erase_if(listeners_,
-                  [&](auto& known) { return known.address() == msg.source; });
-  });
+  listeners_.forget_ended(self_);
   self_->set_exit_handler(
     [this](const caf::exit_msg& msg) { release(msg.reason); });
   timer_ = self_->clock().now();
@@ -62,8 +59,7 @@ lease_actor::behavior_type lease_state::make_behavior(kv_store_actor kv_store,
 }
 
 void lease_state::add_listener(const lease_listener_actor& listener) {
-  self_->monitor(listener);
-  listeners_.push_back(listener);
+  listeners_.add(self_, listener);
   caf::anon_send(listener, update_atom_v, status_);
 }
 
@@ -173,8 +169,7 @@ void lease_state::lose(const std::string& why) {
 }
 
 void lease_state::tell() {
-  for (auto& listener : listeners_)
-    caf::anon_send(listener, update_atom_v, status_);
+  listeners_.send(update_atom_v, status_);
 }
 
 void lease_state::release(const caf::error& reason) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/subscribers.hpp"
 
 #include <chrono>
 #include <optional>
@@ -72,7 +73,7 @@ private:
   lease_actor::pointer self_;
   kv_store_actor kv_store_;
   lease_config cfg_;
-  std::vector<lease_listener_actor> listeners_;
+  subscribers<lease_listener_actor> listeners_;
   lease_status status_;
   /// Revision of the key: of our last write when we hold the lease, else as
   /// last seen, and since when.

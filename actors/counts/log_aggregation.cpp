@@ -63,32 +63,31 @@ log_aggregation_state::get_overview() {
 template <class T>
 caf::result<T>
 log_aggregation_state::wait(std::optional<std::string> cluster_id) {
-  if (waiting_.size() >= cfg_.max_waiting)
+  if (!waiting_.has_room(cfg_.max_waiting))
     return make_error(ec::overloaded, "too many callers wait for the counts to "
                                       "be loaded, try again in a moment");
   auto promise = self_->make_response_promise();
   auto deadline = self_->clock().now() + cfg_.request_timeout;
-  waiting_.push_back({deadline, std::move(cluster_id), promise});
+  waiting_.enter(deadline, {std::move(cluster_id), promise});
   wake_at(deadline);
   return promise;
 }
 
 void log_aggregation_state::serve_waiting() {
-  for (auto& caller : std::exchange(waiting_, {})) {
+  waiting_.serve_all([this](waiter& caller) {
     if (caller.cluster_id)
       caller.promise.deliver(counts_of(*caller.cluster_id));
     else
       caller.promise.deliver(overview());
-  }
+  });
 }
 
 void log_aggregation_state::expire_waiting() {
   auto now = self_->clock().now();
-  for (; !waiting_.empty() && waiting_.front().deadline <= now;
-       waiting_.pop_front())
-    waiting_.front().promise.deliver(
-      make_error(ec::disconnected, "the counts were not loaded yet: no "
-                                   "connection to NATS"));
+  while (auto caller = waiting_.expired(now))
+    caller->promise.deliver(make_error(ec::disconnected,
+                                       "the counts were not loaded yet: no "
+                                       "connection to NATS"));
 }
 
 log_aggregation_state::counts_answer
@@ -297,9 +296,7 @@ void log_aggregation_state::failed(const caf::error& err) {
 milliseconds log_aggregation_state::next_pause() {
   if (any_counts_)
     return cfg_.interval;
-  first_pause_ = std::min(std::max(first_pause_ * 2, shortest_pause),
-                          cfg_.interval);
-  return first_pause_;
+  return first_pause_.fail(shortest_pause, cfg_.interval);
 }
 
 void log_aggregation_state::wake_at(clock::time_point when) {

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/backoff.hpp"
 #include "base/time.hpp"
+#include "base/waiting_room.hpp"
 
 #include <chrono>
 #include <deque>
@@ -56,7 +58,6 @@ private:
 
   /// A caller that waits until the counts are loaded.
   struct waiter {
-    clock::time_point deadline;
     /// The requested cluster; nothing when the overview was requested.
     std::optional<std::string> cluster_id;
     caf::response_promise promise;
@@ -141,7 +142,7 @@ private:
   std::optional<clock::time_point> next_stale_check_;
   /// Whether the counts were received from the store.
   bool loaded_ = false;
-  std::deque<waiter> waiting_;
+  waiting_room<waiter, clock::time_point> waiting_;
   /// When to subscribe again after a failure.
   std::optional<clock::time_point> next_subscribe_;
   /// When to aggregate again; nothing while an aggregation runs.
@@ -152,7 +153,7 @@ private:
   /// Whether the store ever had counts of a workload, of any replica.
   bool any_counts_ = false;
   /// Pause between two aggregations while there were none.
-  milliseconds first_pause_{0};
+  backoff<milliseconds> first_pause_;
   /// Why the last aggregation of this replica failed; empty if it succeeded.
   std::string failure_;
   /// The failure that was stored for the other replicas; empty if none.

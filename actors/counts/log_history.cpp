@@ -150,12 +150,12 @@ caf::result<log_history_state::history_answer>
 log_history_state::get(const std::string& cluster_id) {
   if (loaded_)
     return history_of(cluster_id);
-  if (waiting_.size() >= cfg_.max_waiting)
+  if (!waiting_.has_room(cfg_.max_waiting))
     return make_error(ec::overloaded, "too many callers wait for the history "
                                       "to be loaded, try again in a moment");
   auto promise = self_->make_response_promise<history_answer>();
   auto deadline = self_->clock().now() + cfg_.request_timeout;
-  waiting_.push_back({deadline, cluster_id, promise});
+  waiting_.enter(deadline, {cluster_id, promise});
   wake_at(deadline);
   return promise;
 }
@@ -172,22 +172,21 @@ log_history_state::history_of(const std::string& cluster_id) {
 }
 
 void log_history_state::serve_waiting() {
-  for (auto& caller : std::exchange(waiting_, {}))
+  waiting_.serve_all([this](waiter& caller) {
     caller.promise.deliver(history_of(caller.cluster_id));
+  });
 }
 
 void log_history_state::expire_waiting() {
   auto now = self_->clock().now();
-  for (; !waiting_.empty() && waiting_.front().deadline <= now;
-       waiting_.pop_front()) {
-    auto& caller = waiting_.front();
+  while (auto caller = waiting_.expired(now)) {
     // Points from updates are better than none.
     if (!points_.empty())
-      caller.promise.deliver(history_of(caller.cluster_id));
+      caller->promise.deliver(history_of(caller->cluster_id));
     else
-      caller.promise.deliver(make_error(ec::disconnected,
-                                        "the history was not loaded yet: no "
-                                        "connection to NATS"));
+      caller->promise.deliver(make_error(ec::disconnected,
+                                         "the history was not loaded yet: no "
+                                         "connection to NATS"));
   }
 }
 
@@ -210,7 +209,7 @@ void log_history_state::subscribe() {
     .then([] {},
           [this](const caf::error& err) {
             retry(subscription_);
-            if (subscription_.backoff == logged_backoff)
+            if (subscription_.backoff.current() == logged_backoff)
               log::warning(name, "cannot follow the counts",
                            {{"reason", text_of(err)}});
           });
@@ -222,7 +221,7 @@ void log_history_state::read() {
     .then([this](const std::vector<history_point>& xs) { merge(xs); },
           [this](const caf::error& err) {
             retry(reading_);
-            if (reading_.backoff == logged_backoff)
+            if (reading_.backoff.current() == logged_backoff)
               log::warning(name, "cannot read the history",
                            {{"reason", text_of(err)}});
           });
@@ -249,9 +248,9 @@ void log_history_state::merge(const std::vector<history_point>& points) {
   remove_outdated(changed);
   loaded_ = true;
   serve_waiting();
-  if (reading_.backoff >= logged_backoff)
+  if (reading_.backoff.current() >= logged_backoff)
     log::info(name, "reads the history again");
-  reading_.backoff = milliseconds{0};
+  reading_.backoff.reset();
   reading_.next = self_->clock().now() + cfg_.reread_interval;
   wake_at(*reading_.next);
 }
@@ -270,8 +269,8 @@ void log_history_state::remove_outdated(bool changed) {
 }
 
 void log_history_state::retry(attempt& what) {
-  what.backoff = std::clamp(what.backoff * 2, min_backoff, max_backoff);
-  what.next = self_->clock().now() + what.backoff;
+  what.next = self_->clock().now()
+              + what.backoff.fail(min_backoff, max_backoff);
   wake_at(*what.next);
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/backoff.hpp"
 #include "base/time.hpp"
+#include "base/waiting_room.hpp"
 
 #include <chrono>
 #include <deque>
@@ -103,7 +105,6 @@ private:
 
   /// A caller that waits until the history is loaded.
   struct waiter {
-    clock::time_point deadline;
     std::string cluster_id;
     caf::typed_response_promise<history_answer> promise;
   };
@@ -112,7 +113,7 @@ private:
   struct attempt {
     /// Nothing while a request is in flight.
     std::optional<clock::time_point> next;
-    milliseconds backoff{0};
+    aiops::backoff<milliseconds> backoff = {};
   };
 
   // -- serving -----------------------------------------------------------------
@@ -157,7 +158,7 @@ private:
   std::map<std::string, history_answer> answers_;
   /// Whether the stored history was read.
   bool loaded_ = false;
-  std::deque<waiter> waiting_;
+  waiting_room<waiter, clock::time_point> waiting_;
   attempt subscription_;
   attempt reading_;
 };

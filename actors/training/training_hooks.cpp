@@ -126,7 +126,7 @@ void training_hooks_state::read_number() {
           return;
         told_ = number;
         looked_ = false;
-        backoff_ = {};
+        backoff_.reset();
         enter(step::idle);
         proceed();
       },
@@ -153,7 +153,7 @@ void training_hooks_state::list_jobs() {
 
 void training_hooks_state::choose(const job_summaries& newest_first) {
   looked_ = true;
-  backoff_ = {};
+  backoff_.reset();
   enter(step::idle);
   if (auto job = next_of(newest_first))
     load(*job);
@@ -209,7 +209,7 @@ void training_hooks_state::begin(const training_job& job) {
   deadline_ = self_->clock().now() + cfg_.give_up;
   for (auto& x : deliveries_) {
     x.done = false;
-    x.backoff = {};
+    x.backoff.reset();
   }
   for (size_t i = 0; i < deliveries_.size(); ++i)
     attempt(i);
@@ -228,7 +228,7 @@ void training_hooks_state::store_number(uint64_t number) {
           return;
         told_ = number;
         unstored_.reset();
-        backoff_ = {};
+        backoff_.reset();
         enter(step::idle);
         proceed();
       },
@@ -260,9 +260,8 @@ void training_hooks_state::attempt(size_t index) {
 
 void training_hooks_state::failed(size_t index, const caf::error& err) {
   auto& at_work = deliveries_[index];
-  at_work.backoff = std::clamp(at_work.backoff * 2, cfg_.first_backoff,
-                               cfg_.last_backoff);
-  auto next = self_->clock().now() + at_work.backoff;
+  auto next = self_->clock().now()
+              + at_work.backoff.fail(cfg_.first_backoff, cfg_.last_backoff);
   if (next > deadline_) {
     log::error(name, "gives up telling of a training",
                {{"job", job_.id}, {"reason", text_of(err)}});
@@ -298,10 +297,10 @@ bool training_hooks_state::current(uint64_t generation) {
 }
 
 void training_hooks_state::pause(const char* what, const caf::error& err) {
-  if (backoff_.count() == 0)
+  if (!backoff_.failing())
     log::warning(name, what, {{"reason", text_of(err)}});
-  backoff_ = std::clamp(backoff_ * 2, cfg_.first_backoff, cfg_.last_backoff);
-  resume_at_ = self_->clock().now() + backoff_;
+  resume_at_ = self_->clock().now()
+               + backoff_.fail(cfg_.first_backoff, cfg_.last_backoff);
   enter(step::pausing);
   wake_at(resume_at_);
 }
@@ -310,7 +309,7 @@ void training_hooks_state::stop() {
   enter(step::idle);
   told_.reset();
   unstored_.reset();
-  backoff_ = {};
+  backoff_.reset();
 }
 
 void training_hooks_state::wake_at(clock::time_point when) {

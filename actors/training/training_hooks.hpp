@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/backoff.hpp"
 #include "base/time.hpp"
 
 #include <cstdint>
@@ -61,7 +62,7 @@ private:
   struct delivery {
     job_hook_actor hook;
     bool done = false;
-    milliseconds backoff{0};
+    aiops::backoff<milliseconds> backoff = {};
     /// When to try again; nothing while a try is under way.
     std::optional<clock::time_point> next_try;
   };
@@ -156,7 +157,7 @@ private:
   std::optional<clock::time_point> next_subscribe_;
   /// When a pause is over, and how long the last one was.
   clock::time_point resume_at_;
-  milliseconds backoff_{0};
+  backoff<milliseconds> backoff_;
 };
 
 training_hooks_actor::behavior_type training_hooks(

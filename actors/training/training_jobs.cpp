@@ -2,6 +2,7 @@
 
 #include "actors/training/planted_bug.hpp"
 #include "actors/training/training_invariants.hpp"
+#include "base/deadlines.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 
@@ -120,10 +121,7 @@ training_jobs_state::make_behavior(job_store_actor store, backend_actor backend,
                          || (known_ && find_job(known_->value, id));
                 }});
   next_sweep_ = self_->clock().now() + cfg_.sweep_interval;
-  self_->set_down_handler([this](const caf::down_msg& msg) {
-    std::erase_if(listeners_,
-                  [&](auto& x) { return x.address() == msg.source; });
-  });
+  listeners_.forget_ended(self_);
   self_->send(store_, subscribe_atom_v,
               caf::actor_cast<book_listener_actor>(self_));
   self_->send(self_, tick_atom_v);
@@ -134,10 +132,9 @@ training_jobs_state::make_behavior(job_store_actor store, backend_actor backend,
     [this](list_atom) { return list(); },
     [this](get_atom, const std::string& id) { return find(id); },
     [this](subscribe_atom, book_listener_actor& listener) {
-      self_->monitor(listener);
       if (known_)
         caf::anon_send(listener, update_atom_v, *known_);
-      listeners_.push_back(std::move(listener));
+      listeners_.add(self_, listener);
     },
     [this](update_atom, stored_book& got) { handle_update(std::move(got)); },
     [this](tick_atom) { tick(); },
@@ -277,9 +274,9 @@ void training_jobs_state::judge_later(const change_ptr& job) {
   // store that answers.
   if (job->tries == 1)
     return judge_afresh(job);
-  job->backoff = std::clamp(job->backoff * 2, cfg_.first_backoff,
-                            cfg_.last_backoff);
-  self_->delayed_send(self_, job->backoff, restart_atom_v);
+  self_->delayed_send(self_,
+                      job->backoff.fail(cfg_.first_backoff, cfg_.last_backoff),
+                      restart_atom_v);
 }
 
 void training_jobs_state::archive_first(const change_ptr& job,
@@ -387,7 +384,7 @@ void training_jobs_state::settle_debts() {
   // One brings all.
   self_
     ->request(caf::actor_cast<training_jobs_actor>(self_),
-              cfg_.request_timeout * 3, put_atom_v, debts_.front())
+              change_time(cfg_.request_timeout), put_atom_v, debts_.front())
     .then([this](const book_update&) { next_compare_ = self_->clock().now(); },
           [](const caf::error& err) {
             log::warning(name, "cannot store yet what became of a submission",
@@ -421,7 +418,7 @@ caf::result<stored_book> training_jobs_state::forget() {
   };
   self_
     ->request(caf::actor_cast<training_jobs_actor>(self_),
-              cfg_.request_timeout * 3, put_atom_v,
+              change_time(cfg_.request_timeout), put_atom_v,
               job_change{job_cancellation{}})
     .then(on_change, on_error);
   return promise;
@@ -547,8 +544,7 @@ void training_jobs_state::know(stored_book book, milliseconds late) {
   last_number_ = std::max(last_number_, known_->value.last_number);
   for (auto& job : known_->value.leaving)
     history_.add({summary_of(job)});
-  for (auto& listener : listeners_)
-    caf::anon_send(listener, update_atom_v, *known_);
+  listeners_.send(update_atom_v, *known_);
 }
 
 // -- what follows a change ----------------------------------------------------
@@ -715,7 +711,7 @@ void training_jobs_state::tick() {
     // Our own error, if it fails; the next tick tries again.
     self_
       ->request(caf::actor_cast<training_jobs_actor>(self_),
-                cfg_.request_timeout * 3, put_atom_v, silence)
+                change_time(cfg_.request_timeout), put_atom_v, silence)
       .then([](const book_update&) { /* nop */ },
             [](const caf::error& err) {
               log::warning(name, "cannot store that a training has stalled",

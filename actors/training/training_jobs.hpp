@@ -3,6 +3,8 @@
 #include "actors/actors.hpp"
 #include "actors/training/job_history.hpp"
 #include "actors/training/training_mirror.hpp"
+#include "base/backoff.hpp"
+#include "base/subscribers.hpp"
 #include "base/time.hpp"
 #include "base/uuid.hpp"
 
@@ -74,7 +76,7 @@ private:
     /// came: only then it may be refused.
     bool fresh = false;
     int tries = 0;
-    milliseconds backoff{0};
+    aiops::backoff<milliseconds> backoff = {};
     /// Whether a write of it may have been stored although it failed.
     bool uncertain = false;
   };
@@ -189,7 +191,7 @@ private:
   job_store_actor store_;
   backend_actor backend_;
   training_jobs_config cfg_;
-  std::vector<book_listener_actor> listeners_;
+  subscribers<book_listener_actor> listeners_;
 
   /// The book as last seen in the store; nothing before the first time.
   std::optional<stored_book> known_;

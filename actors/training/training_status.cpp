@@ -1,6 +1,7 @@
 #include "actors/training/training_status.hpp"
 
 #include "actors/training/planted_bug.hpp"
+#include "base/deadlines.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 
@@ -229,7 +230,7 @@ caf::result<void> training_status_state::put(job_progress progress) {
   auto number = ++last_put_;
   puts_in_flight_.insert(number);
   self_
-    ->request(jobs_, cfg_.request_timeout * 3, put_atom_v,
+    ->request(jobs_, change_time(cfg_.request_timeout), put_atom_v,
               job_change{std::move(progress)})
     .then(
       [this, promise, number](const book_update&) mutable {
@@ -260,7 +261,9 @@ void training_status_state::observe(
   // What the backend said before a job was entered is not about that job.
   if (!next || *next == book || job_of(book) != job_id)
     return then(book);
-  self_->request(jobs_, cfg_.request_timeout * 3, put_atom_v, std::move(seen))
+  self_
+    ->request(jobs_, change_time(cfg_.request_timeout), put_atom_v,
+              std::move(seen))
     .then([then](const book_update& x) { then(x.after.value); },
           [then, book](const caf::error& err) {
             log::warning(name, "cannot store what the backend tells",

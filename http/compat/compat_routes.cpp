@@ -45,7 +45,7 @@ http_response post_train(const http_request& req, route_env& env) {
   auto workloads = read_workloads(req.body);
   if (!workloads)
     return failed(workloads.error());
-  auto deadline = env.context.deadlines.train + route_env::margin;
+  auto deadline = env.context.deadlines.http_train;
   // The dashboard cannot set `force` itself.
   auto got = env.actors.ask(env.alive()->training, deadline, train_atom_v,
                             training_request{std::move(*workloads), true});

@@ -69,7 +69,7 @@ http_response post_training(const http_request& req, route_env& env) {
   if (!submission)
     return failed(submission.error());
   auto dry_run = submission->dry_run;
-  auto deadline = env.context.deadlines.train + route_env::margin;
+  auto deadline = env.context.deadlines.http_train;
   auto got = env.actors.ask(env.alive()->training, deadline, train_atom_v,
                             std::move(*submission));
   if (!got)

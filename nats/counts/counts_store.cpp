@@ -60,10 +60,7 @@ counts_store_state::make_behavior(bus_actor bus, kv_store_actor kv_store,
   bus_ = std::move(bus);
   kv_store_ = std::move(kv_store);
   cfg_ = cfg;
-  self_->set_down_handler([this](const caf::down_msg& msg) {
-    std::erase_if(listeners_,
-                  [&](auto& known) { return known.address() == msg.source; });
-  });
+  listeners_.forget_ended(self_);
   auto follow = [this](const std::string& bucket, const std::string& key) {
     self_->send(kv_store_, subscribe_atom_v, bucket, key,
                 kv_listener_actor{self_});
@@ -91,15 +88,14 @@ key_access counts_store_state::access(std::string bucket) {
     [this, bucket](std::string key,
                    std::function<void(caf::expected<kv_entry>)> then) {
       self_
-        ->request(kv_store_, cfg_.request_timeout * 2, get_atom_v, bucket,
+        ->request(kv_store_, cfg_.request_timeout, get_atom_v, bucket,
                   std::move(key))
         .then([then](kv_entry& entry) { then(std::move(entry)); },
               [then](const caf::error& err) { then(err); });
     },
     [this](kv_write what, std::function<void(caf::expected<uint64_t>)> then) {
       self_
-        ->request(kv_store_, cfg_.request_timeout * 2, put_atom_v,
-                  std::move(what))
+        ->request(kv_store_, cfg_.request_timeout, put_atom_v, std::move(what))
         .then([then](uint64_t revision) { then(revision); },
               [then](const caf::error& err) { then(err); });
     },
@@ -309,7 +305,7 @@ void counts_store_state::write_failure() {
            failed_at_ = cfg_.wall_clock();
            failure_revision_ = *got;
            failure_in_doubt_ = false;
-           failure_backoff_ = caf::timespan{0};
+           failure_backoff_.reset();
            writing_failure_ = false;
            // Meanwhile another failure may have been requested.
            write_failure();
@@ -317,9 +313,9 @@ void counts_store_state::write_failure() {
 }
 
 void counts_store_state::retry_failure() {
-  failure_backoff_ = std::clamp(failure_backoff_ * 2, cfg_.first_backoff,
-                                cfg_.last_backoff);
-  self_->delayed_send(self_, failure_backoff_, put_atom_v);
+  self_->delayed_send(
+    self_, failure_backoff_.fail(cfg_.first_backoff, cfg_.last_backoff),
+    put_atom_v);
 }
 
 void counts_store_state::reread_failure() {
@@ -359,7 +355,7 @@ void counts_store_state::retire(std::string prefix) {
 void counts_store_state::sweep(uint64_t term) {
   swept_term_ = term;
   self_
-    ->request(kv_store_, cfg_.request_timeout * 2, list_atom_v, own_bucket,
+    ->request(kv_store_, cfg_.request_timeout, list_atom_v, own_bucket,
               "counts.*.*." + std::string{subjects::generation_begin})
     .then(
       [this, term](const std::vector<std::string>& keys) {
@@ -378,7 +374,7 @@ void counts_store_state::sweep(uint64_t term) {
 
 void counts_store_state::remove(const std::string& prefix) {
   self_
-    ->request(kv_store_, cfg_.request_timeout * 2, delete_atom_v, own_bucket,
+    ->request(kv_store_, cfg_.request_timeout, delete_atom_v, own_bucket,
               prefix + '>')
     .then([](uint64_t) {},
           [prefix](const caf::error& err) {
@@ -391,10 +387,9 @@ void counts_store_state::remove(const std::string& prefix) {
 
 void counts_store_state::add_listener(
   const breakdown_listener_actor& listener) {
-  self_->monitor(listener);
   if (current_)
     caf::anon_send(listener, update_atom_v, *current_);
-  listeners_.push_back(listener);
+  listeners_.add(self_, listener);
 }
 
 void counts_store_state::handle_entry(const kv_entry& entry) {
@@ -430,7 +425,7 @@ void counts_store_state::handle_root(const kv_entry& entry) {
     return;
   own_ = false;
   root_ = entry;
-  backoff_ = caf::timespan{0};
+  backoff_.reset();
   if (reader_) {
     read_again_ = true;
     return;
@@ -458,15 +453,15 @@ void counts_store_state::read_generation(const std::string& manifest_key) {
     reader_ = nullptr;
     auto superseded = own_ || !root_ || root_->revision != root.revision;
     if (got && !own_) {
-      backoff_ = caf::timespan{0};
+      backoff_.reset();
       show(root, got->first, got->second.aggregated_at);
     } else if (!got && !superseded) {
-      if (backoff_ == caf::timespan{0})
+      if (!backoff_.failing())
         log::warning(name, "cannot read the counts",
                      {{"reason", text_of(got.error())}});
-      backoff_ = std::min(std::max(backoff_ * 2, cfg_.first_backoff),
-                          cfg_.last_backoff);
-      self_->delayed_send(self_, backoff_, tick_atom_v);
+      self_->delayed_send(self_,
+                          backoff_.fail(cfg_.first_backoff, cfg_.last_backoff),
+                          tick_atom_v);
     }
     if (read_again_)
       caf::anon_send(self_, tick_atom_v);
@@ -487,8 +482,7 @@ void counts_store_state::show(const kv_entry& root, breakdown_ptr counts,
 }
 
 void counts_store_state::publish() {
-  for (auto& listener : listeners_)
-    caf::anon_send(listener, update_atom_v, *current_);
+  listeners_.send(update_atom_v, *current_);
 }
 
 // -- history ------------------------------------------------------------------

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/backoff.hpp"
+#include "base/subscribers.hpp"
 #include "nats/counts/generation.hpp"
 
 #include <deque>
@@ -156,7 +158,7 @@ private:
   kv_store_actor kv_store_;
   counts_store_config cfg_;
   lease_status lease_;
-  std::vector<breakdown_listener_actor> listeners_;
+  subscribers<breakdown_listener_actor> listeners_;
 
   /// The key as last read or written; nothing before the first read.
   std::optional<kv_entry> root_;
@@ -181,12 +183,12 @@ private:
   /// Whether it is being written, or a pause before the next attempt is
   /// running.
   bool writing_failure_ = false;
-  caf::timespan failure_backoff_{0};
+  backoff<caf::timespan> failure_backoff_;
 
   std::shared_ptr<generation_reader> reader_;
   /// Whether `root_` changed while reading.
   bool read_again_ = false;
-  caf::timespan backoff_{0};
+  backoff<caf::timespan> backoff_;
 
   publication_ptr publication_;
   uint64_t last_number_ = 0;

@@ -128,7 +128,7 @@ caf::result<void> backend_state::ask_anything(std::string_view subject,
                       config_.request_timeout,
                       true};
   self_
-    ->request(bus_, config_.request_timeout * 2, request_atom_v,
+    ->request(bus_, outlast(config_.request_timeout), request_atom_v,
               std::move(request))
     .then(
       [promise, subject](const bus_reply& reply) mutable {
@@ -163,7 +163,7 @@ void backend_state::read_model(const place& from, model_handler on_model,
                                error_handler on_error) {
   // The store keeps its own deadline; ours only guards against its death.
   self_
-    ->request(kv_store_, config_.request_timeout * 3, get_atom_v,
+    ->request(kv_store_, outlast(outlast(config_.request_timeout)), get_atom_v,
               std::string{from.bucket}, std::string{from.key})
     .then(
       [this, on_model, from](const kv_entry& entry) {
@@ -188,20 +188,20 @@ void backend_state::read_model(const place& from, model_handler on_model,
 caf::result<void> backend_state::write(kv_write what) {
   auto promise = self_->make_response_promise();
   self_
-    ->request(kv_store_, config_.request_timeout * 3, put_atom_v,
+    ->request(kv_store_, outlast(outlast(config_.request_timeout)), put_atom_v,
               std::move(what))
     .then([promise](uint64_t) mutable { promise.deliver(caf::unit); },
-          [promise](const caf::error& err) mutable { promise.deliver(err); });
+          relay(promise));
   return promise;
 }
 
 caf::result<void> backend_state::remove(const place& from) {
   auto promise = self_->make_response_promise();
   self_
-    ->request(kv_store_, config_.request_timeout * 2, delete_atom_v,
-              std::string{from.bucket}, std::string{from.key})
+    ->request(kv_store_, outlast(outlast(config_.request_timeout)),
+              delete_atom_v, std::string{from.bucket}, std::string{from.key})
     .then([promise](uint64_t) mutable { promise.deliver(caf::unit); },
-          [promise](const caf::error& err) mutable { promise.deliver(err); });
+          relay(promise));
   return promise;
 }
 

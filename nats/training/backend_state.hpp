@@ -1,7 +1,9 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/deadlines.hpp"
 #include "base/error.hpp"
+#include "base/relay.hpp"
 
 #include <functional>
 #include <map>
@@ -142,7 +144,7 @@ caf::result<T> backend_state::ask(std::string_view subject,
     std::string{subject}, std::string{payload}, {}, config_.request_timeout};
   // The bus answers by the deadline; ours only guards against its death.
   self_
-    ->request(bus_, config_.request_timeout * 2, request_atom_v,
+    ->request(bus_, outlast(config_.request_timeout), request_atom_v,
               std::move(request))
     .then(
       [promise, subject, decode](const bus_reply& reply) mutable {

@@ -1,8 +1,10 @@
 #include "nats/training/job_store.hpp"
 
 #include "actors/training/planted_bug.hpp"
+#include "base/deadlines.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/relay.hpp"
 #include "nats/json.hpp"
 #include "nats/subjects.hpp"
 #include "nats/training/job_json.hpp"
@@ -20,9 +22,6 @@ const auto number_key = std::string{subjects::number_key};
 
 /// A write may meet that many others to the same slot.
 constexpr int max_tries = 5;
-
-/// One request in the key-value store is up to this many to JetStream.
-constexpr int steps = 3;
 
 /// Jobs that are read at the same time, so that a list leaves the bus to
 /// others.
@@ -88,11 +87,8 @@ job_store_state::make_behavior(kv_store_actor kv_store,
                                const job_store_config& cfg) {
   kv_store_ = std::move(kv_store);
   cfg_ = cfg;
-  patience_ = cfg.request_timeout * steps;
-  self_->set_down_handler([this](const caf::down_msg& msg) {
-    std::erase_if(listeners_,
-                  [&](auto& known) { return known.address() == msg.source; });
-  });
+  patience_ = cfg.request_timeout;
+  listeners_.forget_ended(self_);
   self_->send(kv_store_, subscribe_atom_v, bucket, book_key,
               kv_listener_actor{self_});
   return {
@@ -128,7 +124,7 @@ caf::result<stored_book> job_store_state::get_book() {
   };
   self_->request(kv_store_, patience_, get_atom_v, bucket, book_key)
     .then([this, answer](const kv_entry& entry) { understand(entry, answer); },
-          [promise](const caf::error& err) mutable { promise.deliver(err); });
+          relay(promise));
   return promise;
 }
 
@@ -232,7 +228,7 @@ void job_store_state::find_last_number(on_number then) {
         },
         failed);
   };
-  self_->request(self, patience_ * 2, get_atom_v, hooks_atom_v)
+  self_->request(self, outlast(patience_), get_atom_v, hooks_atom_v)
     .then(with_told, failed);
 }
 
@@ -401,7 +397,7 @@ void job_store_state::write_book(
         }
         promise.deliver(revision);
       },
-      [promise](const caf::error& err) mutable { promise.deliver(err); });
+      relay(promise));
 }
 
 void job_store_state::follow(const kv_entry& entry) {
@@ -438,8 +434,7 @@ void job_store_state::publish(const stored_book& book) {
   for (auto* job : jobs_of(book.value))
     used.insert({job->list_id, job->base_id});
   lists_.keep(used);
-  for (auto& listener : listeners_)
-    self_->send(listener, update_atom_v, *book_);
+  listeners_.send(update_atom_v, *book_);
 }
 
 void job_store_state::read_again() {
@@ -489,8 +484,7 @@ void job_store_state::report_loss(uint64_t revision) {
 }
 
 void job_store_state::add_listener(const book_listener_actor& listener) {
-  self_->monitor(listener);
-  listeners_.push_back(listener);
+  listeners_.add(self_, listener);
   if (book_)
     self_->send(listener, update_atom_v, *book_);
 }
@@ -521,7 +515,7 @@ caf::result<std::vector<std::string>> job_store_state::list_ids() {
         lists_.store_missing({keys.begin(), keys.end()});
         promise.deliver(std::move(keys));
       },
-      [promise](const caf::error& err) mutable { promise.deliver(err); });
+      relay(promise));
   return promise;
 }
 
@@ -532,7 +526,7 @@ caf::result<void> job_store_state::remove_list(const std::string& id) {
     ->request(kv_store_, patience_, delete_atom_v, bucket,
               subjects::watchlist_key(id))
     .then([promise](uint64_t) mutable { promise.deliver(caf::unit); },
-          [promise](const caf::error& err) mutable { promise.deliver(err); });
+          relay(promise));
   return promise;
 }
 
@@ -645,7 +639,7 @@ caf::result<training_job> job_store_state::get_job(uint64_t number) {
           promise.deliver(
             make_error(ec::not_found, "this job is not in the history"));
       },
-      [promise](const caf::error& err) mutable { promise.deliver(err); });
+      relay(promise));
   return promise;
 }
 
@@ -678,7 +672,7 @@ caf::result<uint64_t> job_store_state::get_told() {
         auto number = integer_at(parse_json(entry.value), "told");
         promise.deliver(static_cast<uint64_t>(std::max<int64_t>(number, 0)));
       },
-      [promise](const caf::error& err) mutable { promise.deliver(err); });
+      relay(promise));
   return promise;
 }
 
@@ -689,7 +683,7 @@ caf::result<void> job_store_state::put_told(uint64_t number) {
       kv_store_, patience_, put_atom_v,
       kv_write{bucket, hooks_key, dump_json({{"told", number}}), std::nullopt})
     .then([promise](uint64_t) mutable { promise.deliver(caf::unit); },
-          [promise](const caf::error& err) mutable { promise.deliver(err); });
+          relay(promise));
   return promise;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/actors.hpp"
+#include "base/subscribers.hpp"
 #include "base/uuid.hpp"
 #include "nats/training/book_line.hpp"
 #include "nats/training/watchlist_values.hpp"
@@ -164,9 +165,9 @@ private:
   internal_job_store_actor::pointer self_;
   kv_store_actor kv_store_;
   job_store_config cfg_;
-  /// Only guards against the death of the key-value store.
+  /// Deadline of each request to the key-value store.
   caf::timespan patience_{0};
-  std::vector<book_listener_actor> listeners_;
+  subscribers<book_listener_actor> listeners_;
   /// What they know.
   std::optional<stored_book> book_;
   watchlist_values lists_;

@@ -117,7 +117,7 @@ caf::result<backend_report> kv_backend_state::status() {
 caf::result<workload_list> kv_backend_state::watchlist() {
   auto promise = self_->make_response_promise<workload_list>();
   self_
-    ->request(kv_store_, config_.request_timeout * 3, get_atom_v,
+    ->request(kv_store_, outlast(outlast(config_.request_timeout)), get_atom_v,
               parameters_bucket, parameters_key)
     .then(
       [promise](const kv_entry& entry) mutable {
@@ -130,7 +130,7 @@ caf::result<workload_list> kv_backend_state::watchlist() {
             ec::bad_reply, "what is stored under " + parameters_bucket + '/'
                              + parameters_key + " is no watchlist"));
       },
-      [promise](const caf::error& err) mutable { promise.deliver(err); });
+      relay(promise));
   return promise;
 }
 
@@ -148,8 +148,8 @@ caf::result<stored_model> kv_backend_state::get() {
     {subjects::statistics_bucket, subjects::statistics_key},
     [=, this](const stored_model& model) {
       self_
-        ->request(kv_store_, config_.request_timeout * 3, get_atom_v,
-                  parameters_bucket, parameters_key)
+        ->request(kv_store_, outlast(outlast(config_.request_timeout)),
+                  get_atom_v, parameters_bucket, parameters_key)
         .then(
           [promise,
            model = stored_model{model}](const kv_entry& entry) mutable {

@@ -1,5 +1,6 @@
 #include "nats/training/nats_hook.hpp"
 
+#include "base/relay.hpp"
 #include "nats/subjects.hpp"
 #include "nats/training/job_json.hpp"
 
@@ -26,8 +27,7 @@ caf::result<void> finished_hook_state::publish(const training_job& x) {
     ->request(
       bus_, cfg_.request_timeout, put_atom_v,
       bus_message{std::string{subjects::training_finished}, encode_job(x), {}})
-    .then([promise]() mutable { promise.deliver(caf::unit); },
-          [promise](const caf::error& err) mutable { promise.deliver(err); });
+    .then([promise]() mutable { promise.deliver(caf::unit); }, relay(promise));
   return promise;
 }
 

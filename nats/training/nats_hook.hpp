@@ -5,7 +5,7 @@
 namespace aiops::nats {
 
 struct finished_hook_config {
-  /// Only guards against the death of the bus, which never waits.
+  /// Deadline of the bus.
   caf::timespan request_timeout = std::chrono::seconds{5};
 };
 

@@ -39,7 +39,7 @@ caf::result<stored_model> request_reply_backend_state::get() {
   read_model(
     {subjects::aggregation_bucket, subjects::statistics_key},
     [promise](const stored_model& x) mutable { promise.deliver(x); },
-    [promise](const caf::error& err) mutable { promise.deliver(err); });
+    relay(promise));
   return promise;
 }
 

@@ -37,6 +37,14 @@ TEST_CASE_FIXTURE(fixture, "the GPUs of the probe are served") {
   CHECK((*x->value)->value() == two);
 }
 
+TEST_CASE_FIXTURE(with_events, "without a probe there are no GPUs") {
+  auto aut = spawn(gpu_info, gpu_probe_actor{}, hub, gpu_info_config{});
+  auto x = ask(aut, get_atom_v);
+  REQUIRE(x->value);
+  CHECK((*x->value)->value().empty());
+  CHECK(last_published().source == "none");
+}
+
 TEST_CASE_FIXTURE(fixture, "concurrent callers share a scan") {
   probe->get.hold();
   auto x = ask(aut, get_atom_v);

@@ -31,7 +31,7 @@ struct config_fixture {
     for (auto unset :
          {"XDG_STATE_HOME", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"})
       unsetenv(unset);
-    env("HOME", "/home/somebody");
+    env("HOME", "/home/user");
   }
 
   ~config_fixture() {
@@ -54,7 +54,7 @@ struct config_fixture {
     return parse_command_line(static_cast<int>(argv.size()), argv.data());
   }
 
-  /// Parses what has to be fine.
+  /// Parses a valid command line.
   gateway_config read(std::vector<std::string> args) {
     auto result = parse(std::move(args));
     CHECK(result.problem == "");
@@ -62,7 +62,7 @@ struct config_fixture {
     return result.config;
   }
 
-  /// Parses what has to fail, with all of `parts` in the sentence.
+  /// Parses an invalid command line; the message must contain all `parts`.
   void fails(int code, std::vector<std::string> args,
              std::vector<std::string> parts) {
     auto result = parse(std::move(args));
@@ -101,7 +101,7 @@ TEST_CASE("sizes take binary units") {
   CHECK(write_size(1000) == "1000");
 }
 
-TEST_CASE("endpoints name host and port") {
+TEST_CASE("endpoints have a host and a port") {
   CHECK(read_endpoint("127.0.0.1:80")->port == 80);
   CHECK(read_endpoint("[::1]:0")->host == "::1");
   for (auto text : {"", "80", ":80", "host", "host:", "host:65536", "::1:80",
@@ -123,13 +123,13 @@ TEST_CASE("NATS URLs are checked and shown without passwords") {
   CHECK(hide_password("nats://h:4222") == "nats://h:4222");
 }
 
-TEST_CASE_FIXTURE(config_fixture, "the defaults are fine") {
+TEST_CASE_FIXTURE(config_fixture, "the defaults are valid") {
   auto cfg = read({});
   CHECK(cfg.http.host == "127.0.0.1");
   CHECK(cfg.http.port == 11080);
   CHECK(cfg.nats.embedded());
   CHECK(cfg.deadlines.train == 60s);
-  CHECK(cfg.state_dir == "/home/somebody/.local/state/aiops-gateway");
+  CHECK(cfg.state_dir == "/home/user/.local/state/aiops-gateway");
   CHECK(cfg.logging.format == log::format::text);
   CHECK(!cfg.demo);
 }
@@ -151,7 +151,8 @@ TEST_CASE_FIXTURE(config_fixture, "content is checked after the values") {
   CHECK(parse({"--listen", "x"}).problem != "the content is bad");
 }
 
-TEST_CASE_FIXTURE(config_fixture, "every option takes its default as value") {
+TEST_CASE_FIXTURE(config_fixture,
+                  "every option accepts its default as a value") {
   for (auto& x : all_options()) {
     CAPTURE(x.name);
     gateway_config cfg;
@@ -162,7 +163,8 @@ TEST_CASE_FIXTURE(config_fixture, "every option takes its default as value") {
   }
 }
 
-TEST_CASE_FIXTURE(config_fixture, "flags beat environment, file, defaults") {
+TEST_CASE_FIXTURE(config_fixture,
+                  "flags override environment, file and defaults") {
   auto path = file("a.conf", "# a comment\nlisten = \"file:1\"\n"
                              "http-workers = 7\nmax-body = 2KiB\n");
   env("AIOPS_GATEWAY_LISTEN", "env:2");
@@ -174,7 +176,7 @@ TEST_CASE_FIXTURE(config_fixture, "flags beat environment, file, defaults") {
   CHECK(cfg.http.max_connections == 1024);
 }
 
-TEST_CASE_FIXTURE(config_fixture, "some variables are known by other names") {
+TEST_CASE_FIXTURE(config_fixture, "some variables have a second name") {
   auto seed = file("seed");
   env("NATS_SERVER_URL", "nats://a, nats://b:1");
   env("NKEY_SEED_FILENAME", seed);
@@ -187,7 +189,7 @@ TEST_CASE_FIXTURE(config_fixture, "some variables are known by other names") {
   CHECK(read({}).nats.urls == std::vector<std::string>{"nats://c"});
 }
 
-TEST_CASE_FIXTURE(config_fixture, "a variable set to nothing is not set") {
+TEST_CASE_FIXTURE(config_fixture, "an empty variable counts as not set") {
   env("AIOPS_GATEWAY_LISTEN", "");
   CHECK(read({}).http.port == 11080);
 }
@@ -202,7 +204,7 @@ TEST_CASE_FIXTURE(config_fixture, "the state directory follows XDG") {
   CHECK(read({"--nats-url", "nats://h"}).state_dir.empty());
 }
 
-TEST_CASE_FIXTURE(config_fixture, "a wrong command line leaves with 2") {
+TEST_CASE_FIXTURE(config_fixture, "an invalid command line exits with 2") {
   fails(2, {"--nonsense"}, {"--nonsense", "--help"});
   fails(2, {"surplus"}, {"surplus"});
   fails(2, {"--listen"}, {"--listen"});
@@ -212,12 +214,12 @@ TEST_CASE_FIXTURE(config_fixture, "a wrong command line leaves with 2") {
   fails(2, {"--completion", "tcl"}, {"tcl"});
 }
 
-TEST_CASE_FIXTURE(config_fixture, "a wrong environment leaves with 78") {
+TEST_CASE_FIXTURE(config_fixture, "an invalid environment exits with 78") {
   env("AIOPS_GATEWAY_LISTEN", "nowhere");
   fails(78, {}, {"AIOPS_GATEWAY_LISTEN", "'nowhere'", "HOST:PORT"});
 }
 
-TEST_CASE_FIXTURE(config_fixture, "a wrong file leaves with 78") {
+TEST_CASE_FIXTURE(config_fixture, "an invalid file exits with 78") {
   auto bad = [&](const std::string& text, std::vector<std::string> parts) {
     fails(78, {"--config", file("bad.conf", text)}, std::move(parts));
   };
@@ -240,7 +242,7 @@ TEST_CASE_FIXTURE(config_fixture, "files take quotes, lists and switches") {
   CHECK(cfg.state_dir == "/a b#c,d");
 }
 
-TEST_CASE_FIXTURE(config_fixture, "values out of range leave with 78") {
+TEST_CASE_FIXTURE(config_fixture, "values out of range exit with 78") {
   fails(78, {"--http-workers", "1"}, {"--http-workers", "'1'", "2 to"});
   fails(78, {"--aggregation-interval", "1ms"}, {"100ms to 24h"});
   fails(78, {"--max-body", "0"}, {"--max-body", "out of range"});
@@ -268,14 +270,14 @@ TEST_CASE_FIXTURE(config_fixture, "a file of GPUs needs a path") {
   fails(2, {"--gpu-source", "file:"}, {"file:PATH"});
 }
 
-TEST_CASE_FIXTURE(config_fixture, "both backend protocols are spoken") {
+TEST_CASE_FIXTURE(config_fixture, "both backend protocols are accepted") {
   CHECK(read({}).protocol == backend_protocol::request_reply);
   CHECK(read({"--backend-protocol", "kv"}).protocol == backend_protocol::kv);
   fails(2, {"--backend-protocol", "morse"}, {"request-reply", "kv"});
 }
 
-TEST_CASE_FIXTURE(config_fixture, "a webhook is a URL, with all that belongs "
-                                  "to it") {
+TEST_CASE_FIXTURE(config_fixture,
+                  "a webhook is a URL, and its options need it") {
   auto secret = file("secret", "key");
   auto url = std::string{"https://hooks.example.org/a?token=b%20c"};
   auto cfg = read(
@@ -293,7 +295,8 @@ TEST_CASE_FIXTURE(config_fixture, "a webhook is a URL, with all that belongs "
         != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(config_fixture, "an API server is named in one way") {
+TEST_CASE_FIXTURE(config_fixture,
+                  "an API server is configured in one way only") {
   auto pem = file("x.pem");
   auto url = std::string{"https://10.0.0.1:6443"};
   fails(78, {"--gpu-source", "kubernetes"}, {"--kubeconfig", "--kube-url"});
@@ -304,7 +307,7 @@ TEST_CASE_FIXTURE(config_fixture, "an API server is named in one way") {
   fails(78, {"--kubeconfig", pem, "--kube-url", url}, {"give either"});
   fails(78, {"--kubeconfig", pem, "--kube-token-file", pem}, {"give either"});
   fails(78, {"--kube-token-file", pem}, {"--kube-url"});
-  fails(78, {"--kube-url", "10.0.0.1"}, {"is no URL"});
+  fails(78, {"--kube-url", "10.0.0.1"}, {"is not a URL"});
   fails(78, {"--kube-url", url, "--kube-client-cert", pem},
         {"belong together"});
   fails(78, {"--gpu-refresh", "1ms"}, {"1s to 1h"});
@@ -319,7 +322,7 @@ TEST_CASE_FIXTURE(config_fixture, "GPUs may come from a file") {
   fails(78, {"--gpu-source", "file:/nowhere"}, {"/nowhere", "cannot read"});
 }
 
-TEST_CASE_FIXTURE(config_fixture, "credentials have to make sense") {
+TEST_CASE_FIXTURE(config_fixture, "contradicting credentials are refused") {
   auto secret = file("secret");
   auto url = std::string{"--nats-url=nats://h"};
   fails(78, {url, "--nats-user=u"}, {"--nats-password-file"});
@@ -336,7 +339,7 @@ TEST_CASE_FIXTURE(config_fixture, "credentials have to make sense") {
         == "u");
 }
 
-TEST_CASE_FIXTURE(config_fixture, "OpenSearch needs a URL without secrets") {
+TEST_CASE_FIXTURE(config_fixture, "an OpenSearch URL contains no secrets") {
   auto source = std::string{"--log-source=opensearch"};
   auto url = std::string{"--opensearch-url=https://a:9200, http://[::1]/os/"};
   fails(78, {source}, {"--log-source opensearch", "--opensearch-url"});
@@ -373,7 +376,8 @@ TEST_CASE_FIXTURE(config_fixture, "options of OpenSearch are checked") {
   CHECK(config.opensearch.password_file == password);
 }
 
-TEST_CASE_FIXTURE(config_fixture, "bare names are systemd credentials") {
+TEST_CASE_FIXTURE(config_fixture,
+                  "names without a slash are systemd credentials") {
   auto path = file("seed");
   env("CREDENTIALS_DIRECTORY", dir);
   auto cfg = read({"--nats-url=nats://h", "--nats-nkey-seed=seed"});
@@ -392,14 +396,16 @@ TEST_CASE_FIXTURE(config_fixture, "the journal is recognised") {
   CHECK(read({"--log-format=json"}).logging.format == log::format::json);
 }
 
-TEST_CASE_FIXTURE(config_fixture, "a wrong URL is told without password") {
+TEST_CASE_FIXTURE(config_fixture,
+                  "an invalid URL is reported without its password") {
   auto result = parse({"--nats-url", "http://user:geheim@h"});
   CHECK(result.exit_code == 2);
   CHECK(result.problem.find("geheim") == std::string::npos);
   CHECK(result.problem.find("user:***@h") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(config_fixture, "what is printed can be read again") {
+TEST_CASE_FIXTURE(config_fixture,
+                  "the printed configuration can be read again") {
   env("AIOPS_GATEWAY_HTTP_WORKERS", "9");
   auto result = parse({"--print-config", "--listen=[::1]:1",
                        "--nats-url=nats://u:geheim@a,tls://b",
@@ -418,7 +424,7 @@ TEST_CASE_FIXTURE(config_fixture, "what is printed can be read again") {
   CHECK(cfg.nats.urls == std::vector<std::string>{"nats://u:***@a", "tls://b"});
 }
 
-TEST_CASE_FIXTURE(config_fixture, "some flags print and leave") {
+TEST_CASE_FIXTURE(config_fixture, "some flags print and exit") {
   CHECK(parse({"--check-config"}).print == "configuration is fine\n");
   CHECK(parse({"--version"}).print->starts_with("aiops-gateway "));
   auto help = parse({"--help"}).print.value_or("");

@@ -230,7 +230,7 @@ gateway::gateway(const std::function<void(http_config&)>& change,
   config.workers = 10;
   if (change)
     change(config);
-  http_context context{system_.get(), &directory_, deadlines};
+  http_context context{system_.get(), &directory_, deadlines.all()};
   context.durability = [shared = shared_] {
     std::lock_guard guard{shared->mutex};
     return shared->script.durability;

@@ -24,9 +24,6 @@ using namespace nats;
 
 namespace {
 
-/// How much longer an outer deadline is than the inner one.
-constexpr milliseconds margin{100};
-
 /// Forwards all requests to the backend actor, and reports submissions.
 backend_actor::behavior_type observed_backend(backend_actor::pointer self,
                                               backend_actor real, size_t index,
@@ -206,7 +203,8 @@ void replica::list_children() {
 }
 
 void replica::list_edges() {
-  auto request = config_.request_timeout;
+  auto until = deadlines::of(config_.request_timeout, config_.train_timeout);
+  auto request = until.bus;
   add("events", [this] {
     events_ = spawn(events, events_config{});
     return caf::actor_cast<caf::actor>(events_);
@@ -226,11 +224,11 @@ void replica::list_edges() {
   add("buckets", [=, this] {
     return caf::actor_cast<caf::actor>(
       spawn(buckets, bus_, kv_store_,
-            buckets_config{bucket_names(config_.protocol), request}));
+            buckets_config{bucket_names(config_.protocol), until.bucket()}));
   });
   add("job-store", [=, this] {
     job_store_config cfg;
-    cfg.request_timeout = request;
+    cfg.request_timeout = until.store;
     cfg.make_id = [this] { return fresh_id(); };
     job_store_ = spawn(job_store, kv_store_, cfg);
     return caf::actor_cast<caf::actor>(job_store_);
@@ -258,8 +256,8 @@ std::string replica::fresh_id() {
 }
 
 void replica::list_lifecycle() {
-  auto request = config_.request_timeout + margin;
-  auto outcome_time = config_.train_timeout + 3 * request;
+  auto until = deadlines::of(config_.request_timeout, config_.train_timeout);
+  auto request = until.domain;
   auto kv = config_.protocol == backend_protocol::kv;
   auto idle_text = std::string{kv ? kv_idle_text : request_reply_idle_text};
   auto clock = [this] { return wall_now(); };
@@ -269,7 +267,7 @@ void replica::list_lifecycle() {
     cfg.request_timeout = request;
     cfg.stall_after = config_.stall_after;
     cfg.idle_text = idle_text;
-    cfg.outcome_time = outcome_time;
+    cfg.outcome_time = until.outcome;
     cfg.wall_clock = clock;
     cfg.make_id = make_id;
     if (kv)
@@ -309,7 +307,7 @@ void replica::list_lifecycle() {
   });
   add("progress-feed", [=, this] {
     progress_feed_config cfg;
-    cfg.request_timeout = request * 3;
+    cfg.request_timeout = until.progress;
     progress_feed_ = spawn(progress_feed, bus_, training_status, cfg);
     return caf::actor_cast<caf::actor>(progress_feed_);
   });
@@ -336,7 +334,9 @@ void replica::list_hooks() {
   });
   add("training-hooks", [this] {
     training_hooks_config cfg;
-    cfg.request_timeout = config_.request_timeout * 2;
+    cfg.request_timeout = deadlines::of(config_.request_timeout,
+                                        config_.train_timeout)
+                            .notification(milliseconds{0});
     cfg.last_backoff = seconds{4};
     return caf::actor_cast<caf::actor>(
       spawn(training_hooks, training_jobs, job_store_, lease_,
