@@ -13,6 +13,9 @@ namespace aiops::nats {
 
 namespace {
 
+/// To find a bucket, or to create it, may take as long as this many requests.
+constexpr int bucket_requests = 3;
+
 /// Nobody on a JetStream subject means something else than nobody on a
 /// backend's.
 caf::error explain(const caf::error& err) {
@@ -129,15 +132,18 @@ internal_kv_store_actor::behavior_type kv_store_state::make_behavior() {
 
 // -- JetStream ----------------------------------------------------------------
 
+kv_store_state::time_point kv_store_state::operation_end() const {
+  return self_->clock().now() + config_.request_timeout;
+}
+
 template <class OnAnswer>
-void kv_store_state::ask(bus_request request, std::string deed,
+void kv_store_state::ask(bus_request request, std::string deed, time_point end,
                          OnAnswer on_answer,
                          std::function<void(caf::error)> on_error) {
   auto x = std::make_shared<question>();
   x->request = std::move(request);
-  x->request.timeout = config_.request_timeout;
   x->deed = std::move(deed);
-  x->end = self_->clock().now() + config_.request_timeout;
+  x->end = end;
   x->backoff = config_.first_backoff;
   x->on_answer = std::move(on_answer);
   x->on_error = std::move(on_error);
@@ -145,10 +151,14 @@ void kv_store_state::ask(bus_request request, std::string deed,
 }
 
 void kv_store_state::send(const question_ptr& x) {
+  // An operation may take several requests, and ends with the last of them.
+  auto left = x->end - self_->clock().now();
+  if (left <= left.zero())
+    return x->on_error(
+      make_error(ec::timeout, x->deed + " failed: no answer in time"));
+  x->request.timeout = left;
   // The bus answers by its own deadline; ours only guards against its death.
-  self_
-    ->request(bus_, outlast(config_.request_timeout), request_atom_v,
-              x->request)
+  self_->request(bus_, outlast(x->request.timeout), request_atom_v, x->request)
     .then([this, x](const bus_reply& reply) { handle_answer(x, reply); },
           [x](caf::error& err) { x->on_error(std::move(err)); });
 }
@@ -182,13 +192,14 @@ void kv_store_state::later(caf::timespan delay, std::function<void()> what) {
 template <class T, class OnAnswer>
 caf::result<T> kv_store_state::manage(std::string_view verb,
                                       const std::string& bucket,
-                                      std::string payload, OnAnswer on_answer) {
+                                      std::string payload, time_point end,
+                                      OnAnswer on_answer) {
   auto promise = self_->make_response_promise<T>();
   auto deed = std::string{verb} + " of the bucket " + bucket;
   auto request = api_request(verb, bucket, std::move(payload));
   request.read_only = verb == "STREAM.INFO";
   ask(
-    std::move(request), deed,
+    std::move(request), deed, end,
     [promise, deed, on_answer](auto& answer, auto& verdict, bool) mutable {
       if (verdict.outcome == jetstream_outcome::no_stream)
         promise.deliver(T{});
@@ -205,25 +216,27 @@ caf::result<T> kv_store_state::manage(std::string_view verb,
 
 caf::result<kv_entry> kv_store_state::get(const std::string& bucket,
                                           const std::string& key) {
+  auto end = operation_end();
   if (readable_.count(bucket) > 0) {
     auto promise = self_->make_response_promise<kv_entry>();
-    read_key(bucket, key, promise);
+    read_key(bucket, key, end, promise);
     return promise;
   }
   return manage<kv_entry>(
-    "STREAM.INFO", bucket, {},
-    [this, bucket, key](const nlohmann::json& answer, auto promise) {
+    "STREAM.INFO", bucket, {}, end,
+    [this, bucket, key, end](const nlohmann::json& answer, auto promise) {
       auto state = answer.find("state");
       if (state == answer.end() || integer_at(*state, "last_seq") == 0) {
         promise.deliver(kv_entry{});
         return;
       }
       readable_.insert(bucket);
-      read_key(bucket, key, promise);
+      read_key(bucket, key, end, promise);
     });
 }
 
 void kv_store_state::read_key(const std::string& bucket, const std::string& key,
+                              time_point end,
                               caf::typed_response_promise<kv_entry> promise) {
   auto on_message = [this, bucket, key, promise](kv_message& found) mutable {
     // Without its stream, or with a mark of removal, it is surely gone.
@@ -237,18 +250,18 @@ void kv_store_state::read_key(const std::string& bucket, const std::string& key,
       promise.deliver(found.removal ? gone(found.entry.revision)
                                     : std::move(found.entry));
   };
-  read_message(bucket, key, on_message, fail(promise));
+  read_message(bucket, key, end, on_message, fail(promise));
 }
 
 void kv_store_state::read_message(const std::string& bucket,
-                                  const std::string& key,
+                                  const std::string& key, time_point end,
                                   std::function<void(kv_message&)> on_message,
                                   std::function<void(caf::error)> on_error) {
   auto deed = "reading " + bucket + '/' + key;
   // Asks the stream's leader: a direct get may answer an older value.
   ask(
     read_only(api_request("STREAM.MSG.GET", bucket, encode_get(bucket, key))),
-    deed,
+    deed, end,
     [=, this](auto& answer, auto& verdict, bool) {
       auto nothing = kv_message{};
       switch (verdict.outcome) {
@@ -276,13 +289,13 @@ void kv_store_state::read_message(const std::string& bucket,
 caf::result<uint64_t> kv_store_state::put(kv_write& what) {
   auto promise = self_->make_response_promise<uint64_t>();
   auto deed = "writing " + what.bucket + '/' + what.key;
-  auto x = std::make_shared<pending_write>(pending_write{
-    std::move(what), promise, std::move(deed),
-    self_->clock().now() + config_.request_timeout, config_.first_backoff});
+  auto x = std::make_shared<pending_write>(
+    pending_write{std::move(what), promise, std::move(deed), operation_end(),
+                  config_.first_backoff});
   if (buckets_.count(x->what.bucket) > 0)
     write(x);
   else
-    ensure_bucket(x->what.bucket, [this, x](caf::error err) {
+    ensure_bucket(x->what.bucket, x->end, [this, x](caf::error err) {
       if (err)
         x->promise.deliver(std::move(err));
       else
@@ -304,7 +317,7 @@ void kv_store_state::write(const write_ptr& x) {
   if (what.removal)
     request.headers.emplace_back("KV-Operation", "DEL");
   ask(
-    std::move(request), x->deed,
+    std::move(request), x->deed, x->end,
     [this, x](auto& answer, auto& verdict, bool uncertain) {
       x->uncertain = x->uncertain || uncertain;
       if (verdict.outcome == jetstream_outcome::done)
@@ -344,7 +357,8 @@ void kv_store_state::resolve_conflict(const write_ptr& x, caf::error conflict) {
       x->promise.deliver(conflict);
     }
   };
-  read_message(x->what.bucket, x->what.key, on_message, fail(x->promise));
+  read_message(x->what.bucket, x->what.key, x->end, on_message,
+               fail(x->promise));
 }
 
 void kv_store_state::recover(const write_ptr& x, caf::error reason) {
@@ -352,7 +366,7 @@ void kv_store_state::recover(const write_ptr& x, caf::error reason) {
     x->promise.deliver(std::move(reason));
     return;
   }
-  ensure_bucket(x->what.bucket, [this, x](caf::error err) {
+  ensure_bucket(x->what.bucket, x->end, [this, x](caf::error err) {
     if (err) {
       x->promise.deliver(std::move(err));
       return;
@@ -366,7 +380,7 @@ void kv_store_state::recover(const write_ptr& x, caf::error reason) {
 caf::result<uint64_t> kv_store_state::remove(const std::string& bucket,
                                              const std::string& pattern) {
   return manage<uint64_t>(
-    "STREAM.PURGE", bucket, encode_purge(bucket, pattern),
+    "STREAM.PURGE", bucket, encode_purge(bucket, pattern), operation_end(),
     [](const nlohmann::json& answer, auto promise) {
       promise.deliver(static_cast<uint64_t>(integer_at(answer, "purged")));
     });
@@ -375,7 +389,7 @@ caf::result<uint64_t> kv_store_state::remove(const std::string& bucket,
 caf::result<std::vector<std::string>>
 kv_store_state::list(const std::string& bucket, const std::string& pattern) {
   return manage<std::vector<std::string>>(
-    "STREAM.INFO", bucket, encode_list(bucket, pattern),
+    "STREAM.INFO", bucket, encode_list(bucket, pattern), operation_end(),
     [skip = subjects::kv_subject(bucket, "").size()](
       const nlohmann::json& answer, auto promise) {
       std::vector<std::string> keys;
@@ -391,7 +405,9 @@ kv_store_state::list(const std::string& bucket, const std::string& pattern) {
 
 caf::result<void> kv_store_state::check(const std::string& bucket) {
   auto promise = self_->make_response_promise();
-  ensure_bucket(bucket, [promise](const caf::error& problem) mutable {
+  // The replicas of a new bucket choose a leader first.
+  auto end = self_->clock().now() + bucket_requests * config_.request_timeout;
+  ensure_bucket(bucket, end, [promise](const caf::error& problem) mutable {
     if (problem)
       promise.deliver(problem);
     else
@@ -400,14 +416,14 @@ caf::result<void> kv_store_state::check(const std::string& bucket) {
   return promise;
 }
 
-void kv_store_state::ensure_bucket(const std::string& bucket,
+void kv_store_state::ensure_bucket(const std::string& bucket, time_point end,
                                    std::function<void(caf::error)> done) {
   auto deed = "looking for the bucket " + bucket;
   ask(
-    api_request("STREAM.INFO", bucket, {}), deed,
+    api_request("STREAM.INFO", bucket, {}), deed, end,
     [=, this](auto&, auto& verdict, bool) {
       if (verdict.outcome == jetstream_outcome::no_stream)
-        return make_bucket(bucket, done);
+        return make_bucket(bucket, end, done);
       if (verdict.outcome != jetstream_outcome::done)
         return done(to_error(verdict, deed));
       buckets_.insert(bucket);
@@ -416,13 +432,13 @@ void kv_store_state::ensure_bucket(const std::string& bucket,
     [done](const caf::error& err) { done(explain(err)); });
 }
 
-void kv_store_state::make_bucket(const std::string& bucket,
+void kv_store_state::make_bucket(const std::string& bucket, time_point end,
                                  std::function<void(caf::error)> done) {
   auto deed = "making the bucket " + bucket;
   ask(
     api_request("STREAM.CREATE", bucket,
                 encode_bucket(bucket, config_.replicas)),
-    deed,
+    deed, end,
     [=, this](auto&, auto& verdict, bool) {
       // Somebody else may have made it just now, to their own taste.
       if (verdict.outcome != jetstream_outcome::done
@@ -469,7 +485,7 @@ void kv_store_state::read(const std::string& subject, int tries) {
   target.reading = true;
   target.read_again = false;
   self_
-    ->request(internal_kv_store_actor{self_}, config_.request_timeout * 3,
+    ->request(internal_kv_store_actor{self_}, outlast(config_.request_timeout),
               get_atom_v, target.bucket, target.key)
     .then([this, subject,
            tries](kv_entry& entry) { handle_entry(subject, tries, entry); },

@@ -85,11 +85,15 @@ private:
   using question_ptr = std::shared_ptr<question>;
   using write_ptr = std::shared_ptr<pending_write>;
 
-  /// Asks JetStream, and again while it cannot answer. `on_answer` gets the
-  /// JSON and a verdict that is not `try_again`, `on_error` all else.
+  /// When an operation that begins now has to end, however many requests it
+  /// takes.
+  time_point operation_end() const;
+
+  /// Asks JetStream, and again until `end` while it cannot answer. `on_answer`
+  /// gets the JSON and a verdict that is not `try_again`, `on_error` all else.
   template <class OnAnswer>
-  void ask(bus_request request, std::string deed, OnAnswer on_answer,
-           std::function<void(caf::error)> on_error);
+  void ask(bus_request request, std::string deed, time_point end,
+           OnAnswer on_answer, std::function<void(caf::error)> on_error);
 
   void send(const question_ptr& x);
 
@@ -103,11 +107,11 @@ private:
   caf::result<kv_entry> get(const std::string& bucket, const std::string& key);
 
   void read_key(const std::string& bucket, const std::string& key,
-                caf::typed_response_promise<kv_entry> promise);
+                time_point end, caf::typed_response_promise<kv_entry> promise);
 
   /// Hands the last message on a key's subject to `on_message`.
   void read_message(const std::string& bucket, const std::string& key,
-                    std::function<void(kv_message&)> on_message,
+                    time_point end, std::function<void(kv_message&)> on_message,
                     std::function<void(caf::error)> on_error);
 
   caf::result<uint64_t> put(kv_write& what);
@@ -131,13 +135,14 @@ private:
   /// `T{}`.
   template <class T, class OnAnswer>
   caf::result<T> manage(std::string_view verb, const std::string& bucket,
-                        std::string payload, OnAnswer on_answer);
+                        std::string payload, time_point end,
+                        OnAnswer on_answer);
 
   /// Makes a bucket unless there is one; `done` gets no error then.
-  void ensure_bucket(const std::string& bucket,
+  void ensure_bucket(const std::string& bucket, time_point end,
                      std::function<void(caf::error)> done);
 
-  void make_bucket(const std::string& bucket,
+  void make_bucket(const std::string& bucket, time_point end,
                    std::function<void(caf::error)> done);
 
   caf::result<void> check(const std::string& bucket);
