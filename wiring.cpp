@@ -37,7 +37,7 @@ namespace aiops {
 
 namespace {
 
-/// How much longer an outer deadline is than the one inside of it.
+/// How much longer an outer deadline is than the inner one.
 constexpr milliseconds margin{100};
 
 template <class Handle>
@@ -51,8 +51,8 @@ child(std::string name, Handle gateway_actors::*member,
   return {std::move(name), std::move(start)};
 }
 
-/// Who we are to other replicas. Nobody else can hold a lease in a broker of
-/// our own, so the one of an earlier run is ours.
+/// The name of this replica in leases. In an embedded server no other replica
+/// can hold a lease, so a lease of an earlier run belongs to this one.
 std::string owner_of(const gateway_config& config) {
   return config.nats.token.empty() ? nats::replica_id() : "embedded";
 }
@@ -70,17 +70,17 @@ nats::kv_store_config store_config(const gateway_config& config) {
   return result;
 }
 
-/// What counts the logs and keeps the counts.
+/// The actors that count the logs and store the counts.
 std::vector<child_spec> counts(const gateway_config& config) {
   auto request = config.deadlines.request;
   auto counting = config.aggregation.source != log_source::none;
   auto held = lease_on(nats::subjects::aggregation_lease_key, config);
   auto kv = store_config(config);
-  // A million counts take a while to count, read and write, so whoever does
-  // that is detached.
+  // Counting, reading and writing a million counts takes long, so the actors
+  // that do this are detached.
   std::vector<child_spec> result;
-  // Before the lease, which then is given back first when all stop: a count
-  // may take its time to end.
+  // Before the lease, so that the lease is released first when all stop: a
+  // count may take long to end.
   result.push_back(child<log_source_actor>(
     "log-source", &gateway_actors::log_source,
     [=](auto& sys, auto& known) -> log_source_actor {
@@ -124,7 +124,7 @@ std::vector<child_spec> counts(const gateway_config& config) {
   return result;
 }
 
-/// What `--gpu-source auto` stands for here.
+/// The source that `--gpu-source auto` selects here.
 gpu_config::kind gpu_source(const gpu_config& config) {
   if (config.source != gpu_config::kind::automatic)
     return config.source;
@@ -135,12 +135,12 @@ gpu_config::kind gpu_source(const gpu_config& config) {
                                                        : gpu_config::kind::none;
 }
 
-/// How long one look at the GPUs may take. Nobody waits for it that long.
-milliseconds longest_look(const gateway_config& config) {
+/// Deadline of one scan of the GPUs. Callers wait for a shorter time.
+milliseconds scan_deadline(const gateway_config& config) {
   return std::max(config.deadlines.request, config.gpu.refresh * 4 / 5);
 }
 
-/// Sees to it that the embedded server stores.
+/// Checks periodically that the embedded server can store.
 child_spec storage(const gateway_config& config,
                    nats::embedded_server* embedded) {
   nats::storage_watch_config cfg;
@@ -155,7 +155,7 @@ child_spec storage(const gateway_config& config,
     }};
 }
 
-/// The buckets that we and other programs of this protocol use.
+/// The buckets that the gateway and other programs of this protocol use.
 std::vector<std::string> bucket_names(backend_protocol protocol) {
   std::vector<std::string> result{
     std::string{nats::subjects::gateway_bucket},
@@ -215,14 +215,14 @@ std::vector<child_spec> edges(const gateway_config& config,
     }));
   result.push_back(child<gpu_probe_actor>(
     "gpu-probe", &gateway_actors::gpu_probe, [=](auto& sys, auto&) {
-      // All but the last one block: detached.
+      // All except the last one block, so they are detached.
       switch (config.gpu.source) {
         case gpu_config::kind::file:
           return sys.template spawn<caf::detached>(gpu::file, config.gpu.file);
         case gpu_config::kind::kubernetes:
           return sys.template spawn<caf::detached>(
             gpu::kubernetes, gpu::kubernetes_probe_config{
-                               config.gpu.kubernetes, longest_look(config)});
+                               config.gpu.kubernetes, scan_deadline(config)});
         case gpu_config::kind::nvml: {
           gpu::nvml_config cfg;
           cfg.node = host::host_name();
@@ -235,8 +235,7 @@ std::vector<child_spec> edges(const gateway_config& config,
   return result;
 }
 
-/// The life of a training, from the submission to those who are told of its
-/// end.
+/// The actors for a training, from the submission to its end.
 std::vector<child_spec> lifecycle(const gateway_config& config) {
   auto request = config.deadlines.request + margin;
   // After its own deadline a submission may be read back and stored.
@@ -292,7 +291,7 @@ std::vector<child_spec> lifecycle(const gateway_config& config) {
   return result;
 }
 
-/// Who is told that a training has ended.
+/// The actors that notify others of trainings that have ended.
 std::vector<child_spec> hooks(const gateway_config& config) {
   auto& settings = config.lifecycle;
   std::vector<child_spec> result;
@@ -320,18 +319,18 @@ std::vector<child_spec> hooks(const gateway_config& config) {
       return sys.spawn(nats::lease, known.kv_store, held);
     }));
   training_hooks_config cfg;
-  // A try of the webhook comes first to its own end.
+  // Longer than one attempt of the webhook takes.
   cfg.request_timeout = std::max(config.deadlines.request * 2,
                                  web.timeout + margin);
   cfg.give_up = settings.webhook_give_up;
   result.push_back(child<training_hooks_actor>(
     "training-hooks", &gateway_actors::training_hooks,
     [=](auto& sys, auto& known) {
-      std::vector<job_hook_actor> told{known.finished_hook};
+      std::vector<job_hook_actor> receivers{known.finished_hook};
       if (known.webhook)
-        told.push_back(known.webhook);
+        receivers.push_back(known.webhook);
       return sys.spawn(training_hooks, known.training_jobs, known.job_store,
-                       known.hooks_lease, std::move(told), cfg);
+                       known.hooks_lease, std::move(receivers), cfg);
     }));
   return result;
 }
@@ -346,7 +345,7 @@ std::vector<child_spec> inventories(const gateway_config& config) {
       cfg.scan_timeout = request;
       switch (config.gpu.source) {
         case gpu_config::kind::file:
-          // Whoever wrote the file knows what to list.
+          // A file lists only what its author selected.
           cfg.listed.clear();
           cfg.source = "file";
           break;
@@ -361,7 +360,7 @@ std::vector<child_spec> inventories(const gateway_config& config) {
       }
       if (cfg.source == "kubernetes" || cfg.source == "nvml") {
         cfg.refresh = config.gpu.refresh;
-        cfg.scan_timeout = longest_look(config) + margin;
+        cfg.scan_timeout = scan_deadline(config) + margin;
       }
       return sys.spawn(gpu_info, known.gpu_probe, known.events, cfg);
     }));
@@ -371,7 +370,7 @@ std::vector<child_spec> inventories(const gateway_config& config) {
       auto cluster = config.gpu.source == gpu_config::kind::kubernetes;
       runtime_classes_config cfg;
       // A scan of the GPUs may be running.
-      cfg.request_timeout = 2 * longest_look(config) + margin;
+      cfg.request_timeout = 2 * scan_deadline(config) + margin;
       return sys.spawn(runtime_classes,
                        cluster ? known.gpu_probe : gpu_probe_actor{}, cfg);
     }));
@@ -408,10 +407,10 @@ gateway_children(const gateway_config& config, nats::embedded_server* embedded,
                  http::event_streams* streams,
                  std::function<void(std::string)> give_up) {
   auto resolved = config;
-  // Once: asking for a driver may take a while.
+  // Only once: loading a driver may take a while.
   resolved.gpu.source = gpu_source(config.gpu);
   std::vector<child_spec> result;
-  // First, so that it knows how everything stands whatever starts again.
+  // First, so that it keeps its values when other actors are restarted.
   result.push_back(child<events_actor>(
     "events", &gateway_actors::events,
     [](auto& sys, auto&) { return sys.spawn(events, events_config{}); }));

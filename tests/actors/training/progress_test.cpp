@@ -30,7 +30,7 @@ const integer_field& percentage = integer_fields[1];
 TEST_CASE("numbers in range are taken as they are") {
   for (auto& field : integer_fields) {
     CAPTURE(field.name);
-    for (int64_t x : {int64_t{0}, int64_t{1}, field.most}) {
+    for (int64_t x : {int64_t{0}, int64_t{1}, field.max}) {
       CHECK(taken(field, x) == x);
       CHECK(of(field, x).corrections.empty());
     }
@@ -44,7 +44,7 @@ TEST_CASE("numbers out of range are clamped") {
     CAPTURE(field.name);
     CHECK(taken(field, int64_t{-1}) == 0);
     CHECK(taken(field, -1e300) == 0);
-    CHECK(taken(field, 1e300) == field.most);
+    CHECK(taken(field, 1e300) == field.max);
     CHECK(of(field, int64_t{-5}).corrections
           == std::vector{report_correction{field.name, "-5", false}});
   }

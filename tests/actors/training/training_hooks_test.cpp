@@ -50,8 +50,6 @@ training_jobs_actor::behavior_type fake_jobs(training_jobs_actor::pointer self,
         caf::anon_send(listener, update_atom_v, script->book);
     },
     [](update_atom, const stored_book&) { /* nop */ },
-    [](tick_atom) { /* nop */ },
-    [](restart_atom) { /* nop */ },
   };
 }
 

@@ -74,7 +74,7 @@ struct fixture : deterministic {
   }
 
   const training_overview& overview() {
-    auto x = ask(aut, status_atom_v);
+    auto x = ask(aut, overview_atom_v);
     REQUIRE(x->value);
     last_overview = *x->value;
     return last_overview->value();
@@ -567,7 +567,7 @@ TEST_CASE_FIXTURE(fixture, "a dashboard is let go even when the backend is "
 }
 
 TEST_CASE_FIXTURE(fixture, "an overview comes from memory") {
-  CHECK(ask(aut, status_atom_v)->code() == ec::overloaded);
+  CHECK(ask(aut, overview_atom_v)->code() == ec::overloaded);
   publish(book_of(job_state::training));
   auto before = asked();
   CHECK(overview().book.training->id == "1");
@@ -696,7 +696,7 @@ TEST_CASE_FIXTURE(fixture, "an outage of NATS is told at once") {
 TEST_CASE_FIXTURE(fixture, "before the book was read the outage is the "
                            "reason") {
   connect(false);
-  auto x = ask(aut, status_atom_v);
+  auto x = ask(aut, overview_atom_v);
   CHECK(x->code() == ec::disconnected);
   CHECK(text_of(x->error).find("cable cut") != std::string::npos);
 }

@@ -82,10 +82,10 @@ TEST_CASE_FIXTURE(fixture, "a backend that crashes is an error at once") {
 TEST_CASE_FIXTURE(fixture, "the watchlist that gateways submitted comes from "
                            "the book") {
   run();
-  CHECK(ask(aut, status_atom_v)->code() == ec::overloaded);
+  CHECK(ask(aut, overview_atom_v)->code() == ec::overloaded);
   jobs->publish({});
   run();
-  auto none = ask(aut, status_atom_v);
+  auto none = ask(aut, overview_atom_v);
   REQUIRE(none->value);
   CHECK((*none->value)->value() == watchlist_overview{});
   stored_book book;
@@ -94,7 +94,7 @@ TEST_CASE_FIXTURE(fixture, "the watchlist that gateways submitted comes from "
   book.value.watchlist.submitted_at = wall_now();
   jobs->publish(book);
   run();
-  auto x = ask(aut, status_atom_v);
+  auto x = ask(aut, overview_atom_v);
   REQUIRE(x->value);
   CHECK((*x->value)->value()
         == watchlist_overview{{{"c", "n", "d"}}, "1", wall_now()});
@@ -106,6 +106,6 @@ TEST_CASE_FIXTURE(fixture, "the watchlist that gateways submitted comes from "
   submission.workloads = {{"c", "n", "e"}};
   jobs->publish(book);
   run();
-  CHECK(*ask(aut, status_atom_v)->value == *x->value);
+  CHECK(*ask(aut, overview_atom_v)->value == *x->value);
   CHECK(backend->asked.empty());
 }
