@@ -202,7 +202,7 @@ using job_store_actor = typed_actor<
   caf::result<training_job>(get_atom, uint64_t),
   // Sends the book to the listener until it ends.
   caf::result<void>(subscribe_atom, book_listener_actor),
-  // Number of the last job of which the hooks were notified, 0 for none.
+  // Number of the last job that was sent to the hooks, 0 for none.
   caf::result<uint64_t>(get_atom, hooks_atom),
   // Stores that number.
   caf::result<void>(put_atom, hooks_atom, uint64_t)>;

@@ -135,7 +135,7 @@ void training_hooks_state::read_number() {
       },
       [this, here](const caf::error& err) {
         if (current(here))
-          pause("cannot read of which trainings the hooks were notified", err);
+          pause("cannot read which trainings the hooks have received", err);
       });
 }
 
@@ -238,7 +238,7 @@ void training_hooks_state::store_number(uint64_t number) {
       },
       [this, here](const caf::error& err) {
         if (current(here))
-          pause("cannot store of which trainings the hooks were notified", err);
+          pause("cannot store which trainings the hooks have received", err);
       });
 }
 

@@ -49,7 +49,7 @@ private:
   enum class step {
     /// Nothing is to be done, or another replica holds the lease.
     idle,
-    /// Reading the number of the last job of which the hooks were notified.
+    /// Reading the number of the last job that was sent to the hooks.
     reading,
     /// Asking for the jobs.
     listing,
@@ -97,7 +97,7 @@ private:
   /// Begins with the next job.
   void choose(const job_summaries& newest_first);
 
-  /// The next job of which to notify the hooks; null when there is none yet.
+  /// The next job to send to the hooks; null when there is none yet.
   const training_job* next_of(const job_summaries& newest_first);
 
   /// Gets the job with its lists and begins with it.
@@ -107,7 +107,7 @@ private:
 
   void store_number(uint64_t number);
 
-  /// Whether there may be a job of which the hooks must be notified.
+  /// Whether there may be a job to send to the hooks.
   bool has_next_job() const;
 
   // -- notifying ---------------------------------------------------------------
