@@ -11,11 +11,11 @@
 
 namespace aiops {
 
-/// Which actors the configuration asks for, in the order of their
-/// dependencies: what the supervisor starts. `config.nats` must name servers;
-/// `embedded` is the one that runs them, null when that is not ours to do.
-/// `streams` get all events and outlive the actors. `give_up` is called with a
-/// reason when only a new process can help.
+/// The actors that the supervisor starts for this configuration, in the order
+/// of their dependencies. `config.nats` must name servers; `embedded` is null
+/// unless this process runs the server. `streams` receives all events and must
+/// outlive the actors. `give_up` is called with a reason when only a new
+/// process can help.
 std::vector<child_spec>
 gateway_children(const gateway_config& config, nats::embedded_server* embedded,
                  http::event_streams* streams,

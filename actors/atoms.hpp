@@ -11,8 +11,11 @@ CAF_BEGIN_TYPE_ID_BLOCK(aiops_gateway, first_custom_type_id)
   // Submits a watchlist for training.
   CAF_ADD_ATOM(aiops_gateway, aiops, train_atom, "train")
 
-  // Asks for a state: of the model, of the broker.
+  // Asks for the state of the backend or of the connection to NATS.
   CAF_ADD_ATOM(aiops_gateway, aiops, status_atom, "status")
+
+  // Asks for everything that the actor has in memory; nothing outside is asked.
+  CAF_ADD_ATOM(aiops_gateway, aiops, overview_atom, "overview")
 
   // Asks for the workloads of the last submission.
   CAF_ADD_ATOM(aiops_gateway, aiops, watchlist_atom, "watchlist")
@@ -20,10 +23,10 @@ CAF_BEGIN_TYPE_ID_BLOCK(aiops_gateway, first_custom_type_id)
   // Sends a message and expects one reply.
   CAF_ADD_ATOM(aiops_gateway, aiops, request_atom, "request")
 
-  // Asks whether something is there, or is due.
+  // Asks whether something is present or due.
   CAF_ADD_ATOM(aiops_gateway, aiops, check_atom, "check")
 
-  // About what the world outside was told.
+  // About the notifications of hooks.
   CAF_ADD_ATOM(aiops_gateway, aiops, hooks_atom, "hooks")
 
   // Counts the log messages.
@@ -32,7 +35,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(aiops_gateway, first_custom_type_id)
   // Asks for names.
   CAF_ADD_ATOM(aiops_gateway, aiops, list_atom, "list")
 
-  // Brings a child that died back to life.
+  // Starts again what has ended, or continues later.
   CAF_ADD_ATOM(aiops_gateway, aiops, restart_atom, "restart")
 
 CAF_END_TYPE_ID_BLOCK(aiops_gateway)

@@ -9,8 +9,8 @@
 
 namespace aiops {
 
-/// A handle to every actor. A restart replaces handles, so nobody outside the
-/// supervisor's children keeps one: ask the `directory` each time.
+/// A handle to every actor. A restart replaces handles, so only children of the
+/// supervisor may keep one: others get it from the `directory` each time.
 struct gateway_actors {
   bus_actor bus;
   kv_store_actor kv_store;
@@ -22,7 +22,7 @@ struct gateway_actors {
   event_listener_actor event_feed;
   job_store_actor job_store;
   lease_actor lease;
-  /// Only for the counts, since those take long.
+  /// Only for the counts, because reading and writing them takes long.
   kv_store_actor counts_kv_store;
   counts_store_actor counts_store;
   backend_actor backend;
@@ -36,7 +36,7 @@ struct gateway_actors {
   training_jobs_actor training_jobs;
   training_actor training;
   training_status_actor training_status;
-  /// Takes progress that comes over NATS.
+  /// Receives progress over NATS.
   bus_sink_actor progress_feed;
   watchlist_actor watchlist;
   gpu_info_actor gpu_info;
@@ -66,8 +66,8 @@ public:
     changed_.notify_all();
   }
 
-  /// Waits until the supervisor has set the actors for the first time, but not
-  /// longer than that. Answers whether it has.
+  /// Waits until the supervisor has set the actors for the first time, for at
+  /// most `timeout`. Returns whether it has.
   bool wait(std::chrono::milliseconds timeout) const {
     std::unique_lock guard{mutex_};
     return changed_.wait_for(guard, timeout, [this] { return set_; });

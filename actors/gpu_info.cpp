@@ -14,7 +14,7 @@ constexpr auto min_backoff = milliseconds{500};
 
 } // namespace
 
-gpu_info_actor::behavior_type
+internal_gpu_info_actor::behavior_type
 gpu_info_state::make_behavior(gpu_probe_actor probe, events_actor events,
                               const gpu_info_config& cfg) {
   probe_ = std::move(probe);
@@ -26,7 +26,7 @@ gpu_info_state::make_behavior(gpu_probe_actor probe, events_actor events,
   }
   return {
     [this](get_atom) { return get(list_); },
-    [this](status_atom) { return get(inventory_); },
+    [this](overview_atom) { return get(inventory_); },
     [this](tick_atom) { tick(); },
   };
 }
@@ -146,8 +146,8 @@ void gpu_info_state::wake_at(clock::time_point when) {
   self_->scheduled_send(self_, when, tick_atom_v);
 }
 
-gpu_info_actor::behavior_type
-gpu_info(gpu_info_actor::stateful_pointer<gpu_info_state> self,
+internal_gpu_info_actor::behavior_type
+gpu_info(internal_gpu_info_actor::stateful_pointer<gpu_info_state> self,
          gpu_probe_actor probe, events_actor events,
          const gpu_info_config& cfg) {
   return self->state.make_behavior(std::move(probe), std::move(events), cfg);

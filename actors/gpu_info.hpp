@@ -32,19 +32,23 @@ struct gpu_info_config {
     = std::chrono::system_clock::now;
 };
 
+/// INTERNAL: also starts the next scan and ends the wait of callers.
+using internal_gpu_info_actor
+  = gpu_info_actor::extend<caf::replies_to<tick_atom>::with<void>>;
+
 /// Scans the GPUs in the background or on request. Callers that wait share one
 /// scan, and when a scan fails, the result of the last one is served.
 class gpu_info_state {
 public:
   static inline const char* name = "gpu-info";
 
-  explicit gpu_info_state(gpu_info_actor::pointer self) : self_(self) {
+  explicit gpu_info_state(internal_gpu_info_actor::pointer self) : self_(self) {
     // nop
   }
 
-  gpu_info_actor::behavior_type make_behavior(gpu_probe_actor probe,
-                                              events_actor events,
-                                              const gpu_info_config& cfg);
+  internal_gpu_info_actor::behavior_type
+  make_behavior(gpu_probe_actor probe, events_actor events,
+                const gpu_info_config& cfg);
 
 private:
   using clock = caf::actor_clock;
@@ -75,7 +79,7 @@ private:
 
   void wake_at(clock::time_point when);
 
-  gpu_info_actor::pointer self_;
+  internal_gpu_info_actor::pointer self_;
   gpu_probe_actor probe_;
   events_actor events_;
   gpu_info_config cfg_;
@@ -93,8 +97,8 @@ private:
 
 /// @param probe may be null: then there are no GPUs.
 /// @param events receives the inventory after each scan; may be null.
-gpu_info_actor::behavior_type
-gpu_info(gpu_info_actor::stateful_pointer<gpu_info_state> self,
+internal_gpu_info_actor::behavior_type
+gpu_info(internal_gpu_info_actor::stateful_pointer<gpu_info_state> self,
          gpu_probe_actor probe, events_actor events,
          const gpu_info_config& cfg);
 

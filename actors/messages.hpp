@@ -16,7 +16,7 @@
 #include <vector>
 
 /// @file
-/// What actors tell one another: plain values that never leave the process
+/// What actors send to each other: plain values that never leave the process
 /// (hence no serialization: see the end of this file).
 
 namespace aiops {
@@ -28,20 +28,20 @@ struct training_request {
   workload_list workloads;
   /// Whether it may take the place of a training that runs.
   bool force = false;
-  /// Whether only to say what a submission would do.
+  /// Whether only to answer what a submission would do.
   bool dry_run = false;
 };
 
-/// What became of a submission, or would become of it.
+/// The outcome of a submission, or what it would be.
 struct training_result {
-  /// The backend's own words; empty when it was not asked.
+  /// The backend's response; empty when it was not asked.
   std::string response;
   training_action action = training_action::none;
   /// Empty when nothing was submitted.
   std::string job_id = {};
   workload_diff changes = {};
-  /// The job that runs and stands in the way, unless forced. When it is set
-  /// and this was no dry run, nothing was submitted.
+  /// The running job that prevents an unforced submission. When it is set and
+  /// this was no dry run, nothing was submitted.
   std::optional<training_job> running = {};
 };
 
@@ -54,11 +54,11 @@ struct backend_submission {
 
 /// What the backend answers when it is asked for the status.
 struct backend_report {
-  /// Nothing when backends of this protocol do not tell.
+  /// Nothing when backends of this protocol do not report one.
   std::optional<std::string> status;
 };
 
-/// What stands in the buckets that other programs read.
+/// What is in the buckets that other programs read.
 struct stored_model {
   /// The status is empty where the protocol does not store it.
   model_status value;
@@ -73,12 +73,13 @@ struct stored_model {
   bool with_status = false;
 };
 
-/// The training book as it stands in the store.
+/// The book as it is stored.
 struct stored_book {
   training_book value;
   /// 0 before the first job.
   uint64_t revision = 0;
-  /// How often this replica saw that the store had lost acknowledged changes.
+  /// How many times this replica saw that the store had lost acknowledged
+  /// changes.
   uint64_t losses = 0;
   /// When the store took this revision, by the store's clock; nothing when it
   /// did not say.
@@ -102,12 +103,12 @@ struct backend_health {
     = default;
 };
 
-/// Everything about the training, as known without asking anybody.
+/// Everything about the training that is in memory.
 struct training_overview {
   training_book book;
   backend_health backend;
-  /// Why the book could not be read from the store lately; empty when it
-  /// could.
+  /// Why the last read of the book from the store failed; empty when it
+  /// succeeded.
   std::string stale_reason = {};
   /// As in `stored_book`.
   uint64_t losses = 0;
@@ -121,21 +122,21 @@ struct watchlist_overview {
   shared_workloads workloads;
   /// Empty when there was no submission.
   std::string job_id;
-  /// Nothing likewise.
+  /// Nothing when there was no submission.
   std::optional<std::chrono::system_clock::time_point> submitted_at;
 
   friend bool operator==(const watchlist_overview&, const watchlist_overview&)
     = default;
 };
 
-/// What became of the watchlist since the change before.
+/// The watchlist, and its difference to the one before.
 struct watchlist_change {
   /// Empty when there was no submission.
   std::string job_id;
   /// The job whose watchlist `changes` are the difference to; empty for the
   /// empty list that there is before the first submission.
   std::string previous_job_id;
-  /// Nothing likewise.
+  /// Nothing when there was no submission.
   std::optional<std::chrono::system_clock::time_point> submitted_at;
   shared_workloads workloads;
   workload_diff changes;
@@ -150,9 +151,9 @@ struct watchlist_change {
 enum class gpu_kind {
   /// A whole GPU.
   full,
-  /// A part of one that nobody else gets (NVIDIA's MIG).
+  /// A part of a GPU for one user only (NVIDIA's MIG).
   mig,
-  /// A GPU that others may get at the same time.
+  /// A GPU that others may use at the same time.
   shared,
 };
 
@@ -196,10 +197,10 @@ struct gpu_resource {
   std::string product = {};
   /// Of one unit, in bytes; 0 when it is not known.
   int64_t memory = 0;
-  /// Units that running pods (or processes) have; nothing: not known.
+  /// Units in use by running pods (or processes); nothing: not known.
   std::optional<int64_t> allocated = {};
-  /// Whether the node works and takes new pods. What stands on another cannot
-  /// be had.
+  /// Whether the node works and accepts new pods. Without both, its resources
+  /// cannot be used.
   bool ready = true;
   bool schedulable = true;
   /// Version of the driver; empty when it is not known.
@@ -212,15 +213,15 @@ struct gpu_resource {
 
 using gpu_list = std::vector<gpu_resource>;
 
-/// All GPUs, and how far that can be trusted.
+/// All GPUs, and how current they are.
 struct gpu_inventory {
   /// By node, then by resource.
   gpu_list gpus;
-  /// When they were looked for; nothing before the first time.
+  /// When they were scanned; nothing before the first scan.
   std::optional<std::chrono::system_clock::time_point> observed_at;
-  /// Whether the last look failed.
+  /// Whether the last scan failed.
   bool stale = false;
-  /// Why; empty when it did not.
+  /// Why; empty when it succeeded.
   std::string reason;
   /// As in `--gpu-source`, `auto` resolved.
   std::string source;
@@ -247,13 +248,13 @@ struct bus_reply {
   std::string payload;
 };
 
-/// A message on a subject that somebody subscribed to.
+/// A message on a subject with a subscription.
 struct bus_message {
   std::string subject;
   std::string payload;
   /// Where an answer is expected; empty when none is.
   std::string reply = {};
-  /// Held until the message is handled: what is under way is bounded.
+  /// Held until the message is handled: this bounds the messages in flight.
   std::shared_ptr<const void> token = {};
 };
 
@@ -278,9 +279,10 @@ struct kv_entry {
   uint64_t revision = 0;
   /// When the server stored it.
   std::chrono::system_clock::time_point created;
-  /// Set when the value is sent to a listener, who may follow several keys.
+  /// Set when the value is sent to a listener, which may follow several keys.
   std::string key = {};
-  /// Revision of the mark of its removal, when it has no value for that reason.
+  /// Revision of the deletion marker, when the key has no value because it was
+  /// removed.
   uint64_t removed = 0;
 };
 
@@ -290,44 +292,44 @@ struct kv_write {
   std::string key;
   std::string value;
   /// Refuse with `ec::conflict` unless this is the key's current revision (0:
-  /// the key must not exist). Nothing: write whatever stands there.
+  /// the key must not exist). Nothing: write in any case.
   std::optional<uint64_t> expected;
-  /// Whether the key shall have no value afterwards.
+  /// Whether to remove the value of the key.
   bool removal = false;
-  /// When the key must not exist: refuse unless this is what `kv_entry` says of
-  /// its removal, so that nothing stood there meanwhile. Nothing: whenever it
-  /// was removed.
+  /// When the key must not exist: refuse unless this is the revision of its
+  /// deletion marker, as in `kv_entry`, so that there was no value in between.
+  /// Nothing: any deletion marker.
   std::optional<uint64_t> removed = {};
 };
 
 // -- state that all replicas share ---------------------------------------------
 
-/// Counts as they stand in the store.
+/// Counts as they are stored.
 struct stored_breakdown {
   /// Null before the first aggregation.
   breakdown_ptr value;
   uint64_t revision = 0;
   std::chrono::system_clock::time_point created;
-  /// Why the replica that counts could not renew them since; empty when it
-  /// could.
+  /// Why the replica that counts could not renew them since; empty when it did
+  /// not fail.
   std::string failure = {};
 };
 
-/// Who does a task that one replica does at a time.
+/// The state of a lease: the right to a task that one replica does at a time.
 struct lease_status {
-  /// Whether it is us.
+  /// Whether this replica holds it.
   bool held = false;
-  /// Number of our term (higher than that of all before us): the revision at
-  /// which we came to hold the lease. 0 when we do not.
+  /// The term of this replica (higher than all terms before): the revision at
+  /// which it took the lease. 0 when it does not hold it.
   uint64_t term = 0;
-  /// Until when we may act without further word.
+  /// Until when this replica may act without a further renewal.
   caf::actor_clock::time_point until;
 };
 
 // -- live ---------------------------------------------------------------------
 
-/// Something that changed, as it stands now: training, watchlist, aggregation,
-/// GPUs, backend.
+/// The current value of what changed: training, watchlist, aggregation, GPUs,
+/// backend.
 using event_value = std::variant<
   snapshot_ptr<training_overview>, watchlist_change,
   snapshot_ptr<cluster_overview>, snapshot_ptr<gpu_inventory>, backend_health>;

@@ -8,7 +8,7 @@
 
 namespace aiops {
 
-runtime_classes_actor::behavior_type
+internal_runtime_classes_actor::behavior_type
 runtime_classes_state::make_behavior(gpu_probe_actor probe,
                                      const runtime_classes_config& cfg) {
   probe_ = std::move(probe);
@@ -43,8 +43,8 @@ void runtime_classes_state::fail(const caf::error& err) {
                       tick_atom_v);
 }
 
-runtime_classes_actor::behavior_type runtime_classes(
-  runtime_classes_actor::stateful_pointer<runtime_classes_state> self,
+internal_runtime_classes_actor::behavior_type runtime_classes(
+  internal_runtime_classes_actor::stateful_pointer<runtime_classes_state> self,
   gpu_probe_actor probe, const runtime_classes_config& cfg) {
   return self->state.make_behavior(std::move(probe), cfg);
 }

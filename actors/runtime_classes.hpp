@@ -17,19 +17,23 @@ struct runtime_classes_config {
   milliseconds min_backoff{5'000};
 };
 
+/// INTERNAL: also reads the runtime classes.
+using internal_runtime_classes_actor
+  = runtime_classes_actor::extend<caf::replies_to<tick_atom>::with<void>>;
+
 /// Reads the runtime classes in the background, so that no caller waits. After
 /// a failed request, those of the last one are served.
 class runtime_classes_state {
 public:
   static inline const char* name = "runtime-classes";
 
-  explicit runtime_classes_state(runtime_classes_actor::pointer self)
+  explicit runtime_classes_state(internal_runtime_classes_actor::pointer self)
     : self_(self) {
     // nop
   }
 
   /// @param probe may be null: then there are none.
-  runtime_classes_actor::behavior_type
+  internal_runtime_classes_actor::behavior_type
   make_behavior(gpu_probe_actor probe, const runtime_classes_config& cfg);
 
 private:
@@ -39,15 +43,15 @@ private:
 
   void fail(const caf::error& err);
 
-  runtime_classes_actor::pointer self_;
+  internal_runtime_classes_actor::pointer self_;
   gpu_probe_actor probe_;
   runtime_classes_config cfg_;
   std::vector<std::string> names_;
   backoff<milliseconds> backoff_;
 };
 
-runtime_classes_actor::behavior_type runtime_classes(
-  runtime_classes_actor::stateful_pointer<runtime_classes_state> self,
+internal_runtime_classes_actor::behavior_type runtime_classes(
+  internal_runtime_classes_actor::stateful_pointer<runtime_classes_state> self,
   gpu_probe_actor probe, const runtime_classes_config& cfg);
 
 } // namespace aiops

@@ -8,7 +8,7 @@
 
 namespace aiops {
 
-supervisor_actor::behavior_type
+internal_supervisor_actor::behavior_type
 supervisor_state::make_behavior(std::vector<child_spec> specs, directory* known,
                                 const supervisor_config& cfg,
                                 give_up_fun give_up) {
@@ -153,8 +153,8 @@ void supervisor_state::schedule_restart() {
   self_->scheduled_send(self_, *restart_at_, restart_atom_v);
 }
 
-supervisor_actor::behavior_type
-supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
+internal_supervisor_actor::behavior_type
+supervisor(internal_supervisor_actor::stateful_pointer<supervisor_state> self,
            std::vector<child_spec> specs, directory* known,
            const supervisor_config& cfg,
            supervisor_state::give_up_fun give_up) {

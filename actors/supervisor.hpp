@@ -34,6 +34,10 @@ struct supervisor_config {
   milliseconds stop_timeout{300};
 };
 
+/// INTERNAL: the supervisor only sends a message to itself, to start the
+/// children that do not run.
+using internal_supervisor_actor = typed_actor<caf::result<void>(restart_atom)>;
+
 /// Starts the children in order. When one ends, those after it are stopped in
 /// reverse order, and all of them are restarted after a pause.
 class supervisor_state {
@@ -42,14 +46,14 @@ public:
 
   using give_up_fun = std::function<void(std::string)>;
 
-  explicit supervisor_state(supervisor_actor::pointer self) : self_(self) {
+  explicit supervisor_state(internal_supervisor_actor::pointer self)
+    : self_(self) {
     // nop
   }
 
-  supervisor_actor::behavior_type make_behavior(std::vector<child_spec> specs,
-                                                directory* known,
-                                                const supervisor_config& cfg,
-                                                give_up_fun give_up);
+  internal_supervisor_actor::behavior_type
+  make_behavior(std::vector<child_spec> specs, directory* known,
+                const supervisor_config& cfg, give_up_fun give_up);
 
 private:
   using clock = caf::actor_clock;
@@ -91,7 +95,7 @@ private:
 
   void schedule_restart();
 
-  supervisor_actor::pointer self_;
+  internal_supervisor_actor::pointer self_;
   std::vector<child> children_;
   directory* directory_ = nullptr;
   supervisor_config cfg_;
@@ -113,8 +117,8 @@ private:
 /// @param known is kept up to date and must outlive the actor.
 /// @param give_up is called once, with the reason, when there were too many
 ///        restarts. Nothing is restarted then.
-supervisor_actor::behavior_type
-supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
+internal_supervisor_actor::behavior_type
+supervisor(internal_supervisor_actor::stateful_pointer<supervisor_state> self,
            std::vector<child_spec> specs, directory* known,
            const supervisor_config& cfg, supervisor_state::give_up_fun give_up);
 

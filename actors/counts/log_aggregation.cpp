@@ -23,9 +23,11 @@ constexpr int first_failures_until_warning = 3;
 
 } // namespace
 
-log_aggregation_actor::behavior_type log_aggregation_state::make_behavior(
-  log_source_actor source, counts_store_actor store, lease_actor lease,
-  events_actor events, const log_aggregation_config& cfg) {
+internal_log_aggregation_actor::behavior_type
+log_aggregation_state::make_behavior(log_source_actor source,
+                                     counts_store_actor store,
+                                     lease_actor lease, events_actor events,
+                                     const log_aggregation_config& cfg) {
   source_ = std::move(source);
   store_ = std::move(store);
   lease_edge_ = std::move(lease);
@@ -303,8 +305,8 @@ void log_aggregation_state::wake_at(clock::time_point when) {
   self_->scheduled_send(self_, when, tick_atom_v);
 }
 
-log_aggregation_actor::behavior_type log_aggregation(
-  log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
+internal_log_aggregation_actor::behavior_type log_aggregation(
+  internal_log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
   log_source_actor source, counts_store_actor store, lease_actor lease,
   events_actor events, const log_aggregation_config& cfg) {
   return self->state.make_behavior(std::move(source), std::move(store),

@@ -35,18 +35,22 @@ struct log_aggregation_config {
 /// intervals.
 inline constexpr int stale_after_intervals = 3;
 
+/// INTERNAL: also starts the next aggregation.
+using internal_log_aggregation_actor
+  = log_aggregation_actor::extend<caf::replies_to<tick_atom>::with<void>>;
+
 /// Counts the logs periodically while this replica holds the lease (never
 /// without a source), and serves the counts of the store from memory.
 class log_aggregation_state {
 public:
   static inline const char* name = "log-aggregation";
 
-  explicit log_aggregation_state(log_aggregation_actor::pointer self)
+  explicit log_aggregation_state(internal_log_aggregation_actor::pointer self)
     : self_(self) {
     // nop
   }
 
-  log_aggregation_actor::behavior_type
+  internal_log_aggregation_actor::behavior_type
   make_behavior(log_source_actor source, counts_store_actor store,
                 lease_actor lease, events_actor events,
                 const log_aggregation_config& cfg);
@@ -125,7 +129,7 @@ private:
   /// Schedules a tick.
   void wake_at(clock::time_point when);
 
-  log_aggregation_actor::pointer self_;
+  internal_log_aggregation_actor::pointer self_;
   log_source_actor source_;
   counts_store_actor store_;
   lease_actor lease_edge_;
@@ -169,8 +173,8 @@ private:
 /// @param source may be null: then other replicas or programs write the counts.
 /// @param lease may be null when the source is.
 /// @param events receives changes of the list of clusters; may be null.
-log_aggregation_actor::behavior_type log_aggregation(
-  log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
+internal_log_aggregation_actor::behavior_type log_aggregation(
+  internal_log_aggregation_actor::stateful_pointer<log_aggregation_state> self,
   log_source_actor source, counts_store_actor store, lease_actor lease,
   events_actor events, const log_aggregation_config& cfg);
 

@@ -130,7 +130,7 @@ size_t log_history_points::bytes() const {
 
 // -- the actor ----------------------------------------------------------------
 
-log_history_actor::behavior_type
+internal_log_history_actor::behavior_type
 log_history_state::make_behavior(counts_store_actor store,
                                  const log_history_config& cfg) {
   store_ = std::move(store);
@@ -278,9 +278,9 @@ void log_history_state::wake_at(clock::time_point when) {
   self_->scheduled_send(self_, when, tick_atom_v);
 }
 
-log_history_actor::behavior_type
-log_history(log_history_actor::stateful_pointer<log_history_state> self,
-            counts_store_actor store, const log_history_config& cfg) {
+internal_log_history_actor::behavior_type log_history(
+  internal_log_history_actor::stateful_pointer<log_history_state> self,
+  counts_store_actor store, const log_history_config& cfg) {
   return self->state.make_behavior(std::move(store), cfg);
 }
 

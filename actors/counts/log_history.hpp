@@ -86,18 +86,23 @@ private:
   std::map<int64_t, column> columns_;
 };
 
+/// INTERNAL: also reads the stored history again.
+using internal_log_history_actor
+  = log_history_actor::extend<caf::replies_to<tick_atom>::with<void>>;
+
 /// Follows the counts in the store and serves their history from memory. It
 /// only reads: the store adds a point when counts are stored.
 class log_history_state {
 public:
   static inline const char* name = "log-history";
 
-  explicit log_history_state(log_history_actor::pointer self) : self_(self) {
+  explicit log_history_state(internal_log_history_actor::pointer self)
+    : self_(self) {
     // nop
   }
 
-  log_history_actor::behavior_type make_behavior(counts_store_actor store,
-                                                 const log_history_config& cfg);
+  internal_log_history_actor::behavior_type
+  make_behavior(counts_store_actor store, const log_history_config& cfg);
 
 private:
   using clock = caf::actor_clock;
@@ -147,7 +152,7 @@ private:
   /// Schedules a tick.
   void wake_at(clock::time_point when);
 
-  log_history_actor::pointer self_;
+  internal_log_history_actor::pointer self_;
   counts_store_actor store_;
   log_history_config cfg_;
   log_history_points points_;
@@ -163,8 +168,8 @@ private:
   attempt reading_;
 };
 
-log_history_actor::behavior_type
-log_history(log_history_actor::stateful_pointer<log_history_state> self,
-            counts_store_actor store, const log_history_config& cfg);
+internal_log_history_actor::behavior_type log_history(
+  internal_log_history_actor::stateful_pointer<log_history_state> self,
+  counts_store_actor store, const log_history_config& cfg);
 
 } // namespace aiops

@@ -13,7 +13,7 @@ bool in_book(const training_book& book, uint64_t number) {
                      [number](auto* job) { return job->number == number; });
 }
 
-/// Number of the oldest job that is answered.
+/// Number of the oldest job that is listed.
 uint64_t oldest(const training_book& book) {
   return book.last_number - std::min(book.last_number, listed_jobs) + 1;
 }
@@ -29,7 +29,7 @@ void job_history::add(job_summaries jobs) {
 
 void job_history::read(const training_book& book, job_summaries jobs) {
   add(std::move(jobs));
-  // Those in the book are perhaps not in the store yet.
+  // Jobs in the book may not be in the stored history yet.
   complete_up_to_ = book.last_number;
   for (auto* job : jobs_of(book))
     complete_up_to_ = std::min(complete_up_to_, job->number - 1);

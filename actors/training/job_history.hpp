@@ -8,18 +8,18 @@
 
 namespace aiops {
 
-/// Jobs that are answered.
+/// Maximum number of jobs that are listed.
 inline constexpr uint64_t listed_jobs = 100;
 
-/// The last jobs that left the book, kept in memory. They never change again,
-/// whichever replica stored them, so this needs no renewal: it can only lack
-/// jobs, and knows whether it does.
+/// The last jobs that left the book, in memory. They never change again, so
+/// they are not read again. Jobs that another replica stored may be missing,
+/// which `complete` detects.
 class job_history {
 public:
-  /// Keeps jobs that have ended for good.
+  /// Adds jobs that have left the book.
   void add(job_summaries jobs);
 
-  /// The store was read when this was the book, and had these jobs.
+  /// Adds the jobs that were read from the store while this was the book.
   void read(const training_book& book, job_summaries jobs);
 
   /// Whether all of the last jobs are in the book or here.
@@ -33,13 +33,14 @@ public:
   /// Ids of the watchlists that these jobs refer to.
   std::set<std::string> lists() const;
 
-  /// Forgets everything: the store was made anew.
+  /// Removes everything, after the store was created anew.
   void clear();
 
 private:
   /// By number.
   std::map<uint64_t, job_summary> jobs_;
-  /// The store has no other jobs up to this number, nor those of `absent_`.
+  /// The store has no further jobs up to this number, and none with a number in
+  /// `absent_`.
   uint64_t complete_up_to_ = 0;
   std::set<uint64_t> absent_;
 };

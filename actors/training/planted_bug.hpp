@@ -14,38 +14,38 @@ namespace aiops {
 enum class planted_bug {
   none,
 
-  // -- rows of the list of faults that the simulation was made for ------------
+  // -- numbered bugs, which an early review found ------------------------------
 
-  /// 1: the outcome of a submission is written once, and the caller answered
-  /// however that ended.
+  /// 1: the outcome of a submission is written once, and the caller is answered
+  /// even if that failed.
   outcome_written_once,
   /// 1: the backend's status completes a job that has no answer.
   observation_completes_unanswered,
-  /// 2: kv: after a silence, the parameters that we wrote ourselves count as
-  /// the backend's acceptance.
+  /// 2: kv: when the backend does not answer, the parameters that the gateway
+  /// stored itself are taken for the backend's acceptance.
   own_echo_is_acceptance,
-  /// 3: kv: DELETE removes the parameters of whichever job wrote them.
+  /// 3: kv: DELETE removes the parameters of any job.
   unfenced_removal,
-  /// 4: progress of another training makes a certain rejection void.
+  /// 4: progress of another training overrides a certain rejection.
   guess_beats_rejection,
-  /// 5: a rejection also takes back what happened since the submission: the
-  /// progress of the training that runs. (There are no snapshots any more.)
+  /// 5: a rejection also undoes the progress of the running training since the
+  /// submission.
   undo_takes_progress,
   /// 6: the action is judged by a watchlist that may be out of date when the
   /// job is entered.
   stale_comparison,
   /// 7: a job does not know that an older training may still report.
   stale_progress_not_inherited,
-  /// 8: an update takes the place of the training that runs.
+  /// 8: an update replaces the running training.
   update_replaces_training,
-  /// 9: what others read of the model is not compared at the start.
+  /// 9: the mirror is not compared with the book at the start.
   mirror_not_compared_at_start,
-  /// 10: a text from outside is entered in the book without being cut, so that
-  /// there may be no room for what must follow.
+  /// 10: a text from outside is entered in the book at full length, so that
+  /// there may be no room for later changes.
   text_not_cut,
-  /// 11: the age of a job is the difference of two replicas' wall clocks.
+  /// 11: the age of a job is the difference of the wall clocks of two replicas.
   age_by_wall_clock,
-  /// 12: a book that is lost or unreadable begins again with number 1.
+  /// 12: after a book was lost or is unreadable, numbers begin with 1 again.
   numbers_not_recovered,
 
   // -- the path of a write to the store ----------------------------------------
@@ -54,24 +54,24 @@ enum class planted_bug {
   write_without_revision,
   /// The conflict of nats-server 2.11 (10164) counts as a refusal.
   race_code_is_refusal,
-  /// A submission that timed out counts as not done.
+  /// A submission that timed out is taken for refused.
   timeout_is_not_done,
   /// A write that is tried again does not recognise its own value.
   retry_without_identity,
-  /// A failure of the storage counts as certain.
+  /// After a failure of the storage, a write is taken for not done.
   storage_failure_is_certain,
-  /// The store goes on to believe in a bucket that is gone.
+  /// The store still takes a removed bucket for present.
   bucket_cache_kept,
 
-  // -- what replicas know -------------------------------------------------------
+  // -- the knowledge of a replica ----------------------------------------------
 
   /// Keys are not read again after a new connection.
   no_reread_after_reconnect,
   /// An older revision of the book replaces a newer one.
   older_revision_accepted,
-  /// The lease of another replica is timed by wall clocks.
+  /// The lease of another replica is measured by wall clocks.
   lease_by_wall_clock,
-  /// The lease is renewed over whatever stands there.
+  /// The lease is renewed over any value.
   lease_without_revision,
   /// The check for silence is not repeated.
   stall_timer_not_rearmed,
@@ -84,7 +84,7 @@ enum class planted_bug {
   progress_without_job_id,
   /// A report that cannot be stored is never answered.
   promise_dropped,
-  /// The notification of a job is noted as done before the hooks were called.
+  /// A notification is stored as done before the hooks are called.
   notified_before_hook,
 
   count,
@@ -137,7 +137,7 @@ inline bool planted(planted_bug bug) {
   return current_planted_bug == bug;
 }
 
-/// Is told of what breaks an invariant of the book; a debug build ends there.
+/// Receives the description of a broken invariant; a debug build ends there.
 inline void (*simulated_invariant_check)(const std::string&) = nullptr;
 
 /// How far the wall clock of the owner of a lease is ahead.

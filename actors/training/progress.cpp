@@ -58,7 +58,7 @@ bool reported_statistics::set(const integer_field& field,
   auto n = whole(x);
   if (!n)
     return false;
-  to = std::clamp<int64_t>(*n, 0, field.most);
+  to = std::clamp<int64_t>(*n, 0, field.max);
   auto as_sent = std::visit(
     [&](auto sent) { return static_cast<decltype(sent)>(*to) == sent; }, x);
   if (!as_sent)
@@ -90,11 +90,12 @@ size_t correction_log::report(std::string_view component,
   for (auto& correction : x.corrections)
     if (reported_.emplace(correction.field, correction.kept).second) {
       ++lines;
-      log::warning(component,
-                   correction.kept
-                     ? "a report has no number here, the last value is kept"
-                     : "a report has a number out of range, it is clamped",
-                   {{"field", correction.field}, {"sent", correction.sent}});
+      log::warning(
+        component,
+        correction.kept
+          ? "a field of a report is not a number, the last value is kept"
+          : "a number in a report is out of range, it is clamped",
+        {{"field", correction.field}, {"sent", correction.sent}});
     }
   return lines;
 }

@@ -13,13 +13,13 @@
 #include <vector>
 
 /// @file
-/// How far a training is, and how a report of it is taken. A backend sends a
-/// report once and does not retry, so a report with an impossible number is
+/// The progress of a training, and the rules for reports of it. A backend sends
+/// a report once and does not retry, so a report with an impossible number is
 /// corrected instead of refused. The edges parse; these are the rules.
 
 namespace aiops {
 
-/// How far a training is, as the backend reports it.
+/// The progress of a training, as the backend reports it.
 struct training_statistics {
   /// Seconds since the training began.
   int64_t time_elapsed = 0;
@@ -30,7 +30,7 @@ struct training_statistics {
   int64_t remaining_time = 0;
   int64_t current_epoch = 0;
   double model_accuracy = 0.0;
-  /// Free text; in the field `fetching data` and `train`.
+  /// Free text; known backends send `fetching data` and `train`.
   std::string stage;
 
   friend bool operator==(const training_statistics&, const training_statistics&)
@@ -40,11 +40,11 @@ struct training_statistics {
 /// A number as a report has it; a double may be NaN or infinite.
 using reported_number = std::variant<int64_t, double>;
 
-/// A number of a report that was not taken as it came.
+/// A number of a report that was not taken unchanged.
 struct report_correction {
   /// Name of the field on the wire.
   std::string_view field;
-  /// The number, for a person.
+  /// The number as text.
   std::string sent;
   /// Whether the field keeps its value; otherwise the number was clamped.
   bool kept = false;
@@ -84,11 +84,11 @@ struct reported_statistics {
 };
 
 struct integer_field {
-  /// On the wire.
+  /// Name of the field on the wire.
   std::string_view name;
   std::optional<int64_t> reported_statistics::*member;
-  /// The least is 0.
-  int64_t most = std::numeric_limits<int64_t>::max();
+  /// The minimum is 0.
+  int64_t max = std::numeric_limits<int64_t>::max();
 };
 
 inline constexpr std::array<integer_field, 4> integer_fields = {{
@@ -103,7 +103,7 @@ inline constexpr std::string_view accuracy_field = "modelAccuracy";
 /// Logs each kind of correction the first time that it is made.
 class correction_log {
 public:
-  /// Answers how many lines it wrote.
+  /// Returns how many lines it wrote.
   size_t report(std::string_view component, const reported_statistics& x);
 
 private:

@@ -10,13 +10,13 @@ namespace aiops {
 
 namespace {
 
-/// What a person can do when a submission failed.
+/// What a person can do after a failed submission.
 std::string remedy(ec code) {
   switch (code) {
     case ec::no_responders:
       return "the training backend is not running: start it, then submit again";
     case ec::timeout:
-      return "the training may have started all the same: look at its status "
+      return "the training may have started nevertheless: check its status "
              "before submitting again";
     case ec::bad_reply:
       return "check that the backend speaks the protocol of "
@@ -81,13 +81,13 @@ caf::result<training_result> training_state::submit(training_request request) {
   auto promise = self_->make_response_promise<training_result>();
   auto deadline = self_->clock().now() + cfg_.train_timeout;
   request.workloads = normalize(std::move(request.workloads));
-  auto job = std::make_shared<submission>(
-    submission{std::move(request), promise, deadline});
-  if (job->request.dry_run) {
-    // Changes nothing, so it waits for nobody.
-    begin_afresh(job);
+  auto submission = std::make_shared<pending_submission>(
+    pending_submission{std::move(request), promise, deadline});
+  if (submission->request.dry_run) {
+    // Changes nothing, so it does not wait for other submissions.
+    begin_afresh(submission);
   } else {
-    waiting_.push_back(std::move(job));
+    waiting_.push_back(std::move(submission));
     work();
   }
   return promise;
@@ -97,302 +97,322 @@ void training_state::work() {
   if (current_ || waiting_.empty())
     return;
   // A copy for the callees: `current_` changes when they finish.
-  auto job = current_ = std::move(waiting_.front());
+  auto submission = current_ = std::move(waiting_.front());
   waiting_.pop_front();
-  if (remaining(*job).count() <= 0)
-    return fail(job,
+  if (remaining(*submission).count() <= 0)
+    return fail(submission,
                 make_error(ec::timeout,
                            "it took too long until the backend could be asked; "
                            "nothing was submitted, try again"));
-  job->result.job_id = cfg_.make_id();
+  submission->result.job_id = cfg_.make_id();
   if (!book_)
-    return begin_afresh(job);
-  job->book = *book_;
-  compare(job);
+    return begin_afresh(submission);
+  submission->book = *book_;
+  compare(submission);
 }
 
 // -- before the backend is asked ----------------------------------------------
 
-void training_state::begin_afresh(const submission_ptr& job) {
-  self_->request(jobs_, patience(*job), get_atom_v)
+void training_state::begin_afresh(const submission_ptr& submission) {
+  self_->request(jobs_, patience(*submission), get_atom_v)
     .then(
-      [this, job](stored_book& x) {
-        job->book = std::move(x);
-        compare(job);
+      [this, submission](stored_book& book) {
+        submission->book = std::move(book);
+        compare(submission);
       },
-      [this, job](const caf::error& err) { fail(job, err); });
+      [this, submission](const caf::error& err) { fail(submission, err); });
 }
 
-void training_state::compare(const submission_ptr& job) {
-  job->open = 2;
-  job->failure = {};
-  ask_for_base(job);
-  store_list(job);
+void training_state::compare(const submission_ptr& submission) {
+  submission->open = 2;
+  submission->failure = {};
+  ask_for_base(submission);
+  store_list(submission);
 }
 
-void training_state::ask_for_base(const submission_ptr& job) {
-  auto& book = job->book.value;
-  auto by_book = [this, job](const caf::error& why) {
-    log::debug(name, "takes the last watchlist from the book",
+void training_state::ask_for_base(const submission_ptr& submission) {
+  auto& book = submission->book.value;
+  auto by_book = [this, submission](const caf::error& why) {
+    log::debug(name, "uses the last watchlist of the book",
                {{"reason", text_of(why)}});
-    job->base = basis_list(job->book.value);
-    end_step(job, {});
+    submission->base = basis_list(submission->book.value);
+    end_step(submission, {});
   };
-  // What stands in the store may be that of a submission without outcome.
+  // The list in the store may be that of a submission without an outcome.
   auto known = !book.watchlist.job_id.empty() || book.training
                || book.submission;
   if (cfg_.compare_by_book && known)
     return by_book({});
-  self_->request(backend_, patience(*job), watchlist_atom_v)
+  self_->request(backend_, patience(*submission), watchlist_atom_v)
     .then(
-      [this, job](workload_list& xs) {
-        job->base = normalize(std::move(xs));
-        end_step(job, {});
+      [this, submission](workload_list& xs) {
+        submission->base = normalize(std::move(xs));
+        end_step(submission, {});
       },
       by_book);
 }
 
-void training_state::store_list(const submission_ptr& job) {
-  auto& list = job->request.workloads;
-  // One that will probably be refused is stored with the entry, if at all.
-  auto in_the_way = busy(job->book.value) && !job->request.force;
-  if (job->request.dry_run || list.empty() || in_the_way
-      || list == job->book.value.watchlist.workloads)
-    return end_step(job, {});
+void training_state::store_list(const submission_ptr& submission) {
+  auto& list = submission->request.workloads;
+  // A list that will probably be refused is stored with the entry, if at all.
+  auto refused_later = busy(submission->book.value)
+                       && !submission->request.force;
+  if (submission->request.dry_run || list.empty() || refused_later
+      || list == submission->book.value.watchlist.workloads)
+    return end_step(submission, {});
   self_
-    ->request(store_, patience(*job), put_atom_v,
-              backend_submission{job->result.job_id, list})
-    .then([this, job] { end_step(job, {}); },
-          [this, job](const caf::error& err) { end_step(job, err); });
+    ->request(store_, patience(*submission), put_atom_v,
+              backend_submission{submission->result.job_id, list})
+    .then(
+      [this, submission] { end_step(submission, {}); },
+      [this, submission](const caf::error& err) { end_step(submission, err); });
 }
 
-void training_state::end_step(const submission_ptr& job,
+void training_state::end_step(const submission_ptr& submission,
                               const caf::error& err) {
   if (err)
-    job->failure = err;
-  if (--job->open > 0)
+    submission->failure = err;
+  if (--submission->open > 0)
     return;
-  if (job->failure)
-    return fail(job, job->failure);
-  auto& list = job->request.workloads;
-  job->result.action = action_on(job->book.value, job->base, list);
-  job->result.changes = diff(job->base, list);
-  if (job->request.dry_run)
-    preview(job);
+  if (submission->failure)
+    return fail(submission, submission->failure);
+  auto& list = submission->request.workloads;
+  submission->result.action = action_on(submission->book.value,
+                                        submission->base, list);
+  submission->result.changes = diff(submission->base, list);
+  if (submission->request.dry_run)
+    preview(submission);
   else
-    enter(job);
+    enter(submission);
 }
 
-void training_state::preview(const submission_ptr& job) {
-  if (busy(job->book.value))
-    job->result.running = *current_job(job->book.value);
-  answer(job);
+void training_state::preview(const submission_ptr& submission) {
+  if (busy(submission->book.value))
+    submission->result.running = *current_job(submission->book.value);
+  answer(submission);
 }
 
-void training_state::enter(const submission_ptr& job) {
-  job_change entry = job_submission{job->result.job_id,
-                                    job->result.action,
-                                    job->request.workloads,
-                                    job->result.changes,
-                                    job->request.force,
-                                    basis_of(job->book.value),
-                                    job->base};
-  if (planted(planted_bug::book_after_backend) && job->result.response.empty())
-    return send(job);
-  self_->request(jobs_, patience(*job), put_atom_v, std::move(entry))
+void training_state::enter(const submission_ptr& submission) {
+  job_change entry = job_submission{submission->result.job_id,
+                                    submission->result.action,
+                                    submission->request.workloads,
+                                    submission->result.changes,
+                                    submission->request.force,
+                                    basis_of(submission->book.value),
+                                    submission->base};
+  if (planted(planted_bug::book_after_backend)
+      && submission->result.response.empty())
+    return send(submission);
+  self_->request(jobs_, patience(*submission), put_atom_v, std::move(entry))
     .then(
-      [this, job](const book_update&) {
+      [this, submission](const book_update&) {
         if (planted(planted_bug::book_after_backend))
-          return accepted(job, job->result.response);
-        send(job);
+          return accepted(submission, submission->result.response);
+        send(submission);
       },
-      [this, job](const caf::error& err) {
+      [this, submission](const caf::error& err) {
         if (code_of(err) == ec::conflict)
-          return not_entered(job, err);
-        fail(job, err);
-        // It may be in the book all the same, but nobody will send it.
-        give_up(job, err);
+          return not_entered(submission, err);
+        fail(submission, err);
+        // It may be in the book nevertheless, but it will not be sent.
+        withdraw(submission, err);
       });
 }
 
-void training_state::give_up(const submission_ptr& job, const caf::error& err) {
+void training_state::withdraw(const submission_ptr& submission,
+                              const caf::error& err) {
   self_
     ->request(jobs_, cfg_.request_timeout, put_atom_v,
-              job_change{
-                job_rejection{job->result.job_id, "not sent: " + text_of(err)}})
+              job_change{job_rejection{submission->result.job_id,
+                                       "not sent: " + text_of(err)}})
     .then([](const book_update&) { /* nop */ },
-          [](const caf::error&) { /* the keeper of the book owes it now */ });
+          [](const caf::error&) { /* TRAINING JOBS stores it later */ });
 }
 
-void training_state::not_entered(const submission_ptr& job,
+void training_state::not_entered(const submission_ptr& submission,
                                  const caf::error& err) {
-  auto look = [this, job, err](stored_book& x) {
-    auto& book = x.value;
-    if (busy(book) && !job->request.force) {
-      job->result.running = *current_job(book);
-      job->result.job_id.clear();
-      return answer(job);
+  auto on_book = [this, submission, err](stored_book& stored) {
+    auto& book = stored.value;
+    if (busy(book) && !submission->request.force) {
+      submission->result.running = *current_job(book);
+      submission->result.job_id.clear();
+      return answer(submission);
     }
-    job->book = std::move(x);
-    auto again = [this, job] { begin_afresh(job); };
-    if (pending(job->book.value))
-      later(job, again,
+    submission->book = std::move(stored);
+    auto again = [this, submission] { begin_afresh(submission); };
+    if (pending(submission->book.value))
+      later(submission, again,
             make_error(ec::overloaded,
                        text_of(err)
-                         + "; try again in a moment, or give it up (DELETE "
+                         + "; try again in a moment, or cancel it (DELETE "
                            "/api/v1/training)"));
     else
-      compare(job);
+      compare(submission);
   };
-  self_->request(jobs_, patience(*job), get_atom_v)
-    .then(look, [this, job](const caf::error& err2) { fail(job, err2); });
+  self_->request(jobs_, patience(*submission), get_atom_v)
+    .then(on_book, [this, submission](const caf::error& err2) {
+      fail(submission, err2);
+    });
 }
 
-void training_state::later(const submission_ptr& job,
+void training_state::later(const submission_ptr& submission,
                            std::function<void()> what, const caf::error& why) {
-  if (remaining(*job) <= cfg_.retry_pause)
-    return fail(job, why);
+  if (remaining(*submission) <= cfg_.retry_pause)
+    return fail(submission, why);
   postponed_ = std::move(what);
   self_->delayed_send(self_, cfg_.retry_pause, restart_atom_v);
 }
 
-// -- the backend's part -------------------------------------------------------
+// -- asking the backend -------------------------------------------------------
 
-void training_state::send(const submission_ptr& job) {
-  auto left = remaining(*job);
+void training_state::send(const submission_ptr& submission) {
+  auto left = remaining(*submission);
   if (left.count() <= 0)
-    return refused(job, make_error(ec::overloaded,
-                                   "the store left no time to ask the "
-                                   "backend; nothing was submitted"));
+    return refused(submission, make_error(ec::overloaded,
+                                          "the store left no time to ask the "
+                                          "backend; nothing was submitted"));
   log::info(name, "submits a watchlist",
-            {{"job", job->result.job_id},
-             {"action", to_string(job->result.action)},
-             {"workloads", job->request.workloads.size()}});
+            {{"job", submission->result.job_id},
+             {"action", to_string(submission->result.action)},
+             {"workloads", submission->request.workloads.size()}});
   self_
     ->request(backend_, left + training_grace, train_atom_v,
-              backend_submission{job->result.job_id, job->request.workloads},
+              backend_submission{submission->result.job_id,
+                                 submission->request.workloads},
               left)
-    .then([this,
-           job](std::string& response) { accepted(job, std::move(response)); },
-          [this, job](const caf::error& err) { refused(job, err); });
+    .then(
+      [this, submission](std::string& response) {
+        accepted(submission, std::move(response));
+      },
+      [this, submission](const caf::error& err) { refused(submission, err); });
 }
 
-void training_state::accepted(const submission_ptr& job, std::string response) {
+void training_state::accepted(const submission_ptr& submission,
+                              std::string response) {
   log::info(name, "has the backend's answer",
-            {{"job", job->result.job_id}, {"response", response}});
-  job->result.response = response;
-  if (planted(planted_bug::book_after_backend) && job->open++ == 0)
-    return enter(job);
-  // An answer may be empty, but it is one.
+            {{"job", submission->result.job_id}, {"response", response}});
+  submission->result.response = response;
+  if (planted(planted_bug::book_after_backend) && submission->open++ == 0)
+    return enter(submission);
+  // An empty response is a response.
   if (response.empty())
     response = "accepted";
-  settle(job, job_acceptance{job->result.job_id, std::move(response)});
+  settle(submission,
+         job_acceptance{submission->result.job_id, std::move(response)});
 }
 
-void training_state::refused(const submission_ptr& job, const caf::error& err) {
+void training_state::refused(const submission_ptr& submission,
+                             const caf::error& err) {
   log::warning(name, "cannot submit",
-               {{"job", job->result.job_id},
+               {{"job", submission->result.job_id},
                 {"error", to_string(code_of(err))},
                 {"reason", text_of(err)}});
   if (surely_not_taken(code_of(err))) {
-    // Before the answer, so that the caller finds everything as it was.
-    auto on_settled = [this, job, err] {
-      job->promise.deliver(with_remedy(err));
+    // Before the answer, so that the caller finds the state of before.
+    auto on_settled = [this, submission, err] {
+      submission->promise.deliver(with_remedy(err));
       finish();
     };
-    job_change undo = job_rejection{job->result.job_id, text_of(err)};
+    job_change undo = job_rejection{submission->result.job_id, text_of(err)};
     self_->request(jobs_, cfg_.request_timeout, put_atom_v, std::move(undo))
       .then([on_settled](const book_update&) { on_settled(); },
             [on_settled](const caf::error& why) {
-              log::warning(name, "cannot take a submission back yet",
+              log::warning(name, "cannot undo a submission yet",
                            {{"reason", text_of(why)}});
               on_settled();
             });
     return;
   }
-  // The caller's time may be over.
-  job->promise.deliver(with_remedy(err));
-  read_back(job, err);
+  // The caller may not wait longer than its deadline.
+  submission->promise.deliver(with_remedy(err));
+  read_back(submission, err);
 }
 
-void training_state::read_back(const submission_ptr& job,
+void training_state::read_back(const submission_ptr& submission,
                                const caf::error& err) {
-  auto doubt = [this, job, err] {
-    settle(job, job_doubt{job->result.job_id, text_of(err)});
+  auto doubt = [this, submission, err] {
+    settle(submission, job_doubt{submission->result.job_id, text_of(err)});
   };
-  // Our own echo, or the list of before, is no evidence.
-  auto& list = job->request.workloads;
-  if ((cfg_.compare_by_book || list == job->base.get())
+  // The list that the gateway stored itself, and the list of before, show
+  // nothing.
+  auto& list = submission->request.workloads;
+  if ((cfg_.compare_by_book || list == submission->base.get())
       && !planted(planted_bug::own_echo_is_acceptance))
     return doubt();
   self_->request(backend_, cfg_.request_timeout, watchlist_atom_v)
     .then(
-      [this, job, doubt](workload_list& xs) {
-        if (normalize(std::move(xs)) == job->request.workloads)
-          settle(job,
-                 job_acceptance{job->result.job_id, "found by reading back"});
+      [this, submission, doubt](workload_list& xs) {
+        if (normalize(std::move(xs)) == submission->request.workloads)
+          settle(submission, job_acceptance{submission->result.job_id,
+                                            "found by reading back"});
         else
           doubt();
       },
       [doubt](const caf::error&) { doubt(); });
 }
 
-void training_state::settle(const submission_ptr& job, job_change outcome) {
+void training_state::settle(const submission_ptr& submission,
+                            job_change outcome) {
   self_->request(jobs_, cfg_.request_timeout, put_atom_v, outcome)
-    .then([this, job](const book_update& update) { settled(job, update); },
-          [this, job, outcome](const caf::error& err) {
+    .then([this, submission](
+            const book_update& update) { settled(submission, update); },
+          [this, submission, outcome](const caf::error& err) {
             log::warning(
-              name, "cannot store yet what became of a submission",
-              {{"job", job->result.job_id}, {"reason", text_of(err)}});
-            if (!job->promise.pending())
+              name, "cannot store the outcome of a submission yet",
+              {{"job", submission->result.job_id}, {"reason", text_of(err)}});
+            if (!submission->promise.pending())
               return finish();
             if (planted(planted_bug::outcome_written_once))
-              return answer(job);
+              return answer(submission);
             later(
-              job, [this, job, outcome] { settle(job, outcome); },
-              // To submit it again would be once too often.
+              submission,
+              [this, submission, outcome] { settle(submission, outcome); },
+              // Not an error that asks the caller to submit again.
               make_error(ec::timeout, "the backend accepted the watchlist, "
                                       "but that could not be stored yet: "
                                         + text_of(err)));
           });
 }
 
-void training_state::settled(const submission_ptr& job,
+void training_state::settled(const submission_ptr& submission,
                              const book_update& update) {
-  // The caller has an answer; the outcome was a doubt.
-  if (!job->promise.pending())
+  // The caller has its answer already; the outcome was a doubt.
+  if (!submission->promise.pending())
     return finish();
   auto& book = update.after.value;
-  auto entered = find_job(book, job->result.job_id);
-  // It may have left the book for the history.
+  auto entered = find_job(book, submission->result.job_id);
+  // The job may have left the book for the history.
   if (entered && entered->state == job_state::cancelled)
-    return fail(job, make_error(ec::conflict,
-                                "the submission was given up at the same "
-                                "time"));
+    return fail(submission,
+                make_error(ec::conflict,
+                           "the submission was cancelled at the same "
+                           "time"));
   if (entered && entered->response.empty())
-    return fail(job, make_error(ec::timeout,
-                                "the answer of the backend came when the "
-                                "submission was settled without it"));
-  answer(job);
+    return fail(submission,
+                make_error(ec::timeout,
+                           "the backend answered after the submission "
+                           "was settled without its answer"));
+  answer(submission);
 }
 
 // -- the end ------------------------------------------------------------------
 
-void training_state::answer(const submission_ptr& job) {
-  if (job->request.dry_run)
-    job->result.job_id.clear();
-  if (job->promise.pending())
-    job->promise.deliver(std::move(job->result));
-  if (job == current_)
+void training_state::answer(const submission_ptr& submission) {
+  if (submission->request.dry_run)
+    submission->result.job_id.clear();
+  if (submission->promise.pending())
+    submission->promise.deliver(std::move(submission->result));
+  if (submission == current_)
     finish();
 }
 
-void training_state::fail(const submission_ptr& job, const caf::error& err) {
+void training_state::fail(const submission_ptr& submission,
+                          const caf::error& err) {
   log::warning(name, "cannot submit",
                {{"error", to_string(code_of(err))}, {"reason", text_of(err)}});
-  if (job->promise.pending())
-    job->promise.deliver(err);
-  if (job == current_)
+  if (submission->promise.pending())
+    submission->promise.deliver(err);
+  if (submission == current_)
     finish();
 }
 
@@ -401,15 +421,17 @@ void training_state::finish() {
   work();
 }
 
-caf::timespan training_state::patience(const submission& job) const {
-  auto least = caf::timespan{milliseconds{1}};
+caf::timespan
+training_state::patience(const pending_submission& submission) const {
+  auto minimum = caf::timespan{milliseconds{1}};
   return std::clamp<caf::timespan>(
-    remaining(job), least,
-    std::max<caf::timespan>(least, cfg_.request_timeout));
+    remaining(submission), minimum,
+    std::max<caf::timespan>(minimum, cfg_.request_timeout));
 }
 
-caf::timespan training_state::remaining(const submission& job) const {
-  return job.deadline - self_->clock().now();
+caf::timespan
+training_state::remaining(const pending_submission& submission) const {
+  return submission.deadline - self_->clock().now();
 }
 
 internal_training_actor::behavior_type

@@ -14,20 +14,20 @@
 namespace aiops {
 
 struct training_config {
-  /// How long one question to backend or store may take; at least what these
-  /// take themselves before they give up.
+  /// Deadline of one request to backend or store; not shorter than their own
+  /// deadlines.
   milliseconds request_timeout{5'000};
   /// How long a submission may take, counted from its arrival. The answer
   /// comes at most `training_grace` later.
   milliseconds train_timeout{60'000};
-  /// Submissions that may wait while one is at work.
+  /// Maximum number of submissions that wait while one is processed.
   size_t max_waiting = 16;
-  /// Whether the last watchlist is looked up in the book once it has one: what
-  /// the backend finds in the store is what we wrote there ourselves, so it
-  /// says nothing of the backend.
+  /// Whether to use the watchlist of the book, once it has one, instead of
+  /// asking the backend: the backend would answer the list that the gateway
+  /// stored for it, which shows nothing about the backend.
   bool compare_by_book = false;
-  /// Pause before it is looked again whether another submission is settled, or
-  /// a store is back.
+  /// Pause before the next check whether another submission is settled or the
+  /// store can be reached again.
   milliseconds retry_pause{200};
   std::function<std::string()> make_id = make_uuid;
 };
@@ -35,14 +35,14 @@ struct training_config {
 /// How much longer than the backend's own deadline we wait for its answer.
 inline constexpr milliseconds training_grace{100};
 
-/// INTERNAL: time to go on with the submission at work.
+/// INTERNAL: also continues with the current submission.
 using internal_training_actor
   = training_actor::extend<caf::replies_to<restart_atom>::with<void>>;
 
-/// Submits watchlists one at a time, in the order in which they came: asks for
-/// the last one, enters the job in the book, asks the backend, enters what
-/// came of it. A book with a submission that is not settled, also that of
-/// another replica, is waited for.
+/// Submits watchlists one at a time, in the order of their arrival: gets the
+/// last watchlist, enters the job in the book, asks the backend, enters the
+/// outcome. Waits while the book has a submission that is not settled, also one
+/// of another replica.
 class training_state {
 public:
   static inline const char* name = "training";
@@ -58,88 +58,90 @@ public:
 private:
   using clock = caf::actor_clock;
 
-  struct submission {
+  struct pending_submission {
     training_request request;
     caf::typed_response_promise<training_result> promise;
     clock::time_point deadline;
     training_result result{};
-    /// What the comparison was made with.
+    /// The book and the watchlist that this one was compared with.
     stored_book book{};
     shared_workloads base{};
-    /// Steps of the comparison that are still to come, and why one failed.
+    /// Number of steps of the comparison that have not ended, and why one
+    /// failed.
     int open = 0;
     caf::error failure{};
   };
 
-  using submission_ptr = std::shared_ptr<submission>;
+  using submission_ptr = std::shared_ptr<pending_submission>;
 
   caf::result<training_result> submit(training_request request);
 
-  /// Starts with the next submission unless one is at work.
+  /// Starts with the next submission unless one is being processed.
   void work();
 
-  /// Begins with the book as it stands in the store.
-  void begin_afresh(const submission_ptr& job);
+  /// Begins again with the book in the store.
+  void begin_afresh(const submission_ptr& submission);
 
-  /// Finds out what there is to do, and stores the list meanwhile.
-  void compare(const submission_ptr& job);
+  /// Determines the action, and stores the list at the same time.
+  void compare(const submission_ptr& submission);
 
-  void ask_for_base(const submission_ptr& job);
+  void ask_for_base(const submission_ptr& submission);
 
-  void store_list(const submission_ptr& job);
+  void store_list(const submission_ptr& submission);
 
-  void end_step(const submission_ptr& job, const caf::error& err);
+  void end_step(const submission_ptr& submission, const caf::error& err);
 
-  /// Says what a submission would do.
-  void preview(const submission_ptr& job);
+  /// Answers what a submission would do.
+  void preview(const submission_ptr& submission);
 
   /// Enters the job in the book.
-  void enter(const submission_ptr& job);
+  void enter(const submission_ptr& submission);
 
-  /// Sees to it that a job which may be in the book is not waited for.
-  void give_up(const submission_ptr& job, const caf::error& err);
+  /// Settles a job that may be in the book although entering it failed, so that
+  /// later submissions do not wait for it.
+  void withdraw(const submission_ptr& submission, const caf::error& err);
 
-  /// The book does not take the job as it is now.
-  void not_entered(const submission_ptr& job, const caf::error& err);
+  /// The book in its current state does not accept the job.
+  void not_entered(const submission_ptr& submission, const caf::error& err);
 
   /// Sends the watchlist.
-  void send(const submission_ptr& job);
+  void send(const submission_ptr& submission);
 
-  void accepted(const submission_ptr& job, std::string response);
+  void accepted(const submission_ptr& submission, std::string response);
 
-  void refused(const submission_ptr& job, const caf::error& err);
+  void refused(const submission_ptr& submission, const caf::error& err);
 
-  /// The backend may have got the watchlist: what it has now tells.
-  void read_back(const submission_ptr& job, const caf::error& err);
+  /// The backend may have got the watchlist: asks which one it has now.
+  void read_back(const submission_ptr& submission, const caf::error& err);
 
-  /// Enters the outcome, again and again while there is time; after that it is
-  /// the book's keeper who owes it.
-  void settle(const submission_ptr& job, job_change outcome);
+  /// Enters the outcome, repeatedly until the deadline; after that TRAINING
+  /// JOBS stores it later.
+  void settle(const submission_ptr& submission, job_change outcome);
 
-  void settled(const submission_ptr& job, const book_update& update);
+  void settled(const submission_ptr& submission, const book_update& update);
 
-  /// Does it again after a pause, while there is time.
-  void later(const submission_ptr& job, std::function<void()> what,
+  /// Tries again after a pause, until the deadline.
+  void later(const submission_ptr& submission, std::function<void()> what,
              const caf::error& why);
 
-  void answer(const submission_ptr& job);
+  void answer(const submission_ptr& submission);
 
-  void fail(const submission_ptr& job, const caf::error& err);
+  void fail(const submission_ptr& submission, const caf::error& err);
 
   void finish();
 
-  /// What is left of the time for a submission, but not more than a question
-  /// may take.
-  caf::timespan patience(const submission& job) const;
+  /// The rest of the time for a submission, but not more than the deadline of
+  /// one request.
+  caf::timespan patience(const pending_submission& submission) const;
 
-  caf::timespan remaining(const submission& job) const;
+  caf::timespan remaining(const pending_submission& submission) const;
 
   internal_training_actor::pointer self_;
   backend_actor backend_;
   training_jobs_actor jobs_;
   job_store_actor store_;
   training_config cfg_;
-  /// The book as last seen.
+  /// The book as last received.
   std::optional<stored_book> book_;
   std::function<void()> postponed_;
   submission_ptr current_;

@@ -9,9 +9,11 @@
 
 namespace aiops {
 
-training_hooks_actor::behavior_type training_hooks_state::make_behavior(
-  training_jobs_actor jobs, job_store_actor store, lease_actor lease,
-  std::vector<job_hook_actor> hooks, const training_hooks_config& cfg) {
+internal_training_hooks_actor::behavior_type
+training_hooks_state::make_behavior(training_jobs_actor jobs,
+                                    job_store_actor store, lease_actor lease,
+                                    std::vector<job_hook_actor> hooks,
+                                    const training_hooks_config& cfg) {
   jobs_ = std::move(jobs);
   store_ = std::move(store);
   lease_edge_ = std::move(lease);
@@ -73,7 +75,7 @@ void training_hooks_state::tick() {
     return stop();
   if (step_ == step::pausing && resume_at_ <= now)
     enter(step::idle);
-  if (step_ == step::telling)
+  if (step_ == step::notifying)
     for (size_t i = 0; i < deliveries_.size(); ++i)
       if (deliveries_[i].next_try && *deliveries_[i].next_try <= now)
         attempt(i);
@@ -85,36 +87,37 @@ void training_hooks_state::tick() {
 void training_hooks_state::proceed() {
   if (step_ != step::idle || !holds_lease())
     return;
-  if (!told_)
+  if (!notified_)
     read_number();
   else if (unstored_)
     store_number(*unstored_);
-  else if (!looked_)
+  else if (!listed_)
     list_jobs();
-  else if (something_to_tell())
+  else if (has_next_job())
     choose_next();
 }
 
 void training_hooks_state::choose_next() {
-  // The book mostly has what comes next; the history is a hundred reads.
+  // The book usually has the next job; the history takes a hundred reads.
   job_summaries known;
   for (auto* job : jobs_of(book_))
     known.push_back(summary_of(*job));
   std::sort(known.begin(), known.end(),
             [](auto& x, auto& y) { return x.job.number > y.job.number; });
-  auto next = [this](auto& x) { return x.job.number == *told_ + 1; };
+  auto next = [this](auto& x) { return x.job.number == *notified_ + 1; };
   if (std::none_of(known.begin(), known.end(), next))
     return list_jobs();
   changed_ = false;
   choose(known);
 }
 
-bool training_hooks_state::something_to_tell() const {
+bool training_hooks_state::has_next_job() const {
   auto jobs = jobs_of(book_);
-  auto next = std::find_if(jobs.begin(), jobs.end(),
-                           [this](auto* x) { return x->number == *told_ + 1; });
+  auto next = std::find_if(jobs.begin(), jobs.end(), [this](auto* x) {
+    return x->number == *notified_ + 1;
+  });
   return next != jobs.end() ? ended((*next)->state)
-                            : book_.last_number > *told_;
+                            : book_.last_number > *notified_;
 }
 
 void training_hooks_state::read_number() {
@@ -124,15 +127,15 @@ void training_hooks_state::read_number() {
       [this, here](uint64_t number) {
         if (!current(here))
           return;
-        told_ = number;
-        looked_ = false;
+        notified_ = number;
+        listed_ = false;
         backoff_.reset();
         enter(step::idle);
         proceed();
       },
       [this, here](const caf::error& err) {
         if (current(here))
-          pause("cannot read of which trainings the world was told", err);
+          pause("cannot read which trainings the hooks have received", err);
       });
 }
 
@@ -152,7 +155,7 @@ void training_hooks_state::list_jobs() {
 }
 
 void training_hooks_state::choose(const job_summaries& newest_first) {
-  looked_ = true;
+  listed_ = true;
   backoff_.reset();
   enter(step::idle);
   if (auto job = next_of(newest_first))
@@ -164,13 +167,14 @@ void training_hooks_state::choose(const job_summaries& newest_first) {
 const training_job*
 training_hooks_state::next_of(const job_summaries& newest_first) {
   auto last = newest_first.rend();
-  auto next = std::find_if(newest_first.rbegin(), last,
-                           [this](auto& x) { return x.job.number > *told_; });
+  auto next = std::find_if(newest_first.rbegin(), last, [this](auto& x) {
+    return x.job.number > *notified_;
+  });
   if (next == last)
     return nullptr;
   auto& job = next->job;
-  // What is missing in between will not come any more.
-  told_ = job.number - 1;
+  // Numbers missing in between will not appear later.
+  notified_ = job.number - 1;
   return ended(job.state) ? &job : nullptr;
 }
 
@@ -187,8 +191,8 @@ void training_hooks_state::load(const training_job& listed) {
           return;
         if (ended(job.state))
           return begin(job);
-        // The list came from before the store went back.
-        looked_ = false;
+        // The list was read before the store lost its latest state.
+        listed_ = false;
         pause("cannot read the end of a training",
               make_error(ec::conflict, "the store has an older state of it"));
       },
@@ -198,13 +202,13 @@ void training_hooks_state::load(const training_job& listed) {
         // The job left the history in the meantime.
         if (code_of(err) == ec::not_found)
           return store_number(number);
-        looked_ = false;
+        listed_ = false;
         pause("cannot read a training", err);
       });
 }
 
 void training_hooks_state::begin(const training_job& job) {
-  enter(step::telling);
+  enter(step::notifying);
   job_ = job;
   deadline_ = self_->clock().now() + cfg_.give_up;
   for (auto& x : deliveries_) {
@@ -226,7 +230,7 @@ void training_hooks_state::store_number(uint64_t number) {
       [this, here, number] {
         if (!current(here))
           return;
-        told_ = number;
+        notified_ = number;
         unstored_.reset();
         backoff_.reset();
         enter(step::idle);
@@ -234,17 +238,17 @@ void training_hooks_state::store_number(uint64_t number) {
       },
       [this, here](const caf::error& err) {
         if (current(here))
-          pause("cannot store of which trainings the world was told", err);
+          pause("cannot store which trainings the hooks have received", err);
       });
 }
 
-// -- telling ------------------------------------------------------------------
+// -- notifying ----------------------------------------------------------------
 
 void training_hooks_state::attempt(size_t index) {
   auto here = generation_;
-  auto& at_work = deliveries_[index];
-  at_work.next_try.reset();
-  self_->request(at_work.hook, cfg_.request_timeout, put_atom_v, job_)
+  auto& x = deliveries_[index];
+  x.next_try.reset();
+  self_->request(x.hook, cfg_.request_timeout, put_atom_v, job_)
     .then(
       [this, here, index] {
         if (!current(here))
@@ -259,18 +263,18 @@ void training_hooks_state::attempt(size_t index) {
 }
 
 void training_hooks_state::failed(size_t index, const caf::error& err) {
-  auto& at_work = deliveries_[index];
+  auto& x = deliveries_[index];
   auto next = self_->clock().now()
-              + at_work.backoff.fail(cfg_.first_backoff, cfg_.last_backoff);
+              + x.backoff.fail(cfg_.first_backoff, cfg_.last_backoff);
   if (next > deadline_) {
-    log::error(name, "gives up telling of a training",
+    log::error(name, "stops notifying a hook of a training",
                {{"job", job_.id}, {"reason", text_of(err)}});
-    at_work.done = true;
+    x.done = true;
     return finish_when_all_done();
   }
-  log::debug(name, "could not tell of a training",
+  log::debug(name, "could not notify a hook of a training",
              {{"job", job_.id}, {"reason", text_of(err)}});
-  at_work.next_try = next;
+  x.next_try = next;
   wake_at(next);
 }
 
@@ -307,7 +311,7 @@ void training_hooks_state::pause(const char* what, const caf::error& err) {
 
 void training_hooks_state::stop() {
   enter(step::idle);
-  told_.reset();
+  notified_.reset();
   unstored_.reset();
   backoff_.reset();
 }
@@ -316,8 +320,8 @@ void training_hooks_state::wake_at(clock::time_point when) {
   self_->scheduled_send(self_, when, tick_atom_v);
 }
 
-training_hooks_actor::behavior_type training_hooks(
-  training_hooks_actor::stateful_pointer<training_hooks_state> self,
+internal_training_hooks_actor::behavior_type training_hooks(
+  internal_training_hooks_actor::stateful_pointer<training_hooks_state> self,
   training_jobs_actor jobs, job_store_actor store, lease_actor lease,
   std::vector<job_hook_actor> hooks, const training_hooks_config& cfg) {
   return self->state.make_behavior(std::move(jobs), std::move(store),

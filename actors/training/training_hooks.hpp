@@ -11,30 +11,34 @@
 namespace aiops {
 
 struct training_hooks_config {
-  /// How long one try of a hook may take, and a question to the others.
+  /// Deadline of one attempt of a hook, and of one request to another actor.
   milliseconds request_timeout{5'000};
-  /// The pause after a try that failed: at first, and at most. It doubles.
+  /// Pause after the first failed attempt; doubles up to `last_backoff`.
   milliseconds first_backoff{1'000};
   milliseconds last_backoff{60'000};
-  /// How long to try with one hook and one job.
+  /// How long to try to deliver one job to one hook.
   milliseconds give_up{60 * 60'000};
 };
 
-/// Tells all hooks of every training that has ended, one job after another in
-/// the order of their numbers. Remembers in the store how far it is, and only
-/// after all hooks took the job or were given up: so whoever goes on, after a
-/// restart or with the lease of another, tells of a job once more rather than
-/// never.
+/// INTERNAL: also tries again.
+using internal_training_hooks_actor
+  = training_hooks_actor::extend<caf::replies_to<tick_atom>::with<void>>;
+
+/// Notifies all hooks of every training that has ended, one job after another
+/// in the order of their numbers. Stores the number of a job only after all
+/// hooks have taken it or their time is over. So after a restart, or when
+/// another replica takes the lease, a job may be sent again, but none is
+/// missed.
 class training_hooks_state {
 public:
   static inline const char* name = "training-hooks";
 
-  explicit training_hooks_state(training_hooks_actor::pointer self)
+  explicit training_hooks_state(internal_training_hooks_actor::pointer self)
     : self_(self) {
     // nop
   }
 
-  training_hooks_actor::behavior_type
+  internal_training_hooks_actor::behavior_type
   make_behavior(training_jobs_actor jobs, job_store_actor store,
                 lease_actor lease, std::vector<job_hook_actor> hooks,
                 const training_hooks_config& cfg);
@@ -42,28 +46,28 @@ public:
 private:
   using clock = caf::actor_clock;
 
-  /// What we are at. Whatever it is, an answer that comes later is ignored.
+  /// The current step. An answer that arrives after its step is ignored.
   enum class step {
-    /// Nothing is to be done, or the lease is another's.
+    /// Nothing is to be done, or another replica holds the lease.
     idle,
-    /// Reading how far the world was told.
+    /// Reading the number of the last job that was sent to the hooks.
     reading,
     /// Asking for the jobs.
     listing,
-    /// Telling the hooks of a job.
-    telling,
-    /// Storing that all of them were told.
+    /// Notifying the hooks of a job.
+    notifying,
+    /// Storing that all hooks were notified.
     storing,
-    /// Waiting to try again what failed.
+    /// Waiting before the failed step is tried again.
     pausing,
   };
 
-  /// How far one hook is with the job at work.
+  /// The state of one hook for the current job.
   struct delivery {
     job_hook_actor hook;
     bool done = false;
     aiops::backoff<milliseconds> backoff = {};
-    /// When to try again; nothing while a try is under way.
+    /// When to try again; nothing while an attempt is in flight.
     std::optional<clock::time_point> next_try;
   };
 
@@ -81,12 +85,12 @@ private:
 
   // -- one step after another --------------------------------------------------
 
-  /// Begins with whatever is to be done next.
+  /// Begins with the next step, if there is one.
   void proceed();
 
   void read_number();
 
-  /// Goes on with the next job, from the book if that has it.
+  /// Continues with the next job, from the book if that has it.
   void choose_next();
 
   void list_jobs();
@@ -94,7 +98,7 @@ private:
   /// Begins with the next job.
   void choose(const job_summaries& newest_first);
 
-  /// The next job to tell of; null when there is none yet.
+  /// The next job to send to the hooks; null when there is none yet.
   const training_job* next_of(const job_summaries& newest_first);
 
   /// Gets the job with its lists and begins with it.
@@ -104,10 +108,10 @@ private:
 
   void store_number(uint64_t number);
 
-  /// Whether the book has a job that the world may have to be told of.
-  bool something_to_tell() const;
+  /// Whether there may be a job to send to the hooks.
+  bool has_next_job() const;
 
-  // -- telling -----------------------------------------------------------------
+  // -- notifying ---------------------------------------------------------------
 
   void attempt(size_t index);
 
@@ -117,51 +121,53 @@ private:
 
   // -- steps -------------------------------------------------------------------
 
-  /// Enters a step, which makes all answers to earlier ones void.
+  /// Enters a step; answers to earlier steps are ignored from now on.
   uint64_t enter(step next);
 
-  /// Whether an answer to that step counts; stops when the lease is over.
+  /// Whether an answer to that step is still valid; stops when the lease has
+  /// ended.
   bool current(uint64_t generation);
 
-  /// Leaves the step that failed and begins again after a pause.
+  /// Leaves the step, which has failed, and begins again after a pause.
   void pause(const char* what, const caf::error& err);
 
   void stop();
 
   void wake_at(clock::time_point when);
 
-  training_hooks_actor::pointer self_;
+  internal_training_hooks_actor::pointer self_;
   training_jobs_actor jobs_;
   job_store_actor store_;
   lease_actor lease_edge_;
   training_hooks_config cfg_;
   lease_status lease_;
-  /// The book as last heard of.
+  /// The book as last received.
   training_book book_;
   step step_ = step::idle;
   /// Counts the steps.
   uint64_t generation_ = 0;
-  /// All jobs up to this number are done with; nothing before it was read.
-  std::optional<uint64_t> told_;
-  /// The next such number, while it is not stored.
+  /// The hooks were notified of all jobs up to this number; nothing before it
+  /// was read.
+  std::optional<uint64_t> notified_;
+  /// The next value of `notified_`, until it is stored.
   std::optional<uint64_t> unstored_;
-  /// Whether the list of jobs was looked at since the number was read.
-  bool looked_ = false;
-  /// Whether the book changed since the list was asked for.
+  /// Whether the list of jobs was read since the number was read.
+  bool listed_ = false;
+  /// Whether the book changed since the list was requested.
   bool changed_ = false;
   training_job job_;
   std::vector<delivery> deliveries_;
-  /// When to give up on the job at work.
+  /// When to stop trying to deliver the current job.
   clock::time_point deadline_;
-  /// When to subscribe again, after it failed.
+  /// When to subscribe again after a failure.
   std::optional<clock::time_point> next_subscribe_;
-  /// When a pause is over, and how long the last one was.
+  /// When the pause ends, and its length.
   clock::time_point resume_at_;
   backoff<milliseconds> backoff_;
 };
 
-training_hooks_actor::behavior_type training_hooks(
-  training_hooks_actor::stateful_pointer<training_hooks_state> self,
+internal_training_hooks_actor::behavior_type training_hooks(
+  internal_training_hooks_actor::stateful_pointer<training_hooks_state> self,
   training_jobs_actor jobs, job_store_actor store, lease_actor lease,
   std::vector<job_hook_actor> hooks, const training_hooks_config& cfg);
 

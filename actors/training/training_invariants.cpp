@@ -10,13 +10,13 @@ bool valid_percentage(const training_statistics& x) {
   return x.percentage_completed >= 0 && x.percentage_completed <= 100;
 }
 
-/// Whether the list of a job was not found when the book was read: an old copy
-/// of the store may have answered, so it may be known the next time.
+/// Whether the list of a job was not found when the book was read. An old copy
+/// of the store may have answered, so the next read may find it.
 bool unread(const training_job& job) {
   return !job.list_id.empty() && job.workloads.empty();
 }
 
-/// What a book shows to be wrong by itself.
+/// Describes the invariant that a single book breaks.
 std::string broken_invariant(const training_book& book) {
   std::set<uint64_t> numbers;
   std::set<std::string> ids;

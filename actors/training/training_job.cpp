@@ -27,18 +27,19 @@ constexpr unsigned reported = bit(job_state::fetching_data)
                               | bit(job_state::completed)
                               | bit(job_state::failed);
 
-constexpr unsigned decided = bit(job_state::stalled) | bit(job_state::cancelled)
-                             | bit(job_state::superseded);
+constexpr unsigned set_by_gateway = bit(job_state::stalled)
+                                    | bit(job_state::cancelled)
+                                    | bit(job_state::superseded);
 
-/// What may follow each state, in the order of the states. A backend that
-/// starts again fetches its data again, and one that was silent may come back.
+/// The states that may follow each state, in the order of the states. A backend
+/// that restarts fetches its data again, and a silent one may report again.
 constexpr std::array<unsigned, job_state_count> followers = {
-  bit(job_state::submitted) | reported | decided,
-  reported | decided,
-  reported | decided,
+  bit(job_state::submitted) | reported | set_by_gateway,
+  reported | set_by_gateway,
+  reported | set_by_gateway,
   0,
   0,
-  reported | decided,
+  reported | set_by_gateway,
   0,
   0,
 };
@@ -109,13 +110,13 @@ std::optional<remaining_time> remaining_of(const training_job& job,
     return remaining_time{known.remaining_time, !job.progressed};
   if (known.percentage_completed <= 0 || known.percentage_completed >= 100)
     return std::nullopt;
-  // What was left at the last word, less what has passed since.
+  // The time that was left at the last report, less the time since.
   auto elapsed = static_cast<double>(elapsed_of(job, job.updated_at));
   if (elapsed <= 0)
     return std::nullopt;
   auto done = static_cast<double>(known.percentage_completed);
   auto since = duration_cast<seconds>(now - job.updated_at).count();
-  // As a number of seconds that fits whatever was reported.
+  // Bounded, so that it fits for any reported value.
   auto whole = std::min(elapsed * (100. - done) / done, 1e15);
   auto left = static_cast<int64_t>(whole) - since;
   return remaining_time{std::max<int64_t>(0, left), true};

@@ -12,24 +12,24 @@
 #include <vector>
 
 /// @file
-/// A submission of a watchlist and the training that it may start: what is
-/// known of it, and which state may follow which.
+/// A submission of a watchlist and the training that it may start: its data,
+/// and which states may follow each state.
 
 namespace aiops {
 
-// -- what the backend tells ---------------------------------------------------
+// -- what the backend reports -------------------------------------------------
 
 /// What the dashboard shows of the model.
 struct model_status {
-  /// Free text; in the field `training`, `completed`, `not started`,
-  /// `training failed`, `no model trained`. Empty: nothing is known.
+  /// Free text; known backends send `training`, `completed`, `not started`,
+  /// `training failed` and `no model trained`. Empty: unknown.
   std::string status;
   training_statistics statistics;
 
   friend bool operator==(const model_status&, const model_status&) = default;
 };
 
-/// The texts of a status that we act on.
+/// The texts of a status that the gateway acts on.
 namespace model_text {
 
 inline constexpr std::string_view training = "training";
@@ -52,9 +52,9 @@ enum class job_state : uint8_t {
   failed,
   /// The backend has been silent for too long; it may come back.
   stalled,
-  /// Somebody gave it up.
+  /// Cancelled by request.
   cancelled,
-  /// A later submission took its place.
+  /// Replaced by a later submission.
   superseded,
 };
 
@@ -65,21 +65,21 @@ std::string_view to_string(job_state state);
 
 std::optional<job_state> job_state_of(std::string_view text);
 
-/// Whether a job in state `from` may come into state `to`: the table of all
-/// transitions. A state may follow itself until the job has ended.
+/// Whether state `to` may follow state `from`. A state may follow itself until
+/// the job has ended.
 bool can_follow(job_state from, job_state to);
 
-/// Whether the job is under way, so that another one needs force.
+/// Whether a job in this state runs, so that another submission needs force.
 bool running(job_state state);
 
-/// Whether nothing can follow.
+/// Whether no state can follow this one.
 bool ended(job_state state);
 
-/// Stages in the field.
+/// Stages that known backends report.
 inline constexpr std::string_view fetching_stage = "fetching data";
 inline constexpr std::string_view training_stage = "train";
 
-/// One submission of a watchlist and what became of it.
+/// One submission of a watchlist and the training that followed.
 struct training_job {
   using time_point = std::chrono::system_clock::time_point;
 
@@ -91,55 +91,55 @@ struct training_job {
   training_action action = training_action::train;
   /// The watchlist; normalized.
   shared_workloads workloads;
-  /// Under which id the store keeps it: that of the job which brought it.
+  /// The id of the watchlist in the store: that of the job that it came with.
   std::string list_id;
   /// The difference to the watchlist that it was compared with.
   workload_diff changes;
-  /// Under which id the store keeps that one; empty for the empty list.
+  /// The id of that other watchlist in the store; empty for the empty list.
   std::string base_id;
   time_point started_at;
-  /// The last word of the backend, or our own last act.
+  /// Time of the last report of the backend, or of the last change by a
+  /// gateway.
   time_point updated_at;
-  /// Nothing while it has not ended.
+  /// Nothing until it has ended.
   std::optional<time_point> ended_at;
-  /// Why it is in this state, for a person; empty when there is nothing to
-  /// say.
+  /// Why it is in this state, as text; may be empty.
   std::string reason;
-  /// The backend's own words on the submission; empty before.
+  /// The backend's response to the submission; empty before.
   std::string response;
-  /// As last reported; zeros before.
+  /// As last reported; zeros before the first report.
   training_statistics statistics;
   /// Whether the backend reported progress of this job.
   bool progressed = false;
-  /// Whether the backend, when asked, said that it trains.
+  /// Whether the backend, when asked, answered that it trains.
   bool confirmed = false;
   /// Whether the backend may still report progress of the job before, and its
   /// `timeElapsed` at the last report; 0 when it gave none.
   bool contested = false;
   int64_t contested_elapsed = 0;
-  /// Whether nobody submitted it: the backend trained unasked.
+  /// Whether no gateway submitted it: the backend started the training itself.
   bool adopted = false;
-  /// The status that came with the last report; empty when there was none.
+  /// The status in the last report; empty when there was none.
   std::string told;
-  /// Whether the backend said that there is a model in a way that may have been
-  /// about something else.
+  /// Whether the backend reported a complete model, but possibly about another
+  /// submission.
   bool completion_told = false;
 
   friend bool operator==(const training_job&, const training_job&) = default;
 };
 
-/// Under which id the store keeps a list that came with nobody's job: the one
-/// with which the watchlist of job `id` was compared.
+/// The id in the store of a list that came with no job: the one that the
+/// watchlist of job `id` was compared with.
 std::string base_list_id(const std::string& id);
 
-/// The list with which the watchlist of a job was compared.
+/// The list that the watchlist of a job was compared with.
 workload_list base_of(const training_job& job);
 
 /// A job without its lists, which may be megabytes.
 struct job_summary {
   /// Its lists are empty.
   training_job job;
-  /// How long they are.
+  /// Their lengths.
   size_t workloads = 0;
   size_t added = 0;
   size_t removed = 0;
@@ -151,19 +151,19 @@ job_summary summary_of(training_job job);
 
 using job_summaries = std::vector<job_summary>;
 
-/// How long the training still takes.
+/// The time until the training ends.
 struct remaining_time {
   int64_t seconds = 0;
-  /// Whether it is our estimate from the progress so far, not the backend's.
+  /// Whether the gateway estimated it from the progress, not the backend.
   bool estimated = false;
 };
 
-/// The backend's word, or else our own estimate; nothing when neither is
-/// possible, or the job does not run.
+/// The backend's estimate, or else one from the progress; nothing when neither
+/// is possible, or the job does not run.
 std::optional<remaining_time> remaining_of(const training_job& job,
                                            training_job::time_point now);
 
-/// Seconds since the training began: the backend's word if there is one.
+/// Seconds since the training began, as the backend reports it if it does.
 int64_t elapsed_of(const training_job& job, training_job::time_point now);
 
 } // namespace aiops

@@ -104,7 +104,7 @@ void log_step(const training_book& before, const training_job& job) {
 
 // -- initialization -----------------------------------------------------------
 
-training_jobs_actor::behavior_type
+internal_training_jobs_actor::behavior_type
 training_jobs_state::make_behavior(job_store_actor store, backend_actor backend,
                                    const training_jobs_config& cfg) {
   store_ = std::move(store);
@@ -733,10 +733,10 @@ void training_jobs_state::tick() {
   }
 }
 
-training_jobs_actor::behavior_type
-training_jobs(training_jobs_actor::stateful_pointer<training_jobs_state> self,
-              job_store_actor store, backend_actor backend,
-              const training_jobs_config& cfg) {
+internal_training_jobs_actor::behavior_type training_jobs(
+  internal_training_jobs_actor::stateful_pointer<training_jobs_state> self,
+  job_store_actor store, backend_actor backend,
+  const training_jobs_config& cfg) {
   return self->state.make_behavior(std::move(store), std::move(backend), cfg);
 }
 

@@ -58,12 +58,12 @@ class training_jobs_state {
 public:
   static inline const char* name = "training-jobs";
 
-  explicit training_jobs_state(training_jobs_actor::pointer self)
+  explicit training_jobs_state(internal_training_jobs_actor::pointer self)
     : self_(self) {
     // nop
   }
 
-  training_jobs_actor::behavior_type
+  internal_training_jobs_actor::behavior_type
   make_behavior(job_store_actor store, backend_actor backend,
                 const training_jobs_config& cfg);
 
@@ -187,7 +187,7 @@ private:
 
   void tick();
 
-  training_jobs_actor::pointer self_;
+  internal_training_jobs_actor::pointer self_;
   job_store_actor store_;
   backend_actor backend_;
   training_jobs_config cfg_;
@@ -226,9 +226,9 @@ private:
   snapshot_ptr<job_summaries> last_list_;
 };
 
-training_jobs_actor::behavior_type
-training_jobs(training_jobs_actor::stateful_pointer<training_jobs_state> self,
-              job_store_actor store, backend_actor backend,
-              const training_jobs_config& cfg);
+internal_training_jobs_actor::behavior_type training_jobs(
+  internal_training_jobs_actor::stateful_pointer<training_jobs_state> self,
+  job_store_actor store, backend_actor backend,
+  const training_jobs_config& cfg);
 
 } // namespace aiops

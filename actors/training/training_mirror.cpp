@@ -12,7 +12,7 @@ namespace {
 
 constexpr auto name = "training-jobs";
 
-/// Whether the backend may still come to have the list that is stored.
+/// Whether the backend may still get the list that is stored.
 bool undecided(const training_book& book) {
   auto& job = book.training;
   return book.submission
@@ -58,7 +58,7 @@ void training_mirror::write() {
     shown_ = what;
     write();
   };
-  // The book holds it, so nothing is lost.
+  // The book has the status, so nothing is lost.
   auto failed = [this](const caf::error& err) {
     writing_ = false;
     shown_.reset();
@@ -86,7 +86,8 @@ void training_mirror::compare() {
       log::debug(name, "cannot compare what other programs read",
                  {{"reason", text_of(err)}});
   };
-  // What we know of the book may be old; others may have shown a newer one.
+  // The known book may be old, and another replica may have written a newer
+  // status.
   env_.read([this, failed](const caf::expected<stored_book>& book) {
     if (!book)
       return failed(book.error());
@@ -99,8 +100,8 @@ void training_mirror::compare_with_store(on_done failed) {
   env_.self->request(env_.backend, env_.request_timeout, get_atom_v)
     .then(
       [this, failed](const stored_model& found) {
-        // The protocol may not store the text: without one it is only known
-        // what we wrote ourselves.
+        // The protocol may not store the text. Then only the status that this
+        // replica wrote is known.
         auto same_text = [&] {
           auto& text = found.value.status;
           return text.empty() && !found.with_status
@@ -138,23 +139,23 @@ void training_mirror::correct_watchlist(bool all, on_done then, int tries) {
 void training_mirror::replace_watchlist(const stored_model& found, bool all,
                                         on_done then, int tries) {
   // A submission is in the book before its watchlist is stored, so this book
-  // knows whose it is.
+  // has the job of the stored list.
   env_.read([=, this](const caf::expected<stored_book>& book) {
     if (!book)
       return then(book.error());
     auto& list = book->value.watchlist;
     auto& id = found.watchlist_job;
     auto unfenced = all && planted(planted_bug::unfenced_removal);
-    auto gone = unfenced || forgotten(book->value);
+    auto removed = unfenced || forgotten(book->value);
     auto nothing = found.watchlist_revision == 0;
-    auto none = gone || list.job_id.empty();
-    auto right_one = none ? nothing : id == list.job_id && !nothing;
-    // An id that nobody knows may be that of a submission which an old copy of
-    // the store does not show yet.
-    auto may_go = nothing || unfenced || env_.submitted(id)
-                  || (all && gone && id.empty());
+    auto none = removed || list.job_id.empty();
+    auto correct = none ? nothing : id == list.job_id && !nothing;
+    // An unknown id may be that of a submission that an old copy of the store
+    // does not show yet.
+    auto removable = nothing || unfenced || env_.submitted(id)
+                     || (all && removed && id.empty());
     auto open = undecided(book->value) && !unfenced;
-    if (open || right_one || !may_go)
+    if (open || correct || !removable)
       return then({});
     backend_submission right;
     if (!none)

@@ -9,8 +9,15 @@
 
 namespace aiops {
 
-/// Keeps what other programs read of the training equal to the book: the
-/// model's status and, where the protocol has the store keep it, the watchlist.
+/// INTERNAL: what TRAINING JOBS sends to itself.
+using internal_training_jobs_actor = training_jobs_actor::extend<
+  // Checks whether the job has stalled.
+  caf::replies_to<tick_atom>::with<void>,
+  // Judges the current change again.
+  caf::replies_to<restart_atom>::with<void>>;
+
+/// Keeps what other programs read of the training equal to the book: the status
+/// of the model and, where the protocol keeps it in the store, the watchlist.
 /// Belongs to TRAINING JOBS.
 class training_mirror {
 public:
@@ -18,66 +25,67 @@ public:
   using on_book = std::function<void(const caf::expected<stored_book>&)>;
 
   struct environment {
-    training_jobs_actor::pointer self;
+    internal_training_jobs_actor::pointer self;
     backend_actor backend;
     milliseconds request_timeout;
     /// Reads the book from the store.
     std::function<void(on_book)> read;
-    /// Whether a gateway submitted this job before.
+    /// Whether a gateway submitted the job with this id before.
     std::function<bool(const std::string& id)> submitted;
   };
 
   void init(environment env);
 
-  /// This is the book now. After a change of ours the status is written at
-  /// once and `then` called, with or without success; after one of another
-  /// replica that one writes it, and `compare` sees whether it did.
+  /// Takes over a new book. After a change by this replica, writes the status
+  /// at once and calls `then`, with or without success. After a change by
+  /// another replica, that one writes it, and `compare` checks whether it did.
   void follow(const stored_book& book);
   void follow(const stored_book& book, std::function<void()> then);
 
-  /// Reads what others read, and puts it right.
+  /// Reads the mirror and corrects it.
   void compare();
 
-  /// Removes both, whatever was known of them, if the training was given up.
+  /// Removes status and watchlist, even if they are believed to be absent, if
+  /// the training was cancelled.
   void forget(on_done then);
 
-  /// Whether a write failed, so that `compare` should not wait.
+  /// Whether a write failed, so that `compare` should not be delayed.
   bool doubtful() const {
     return target_ && !shown_ && !writing_;
   }
 
-  /// Puts the watchlist right in the store: one of a submission that came to
-  /// nothing is replaced by the last accepted one. With `all`, whatever stands
-  /// there goes if the training was given up.
+  /// Corrects the watchlist in the store: that of a failed submission is
+  /// replaced by the last accepted one. With `all`, any watchlist is removed if
+  /// the training was cancelled.
   void correct_watchlist(bool all, on_done then, int tries = 5);
 
 private:
-  /// What shall be read of the model; nothing: no value.
+  /// The status that other programs should read; nothing: no value.
   using status = std::optional<model_status>;
 
   static status status_of(const training_book& book);
 
   void write();
 
-  /// By the book that is known, which was just read.
+  /// Compares with the known book, which was just read.
   void compare_with_store(on_done failed);
 
-  /// Somebody else may write at the same time: it is tried so often.
+  /// @param tries How often to try when others write at the same time.
   void replace_watchlist(const stored_model& found, bool all, on_done then,
                          int tries);
 
   environment env_;
   std::optional<status> target_;
-  /// What stands there, as far as we know.
+  /// The status in the store, if it is known.
   std::optional<status> shown_;
   bool writing_ = false;
   bool comparing_ = false;
-  /// Whether there is a book: without one, what stands there is another
+  /// Whether there is a book. Without one, the values in the store are another
   /// program's.
   bool ours_ = false;
-  /// Whether we have written there.
+  /// Whether this replica has written a status.
   bool wrote_ = false;
-  /// Called when what we changed last can be seen by all.
+  /// Called when the last change is visible to other programs.
   std::vector<std::function<void()>> waiting_;
 };
 

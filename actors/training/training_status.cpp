@@ -19,9 +19,11 @@ std::string job_of(const training_book& book) {
 
 } // namespace
 
-training_status_actor::behavior_type training_status_state::make_behavior(
-  backend_actor backend, training_jobs_actor jobs, bus_actor bus,
-  events_actor events, const training_status_config& cfg) {
+internal_training_status_actor::behavior_type
+training_status_state::make_behavior(backend_actor backend,
+                                     training_jobs_actor jobs, bus_actor bus,
+                                     events_actor events,
+                                     const training_status_config& cfg) {
   backend_ = std::move(backend);
   jobs_ = std::move(jobs);
   events_ = std::move(events);
@@ -34,7 +36,7 @@ training_status_actor::behavior_type training_status_state::make_behavior(
   caf::anon_send(self_, tick_atom_v);
   return {
     [this](get_atom) { return get(); },
-    [this](status_atom) { return overview(); },
+    [this](overview_atom) { return overview(); },
     [this](put_atom, job_progress& x) { return put(std::move(x)); },
     [this](update_atom, stored_book& x) { update_book(std::move(x)); },
     [this](update_atom, const bus_status& x) { update_bus(x); },
@@ -58,7 +60,7 @@ std::string training_status_state::known_job() const {
   return book_ ? job_of(book_->value) : std::string{};
 }
 
-// -- what the compatibility surface shows -------------------------------------
+// -- what the compatibility API shows -----------------------------------------
 
 caf::result<training_status_state::answer> training_status_state::get() {
   auto promise = self_->make_response_promise<answer>();
@@ -124,24 +126,24 @@ void training_status_state::show(const read_ptr& source) {
   auto text = book.model.status.empty() ? cfg_.idle_text : book.model.status;
   if (source->report->status)
     text = shown_status(book, *source->report->status, context());
-  // The book may have a put that the backend's text is older than.
+  // Not if the book may have a put that is newer than the backend's text.
   if (source->report->status && !outdated_ && puts_in_flight_.empty())
-    told_ = {source->report->status, job_of(book), book.model};
+    reported_ = {source->report->status, job_of(book), book.model};
   finish(remember({std::move(text), book.model.statistics}));
 }
 
 void training_status_state::fail(const read_ptr& source,
                                  const caf::error& err) {
-  // The other half of a read that failed already may come, or fail, too.
+  // The other half of a failed read may still arrive or fail.
   if (source != current_)
     return;
-  // A dashboard that waits for a backend that is gone has to be let go.
+  // Otherwise the dashboard would stay locked while the backend is away.
   auto book = source->book ? &*source->book : book_ ? &book_->value : nullptr;
-  auto given_up = book && book->training
-                  && (book->training->state == job_state::stalled
-                      || book->training->state == job_state::cancelled)
-                  && code_of(err) != ec::disconnected;
-  if (!given_up) {
+  auto abandoned = book && book->training
+                   && (book->training->state == job_state::stalled
+                       || book->training->state == job_state::cancelled)
+                   && code_of(err) != ec::disconnected;
+  if (!abandoned) {
     auto known = code_of(err) == ec::timeout ? last_known() : nullptr;
     return known ? finish(known) : finish(err);
   }
@@ -169,12 +171,13 @@ training_status_state::remember(model_status status) {
 training_status_state::answer training_status_state::last_known() {
   if (!book_)
     return nullptr;
-  // A put is acknowledged after the book that has it came here, so this is not
-  // older.
+  // A put is acknowledged after the book that contains it has arrived here, so
+  // this book is not older.
   auto& book = book_->value;
   auto text = book.model.status;
-  if (told_.text && told_.job_id == job_of(book) && told_.model == book.model)
-    text = shown_status(book, *told_.text, context());
+  if (reported_.text && reported_.job_id == job_of(book)
+      && reported_.model == book.model)
+    text = shown_status(book, *reported_.text, context());
   else if (text.empty() && !current_job(book))
     return nullptr;
   if (text.empty())
@@ -204,8 +207,8 @@ void training_status_state::arm_timer() {
     return;
   auto now = self_->clock().now();
   std::optional<caf::actor_clock::time_point> next;
-  // Those whose time is over wait until something is known.
-  auto look_at = [&](auto& callers) {
+  // Callers whose deadline has passed wait until a status is known.
+  auto consider = [&](auto& callers) {
     for (auto& x : callers)
       if (x.deadline > now) {
         next = std::min(next.value_or(x.deadline), x.deadline);
@@ -213,8 +216,8 @@ void training_status_state::arm_timer() {
       }
   };
   if (current_)
-    look_at(current_->callers);
-  look_at(waiting_);
+    consider(current_->callers);
+  consider(waiting_);
   if (!next)
     return;
   timer_ = true;
@@ -248,7 +251,7 @@ caf::result<void> training_status_state::put(job_progress progress) {
 
 void training_status_state::ended_put(uint64_t put) {
   puts_in_flight_.erase(put);
-  // After an error it may be stored all the same.
+  // After an error it may be stored nevertheless.
   outdated_ = true;
   start();
 }
@@ -258,7 +261,7 @@ void training_status_state::observe(
   const training_book& book, std::function<void(const training_book&)> then) {
   job_change seen = job_observation{status};
   auto next = apply_change(book, seen, context());
-  // What the backend said before a job was entered is not about that job.
+  // A status from before a job was entered is not about that job.
   if (!next || *next == book || job_of(book) != job_id)
     return then(book);
   self_
@@ -266,7 +269,7 @@ void training_status_state::observe(
               std::move(seen))
     .then([then](const book_update& x) { then(x.after.value); },
           [then, book](const caf::error& err) {
-            log::warning(name, "cannot store what the backend tells",
+            log::warning(name, "cannot store the status of the backend",
                          {{"reason", text_of(err)}});
             then(book);
           });
@@ -286,7 +289,7 @@ void training_status_state::update_book(stored_book book) {
   book_ = std::move(book);
   clock_.see(book_->value, self_->clock().now());
   answer_impatient();
-  if (heard_of() && backend_health_.nats_connected)
+  if (reported_recently() && backend_health_.nats_connected)
     reached();
   else
     refresh();
@@ -319,13 +322,13 @@ void training_status_state::tick() {
   poll();
 }
 
-bool training_status_state::heard_of() const {
+bool training_status_state::reported_recently() const {
   if (!book_ || !book_->value.training || !book_->value.training->progressed)
     return false;
   auto& job = *book_->value.training;
-  auto given_up = job.state == job_state::cancelled
-                  || job.state == job_state::stalled;
-  return !given_up && context().quiet < 2 * cfg_.poll_interval;
+  auto abandoned = job.state == job_state::cancelled
+                   || job.state == job_state::stalled;
+  return !abandoned && context().quiet < 2 * cfg_.poll_interval;
 }
 
 void training_status_state::poll() {
@@ -335,7 +338,7 @@ void training_status_state::poll() {
   self_->request(backend_, cfg_.request_timeout, status_atom_v)
     .then(
       [this, job_id = known_job()](const backend_report& report) {
-        // Some backends tell nothing, but can be asked if they are there.
+        // Some backends report no status, but answer a check.
         if (!report.status)
           return check();
         polling_ = false;
@@ -359,8 +362,9 @@ void training_status_state::check() {
       },
       [this](const caf::error& err) {
         polling_ = false;
-        // Not all backends of this protocol answer, but their progress tells.
-        if (!heard_of())
+        // Not all backends of this protocol answer a check; recent progress
+        // also shows that they run.
+        if (!reported_recently())
           not_reached(err);
       });
 }
@@ -389,8 +393,8 @@ void training_status_state::refresh() {
     caf::anon_send(events_, update_atom_v, event_value{overview_});
 }
 
-training_status_actor::behavior_type training_status(
-  training_status_actor::stateful_pointer<training_status_state> self,
+internal_training_status_actor::behavior_type training_status(
+  internal_training_status_actor::stateful_pointer<training_status_state> self,
   backend_actor backend, training_jobs_actor jobs, bus_actor bus,
   events_actor events, const training_status_config& cfg) {
   return self->state.make_behavior(std::move(backend), std::move(jobs),

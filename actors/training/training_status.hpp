@@ -15,34 +15,41 @@
 namespace aiops {
 
 struct training_status_config {
-  /// How long one question to backend or store may take; at least what these
-  /// take themselves before they give up.
+  /// Deadline of one request to backend or store; not shorter than their own
+  /// deadlines.
   milliseconds request_timeout{5'000};
-  /// How long a caller waits for a silent backend if there is a status known
-  /// to answer instead.
+  /// How long a caller waits for a silent backend before it gets the last known
+  /// status, if there is one.
   milliseconds patience{2'000};
-  /// How often the backend is asked how it is, and how often while it is
-  /// about to complete a training.
+  /// Interval at which the backend is asked for its status, and the interval
+  /// while it is about to complete a training.
   milliseconds poll_interval{5'000};
   milliseconds completion_interval{500};
-  /// What is shown when nothing is trained; differs by protocol.
+  /// The status when nothing is trained; differs by protocol.
   std::string idle_text = std::string{model_text::not_started};
   /// The wall clock.
   std::function<std::chrono::system_clock::time_point()> wall_clock
     = std::chrono::system_clock::now;
 };
 
-/// Puts together what the backend says and what is in the book.
+/// INTERNAL: what TRAINING STATUS sends to itself.
+using internal_training_status_actor = training_status_actor::extend<
+  // Asks the backend for its status.
+  caf::replies_to<tick_atom>::with<void>,
+  // Answers the callers whose wait has ended.
+  caf::replies_to<check_atom>::with<void>>;
+
+/// Combines the backend's status with the book.
 class training_status_state {
 public:
   static inline const char* name = "training-status";
 
-  explicit training_status_state(training_status_actor::pointer self)
+  explicit training_status_state(internal_training_status_actor::pointer self)
     : self_(self) {
     // nop
   }
 
-  training_status_actor::behavior_type
+  internal_training_status_actor::behavior_type
   make_behavior(backend_actor backend, training_jobs_actor jobs, bus_actor bus,
                 events_actor events, const training_status_config& cfg);
 
@@ -52,7 +59,7 @@ private:
 
   struct caller {
     read_promise promise;
-    /// When to answer what is known.
+    /// When to answer the last known status.
     caf::actor_clock::time_point deadline;
   };
 
@@ -60,7 +67,7 @@ private:
   struct read {
     /// In order of their deadlines.
     std::deque<caller> callers;
-    /// Id of the job that we knew when we asked.
+    /// Id of the job in the known book at the time of the request.
     std::string job_id;
     std::optional<backend_report> report;
     std::optional<training_book> book;
@@ -68,15 +75,15 @@ private:
 
   using read_ptr = std::shared_ptr<read>;
 
-  /// Whoever must not get the answer of the read in flight.
+  /// A caller that must not get the answer of the read in flight.
   struct waiting_caller : caller {
-    /// The last put before the question: the read has to start after the end
-    /// of this one and all before it. Later ones do not matter, or a steady
-    /// stream of them would starve the caller.
+    /// The last put before this request: the read has to start after the end of
+    /// this put and all before it. It does not wait for later puts, because a
+    /// steady stream of them would starve the caller.
     uint64_t put;
   };
 
-  // -- what the compatibility surface shows -----------------------------------
+  // -- what the compatibility API shows ----------------------------------------
 
   caf::result<answer> get();
 
@@ -84,10 +91,10 @@ private:
 
   void ended_put(uint64_t put);
 
-  /// Starts a read for those that wait, unless there is one in flight.
+  /// Starts a read for the waiting callers, unless one is in flight.
   void start();
 
-  /// Goes on once both parts are there.
+  /// Continues when both parts have arrived.
   void progress(const read_ptr& source);
 
   void show(const read_ptr& source);
@@ -98,20 +105,20 @@ private:
   template <class T>
   void finish(const T& result);
 
-  /// The status as known without asking; null when nothing is known.
+  /// The status from memory; null when nothing is known.
   answer last_known();
 
   /// Makes a new answer unless it is the last one.
   answer remember(model_status status);
 
-  /// Answers the callers that have waited long enough, if a status is known.
+  /// Answers the callers whose deadline has passed, if a status is known.
   void answer_impatient();
 
-  /// Wakes us up at the next deadline of a caller.
+  /// Schedules a message for the next deadline of a caller.
   void arm_timer();
 
-  /// Enters in the book what the backend tells, if that says something new;
-  /// `then` gets the book after that.
+  /// Enters the backend's status in the book, if that changes the book; `then`
+  /// gets the book after that.
   void observe(const std::string& status, const std::string& job_id,
                const training_book& book,
                std::function<void(const training_book&)> then);
@@ -135,17 +142,18 @@ private:
 
   void not_reached(const caf::error& err);
 
-  /// Makes a new overview of what changed, and tells the hub.
+  /// Makes a new overview if something changed, and publishes it.
   void refresh();
 
   std::string known_job() const;
 
-  /// Whether the backend was heard of so lately that it has to be there.
-  bool heard_of() const;
+  /// Whether the backend has reported progress so recently that it must be
+  /// running.
+  bool reported_recently() const;
 
   change_context context() const;
 
-  training_status_actor::pointer self_;
+  internal_training_status_actor::pointer self_;
   backend_actor backend_;
   training_jobs_actor jobs_;
   events_actor events_;
@@ -153,28 +161,28 @@ private:
 
   /// Null when no read is in flight.
   read_ptr current_;
-  /// Whether something was stored since the read in flight began: whoever
-  /// asks now must not get its answer.
+  /// Whether something was stored since the read in flight began: later callers
+  /// must not get its answer.
   bool outdated_ = false;
   /// In order of arrival.
   std::deque<waiting_caller> waiting_;
-  /// Puts are numbered as they come.
+  /// Number of the latest put.
   uint64_t last_put_ = 0;
   std::set<uint64_t> puts_in_flight_;
   correction_log corrections_;
-  /// The last answer, handed out again while nothing changes so that its
-  /// bytes stay.
+  /// The last answer, returned again while nothing changes, so that its encoded
+  /// bytes are kept.
   answer last_;
-  /// Whether we will be woken up for a caller's deadline.
+  /// Whether a message for a caller's deadline is scheduled.
   bool timer_ = false;
-  /// What the backend answered last, and what the book said then.
+  /// The last status of the backend, and the state of the book at that time.
   struct {
     std::optional<std::string> text;
     std::string job_id;
     model_status model;
-  } told_;
+  } reported_;
 
-  /// Nothing before the book was read once.
+  /// Nothing before the book was received.
   std::optional<stored_book> book_;
   word_clock clock_;
   backend_health backend_health_;
@@ -184,8 +192,8 @@ private:
   snapshot_ptr<training_overview> overview_;
 };
 
-training_status_actor::behavior_type training_status(
-  training_status_actor::stateful_pointer<training_status_state> self,
+internal_training_status_actor::behavior_type training_status(
+  internal_training_status_actor::stateful_pointer<training_status_state> self,
   backend_actor backend, training_jobs_actor jobs, bus_actor bus,
   events_actor events, const training_status_config& cfg);
 

@@ -16,7 +16,7 @@ watchlist_state::make_behavior(backend_actor backend, training_jobs_actor jobs,
                    caf::actor_cast<book_listener_actor>(self_));
   return {
     [this](get_atom) { return get(); },
-    [this](status_atom) { return submitted(); },
+    [this](overview_atom) { return submitted(); },
     [this](update_atom, const stored_book& book) { update(book); },
   };
 }

@@ -8,13 +8,13 @@
 namespace aiops {
 
 struct watchlist_config {
-  /// How long the question to the backend may take; at least what the backend
-  /// takes itself before it gives up.
+  /// Deadline of one request to the backend; not shorter than its own
+  /// deadline.
   milliseconds request_timeout{5'000};
 };
 
-/// Asks the backend for its watchlist, once for all who wait, and remembers
-/// what the gateways submitted last.
+/// Asks the backend for its watchlist, once for all waiting callers, and keeps
+/// the list that the gateways submitted last.
 class watchlist_state {
 public:
   static inline const char* name = "watchlist";
@@ -45,10 +45,10 @@ private:
   watchlist_config cfg_;
   /// Callers that wait for the request in flight; empty when there is none.
   std::vector<caf::typed_response_promise<answer>> waiting_;
-  /// The last answer, handed out again while nothing changes so that its
-  /// bytes stay.
+  /// The last answer, returned again while nothing changes, so that its encoded
+  /// bytes are kept.
   answer last_;
-  /// Null before the book was read once.
+  /// Null before the book was received.
   snapshot_ptr<watchlist_overview> submitted_;
 };
 

@@ -129,7 +129,7 @@ http_response get_metrics(const http_request&, route_env& env) {
               bus->connected);
   if (auto overview = env.check(actors->log_aggregation, get_atom_v))
     add_aggregation(out, (*overview)->value());
-  if (auto overview = env.check(actors->training_status, status_atom_v))
+  if (auto overview = env.check(actors->training_status, overview_atom_v))
     add_training(out, (*overview)->value());
   add_events(out, env.events);
   http_response result;

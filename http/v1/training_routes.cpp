@@ -80,7 +80,7 @@ http_response post_training(const http_request& req, route_env& env) {
 }
 
 http_response get_training(const http_request&, route_env& env) {
-  auto got = env.ask(env.alive()->training_status, status_atom_v);
+  auto got = env.ask(env.alive()->training_status, overview_atom_v);
   if (!got)
     return failed(got.error());
   return uncached(to_json((*got)->value(), now()));
@@ -94,7 +94,7 @@ http_response delete_training(const http_request&, route_env& env) {
   // The job is cancelled. If the rest is unknown, that must not look like a
   // failure of the request.
   training_overview overview;
-  if (auto got = env.check(actors->training_status, status_atom_v))
+  if (auto got = env.check(actors->training_status, overview_atom_v))
     overview = (*got)->value();
   else
     overview.backend.reason = text_of(got.error());
@@ -126,7 +126,7 @@ http_response get_training_job(const http_request& req, route_env& env) {
 }
 
 http_response get_watchlist(const http_request&, route_env& env) {
-  auto got = env.ask(env.alive()->watchlist, status_atom_v);
+  auto got = env.ask(env.alive()->watchlist, overview_atom_v);
   if (!got)
     return failed(got.error());
   http_response result;

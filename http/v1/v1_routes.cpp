@@ -81,7 +81,7 @@ http_response get_history(const http_request& req, route_env& env) {
 }
 
 http_response get_gpus(const http_request&, route_env& env) {
-  auto got = env.ask(env.alive()->gpu_info, status_atom_v);
+  auto got = env.ask(env.alive()->gpu_info, overview_atom_v);
   if (!got)
     return failed(got.error());
   http_response result;

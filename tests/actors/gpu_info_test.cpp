@@ -89,15 +89,15 @@ TEST_CASE_FIXTURE(fixture, "a silent probe is a timeout") {
 
 TEST_CASE_FIXTURE(fixture, "each scan on request is published") {
   probe->get.fail(ec::disconnected, "no driver");
-  ask(aut, status_atom_v);
+  ask(aut, overview_atom_v);
   // There is no inventory yet.
   CHECK(events->published.empty());
   probe->get.answer(two);
-  auto x = ask(aut, status_atom_v);
+  auto x = ask(aut, overview_atom_v);
   CHECK(events->published.size() == 1);
   CHECK(&last_published() == &(*x->value)->value());
   probe->get.fail(ec::disconnected, "no driver");
-  ask(aut, status_atom_v);
+  ask(aut, overview_atom_v);
   CHECK(events->published.size() == 2);
   CHECK(last_published().stale);
   CHECK(last_published().reason == "no driver");
@@ -132,7 +132,7 @@ struct background : with_events {
   }
 
   gpu_inventory inventory() {
-    auto x = ask(aut, status_atom_v);
+    auto x = ask(aut, overview_atom_v);
     REQUIRE(x->value);
     return (*x->value)->value();
   }
@@ -188,7 +188,7 @@ TEST_CASE_FIXTURE(background, "callers wait for the first scan until their "
   start();
   auto x = ask(aut, get_atom_v);
   advance(2s);
-  auto y = ask(aut, status_atom_v);
+  auto y = ask(aut, overview_atom_v);
   advance(3s);
   CHECK(x->code() == ec::timeout);
   CHECK_FALSE(y->done());
@@ -222,7 +222,7 @@ TEST_CASE_FIXTURE(background,
   probe->get.hold();
   start();
   ask(aut, get_atom_v);
-  ask(aut, status_atom_v);
+  ask(aut, overview_atom_v);
   CHECK(ask(aut, get_atom_v)->code() == ec::overloaded);
 }
 

@@ -34,7 +34,7 @@ struct fixture : deterministic {
   /// The children that were started (+) and that ended (-), in order.
   names events;
   names reasons;
-  supervisor_actor aut;
+  internal_supervisor_actor aut;
 
   template <class Handle>
   caf::actor note(const std::string& child, const Handle& handle) {

@@ -37,9 +37,8 @@ late_answers(log_aggregation_actor::stateful_pointer<late_answers_state> self,
       return make_error(ec::conflict, "scripted");
     },
     [](update_atom, const stored_breakdown&) { /* nop */ },
-    [](update_atom, const lease_status&) { /* nop */ },
-    [](tick_atom) -> caf::result<void> {
-      return make_error(ec::refused, "no ticks");
+    [](update_atom, const lease_status&) -> caf::result<void> {
+      return make_error(ec::refused, "no lease");
     },
   };
 }
@@ -69,9 +68,9 @@ TEST_CASE("an answer has its type") {
 TEST_CASE("answers without a value and errors are returned") {
   world w;
   CHECK(w.self.ask(w.actor, 10s, update_atom_v, stored_breakdown{}));
-  auto ticked = w.self.ask(w.actor, 10s, tick_atom_v);
-  REQUIRE(!ticked);
-  CHECK(code_of(ticked.error()) == ec::refused);
+  auto refused = w.self.ask(w.actor, 10s, update_atom_v, lease_status{});
+  REQUIRE(!refused);
+  CHECK(code_of(refused.error()) == ec::refused);
   auto overview = w.self.ask(w.actor, 10s, get_atom_v);
   REQUIRE(!overview);
   CHECK(code_of(overview.error()) == ec::conflict);
@@ -105,7 +104,7 @@ TEST_CASE("an actor that dies while it processes the request ends the wait") {
   std::thread killer{[&] {
     asker other{w.system};
     // After this answer the actor has received the request that waits.
-    (void)other.ask(w.actor, 1s, tick_atom_v);
+    (void)other.ask(w.actor, 1s, update_atom_v, lease_status{});
     caf::anon_send_exit(w.actor, caf::exit_reason::kill);
   }};
   auto got = w.self.ask(w.actor, 500ms, get_atom_v, "never"s);

@@ -72,8 +72,6 @@ training_jobs_actor::behavior_type fake_jobs(training_jobs_actor::pointer self,
     },
     [](subscribe_atom, const book_listener_actor&) { /* nop */ },
     [](update_atom, const stored_book&) { /* nop */ },
-    [](tick_atom) { /* nop */ },
-    [](restart_atom) { /* nop */ },
   };
 }
 
@@ -84,7 +82,7 @@ fake_status(training_status_actor::pointer self, script_ptr shared) {
       return play<snapshot_ptr<model_status>>(
         self, shared, [](actor_script& script) { return script.status; });
     },
-    [=](status_atom) {
+    [=](overview_atom) {
       return play<snapshot_ptr<training_overview>>(
         self, shared, [](actor_script& script) { return script.training; });
     },
@@ -96,8 +94,6 @@ fake_status(training_status_actor::pointer self, script_ptr shared) {
     },
     [](update_atom, const stored_book&) { /* nop */ },
     [](update_atom, const bus_status&) { /* nop */ },
-    [](tick_atom) { /* nop */ },
-    [](check_atom) { /* nop */ },
   };
 }
 
@@ -108,7 +104,7 @@ watchlist_actor::behavior_type fake_watchlist(watchlist_actor::pointer self,
       return play<snapshot_ptr<workload_list>>(
         self, shared, [](actor_script& script) { return script.watchlist; });
     },
-    [=](status_atom) {
+    [=](overview_atom) {
       return play<snapshot_ptr<watchlist_overview>>(
         self, shared, [](actor_script& script) { return script.submitted; });
     },
@@ -123,11 +119,10 @@ gpu_info_actor::behavior_type fake_gpus(gpu_info_actor::pointer self,
       return play<snapshot_ptr<gpu_list>>(
         self, shared, [](actor_script& script) { return script.gpus; });
     },
-    [=](status_atom) {
+    [=](overview_atom) {
       return play<snapshot_ptr<gpu_inventory>>(
         self, shared, [](actor_script& script) { return script.inventory; });
     },
-    [](tick_atom) { /* nop */ },
   };
 }
 
@@ -150,7 +145,6 @@ fake_aggregation(log_aggregation_actor::pointer self, script_ptr shared) {
     },
     [](update_atom, const stored_breakdown&) { /* nop */ },
     [](update_atom, const lease_status&) { /* nop */ },
-    [](tick_atom) { /* nop */ },
   };
 }
 
@@ -165,7 +159,6 @@ log_history_actor::behavior_type fake_history(log_history_actor::pointer self,
         });
     },
     [](update_atom, const stored_breakdown&) { /* nop */ },
-    [](tick_atom) { /* nop */ },
   };
 }
 
@@ -179,7 +172,6 @@ fake_classes(runtime_classes_actor::pointer self, script_ptr shared) {
             script.runtime_classes};
         });
     },
-    [](tick_atom) { /* nop */ },
   };
 }
 

@@ -450,7 +450,7 @@ std::string world::disagreement() {
                            : "shows " + describe(shown) + " instead of "
                                + describe(*book);
       },
-      [=](caf::error& err) { *difference = text_of(err); }, status_atom_v);
+      [=](caf::error& err) { *difference = text_of(err); }, overview_atom_v);
     time_.run_for(milliseconds{0});
     if (!difference->empty())
       return "replica " + std::to_string(x->index()) + ' ' + *difference;
@@ -467,7 +467,7 @@ bool world::reports_a_loss(const replica& x) {
     [=](snapshot_ptr<training_overview>& got) {
       *reported = reports_loss(got->value());
     },
-    [](caf::error&) {}, status_atom_v);
+    [](caf::error&) {}, overview_atom_v);
   time_.run_for(milliseconds{0});
   return *reported;
 }

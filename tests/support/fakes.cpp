@@ -170,8 +170,6 @@ fake_training_jobs(training_jobs_actor::pointer self,
       script->listeners.push_back(listener);
     },
     [](update_atom, const stored_book&) { /* nop */ },
-    [](tick_atom) { /* nop */ },
-    [](restart_atom) { /* nop */ },
   };
 }
 

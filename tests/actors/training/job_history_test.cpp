@@ -32,7 +32,7 @@ training_book book_with(uint64_t number, uint64_t last) {
 
 } // namespace
 
-TEST_CASE("a history knows whether it lacks jobs") {
+TEST_CASE("a history detects missing jobs") {
   job_history aut;
   auto book = book_with(3, 5);
   CHECK(aut.complete(training_book{}));
@@ -43,13 +43,13 @@ TEST_CASE("a history knows whether it lacks jobs") {
     jobs.push_back(summary_of(job(5)));
     aut.read(book, jobs);
     CHECK(aut.complete(book));
-    // Another one ended meanwhile, and we did not see it.
+    // Another job ended meanwhile, which this history did not get.
     book.last_number = 6;
     CHECK_FALSE(aut.complete(book));
     aut.add({summary_of(job(6))});
     CHECK(aut.complete(book));
   }
-  SUBCASE("a number that no job has is not looked for again") {
+  SUBCASE("a number without a job does not count as missing") {
     aut.read(book, summaries(1, 2));
     CHECK(aut.complete(book));
     aut.clear();

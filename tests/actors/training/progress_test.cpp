@@ -10,9 +10,9 @@ namespace {
 
 constexpr auto not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr auto infinity = std::numeric_limits<double>::infinity();
-constexpr auto most = std::numeric_limits<int64_t>::max();
+constexpr auto max_integer = std::numeric_limits<int64_t>::max();
 
-/// What a report of this one number is taken for.
+/// The statistics of a report with this one number.
 reported_statistics of(const integer_field& field, const reported_number& x) {
   reported_statistics result;
   REQUIRE(result.set(field, x));
@@ -30,7 +30,7 @@ const integer_field& percentage = integer_fields[1];
 TEST_CASE("numbers in range are taken as they are") {
   for (auto& field : integer_fields) {
     CAPTURE(field.name);
-    for (int64_t x : {int64_t{0}, int64_t{1}, field.most}) {
+    for (int64_t x : {int64_t{0}, int64_t{1}, field.max}) {
       CHECK(taken(field, x) == x);
       CHECK(of(field, x).corrections.empty());
     }
@@ -44,15 +44,15 @@ TEST_CASE("numbers out of range are clamped") {
     CAPTURE(field.name);
     CHECK(taken(field, int64_t{-1}) == 0);
     CHECK(taken(field, -1e300) == 0);
-    CHECK(taken(field, 1e300) == field.most);
+    CHECK(taken(field, 1e300) == field.max);
     CHECK(of(field, int64_t{-5}).corrections
           == std::vector{report_correction{field.name, "-5", false}});
   }
   CHECK(taken(percentage, int64_t{101}) == 100);
-  CHECK(taken(percentage, most) == 100);
+  CHECK(taken(percentage, max_integer) == 100);
 }
 
-TEST_CASE("what is no number keeps the value before") {
+TEST_CASE("a field that is not a number keeps its last value") {
   training_statistics before{1, 2, 3, 4, 0.5, "train"};
   reported_statistics x;
   x.stage = "later";

@@ -33,7 +33,7 @@ training_jobs_actor::behavior_type fake_jobs(training_jobs_actor::pointer self,
                                              jobs_script_ptr script) {
   return {
     [](put_atom, const job_change&) -> caf::result<book_update> {
-      return make_error(ec::internal, "nobody asks for that");
+      return make_error(ec::internal, "not expected");
     },
     [=](delete_atom) { return script->book; },
     [=](get_atom) { return script->book; },
@@ -50,8 +50,6 @@ training_jobs_actor::behavior_type fake_jobs(training_jobs_actor::pointer self,
         caf::anon_send(listener, update_atom_v, script->book);
     },
     [](update_atom, const stored_book&) { /* nop */ },
-    [](tick_atom) { /* nop */ },
-    [](restart_atom) { /* nop */ },
   };
 }
 
@@ -107,8 +105,8 @@ struct fixture : deterministic {
     start_with_lease();
   }
 
-  /// The job, which the backend accepted, comes into that state; it is a new
-  /// one or the last one.
+  /// Sets the state of a job that the backend accepted: a new one or the last
+  /// one.
   void put(uint64_t number, job_state state,
            training_action action = training_action::train) {
     if (jobs->jobs.empty() || jobs->jobs.back().number != number)
@@ -121,7 +119,7 @@ struct fixture : deterministic {
     publish();
   }
 
-  /// A new job, of which the backend has not said anything yet.
+  /// A new job, for which the backend has not answered yet.
   void submit(uint64_t number) {
     add(number);
     unsettled = number;
@@ -141,8 +139,8 @@ struct fixture : deterministic {
     job.id = "job " + std::to_string(number);
   }
 
-  /// Makes book and list of the jobs: the last accepted one that trains is the
-  /// training.
+  /// Makes the book and the list from the jobs: the last accepted one that
+  /// trains is the training.
   void publish() {
     auto& book = jobs->book.value;
     book = {};
@@ -156,7 +154,7 @@ struct fixture : deterministic {
       if (leaving)
         book.leaving.push_back(std::move(*leaving));
     }
-    // The others stand in the history only.
+    // The others are in the history only.
     if (auto& jobs_left = book.leaving; jobs_left.size() > max_leaving)
       jobs_left.erase(jobs_left.begin(), jobs_left.end() - max_leaving);
     jobs->list.answer(make_snapshot(listed()));
@@ -172,8 +170,8 @@ struct fixture : deterministic {
     return result;
   }
 
-  /// The jobs that a hook was told of.
-  numbers told(size_t hook = 0) const {
+  /// The jobs that a hook has received.
+  numbers notified(size_t hook = 0) const {
     numbers result;
     for (size_t i = 0; i < hooks[hook]->put.calls(); ++i)
       result.push_back(std::get<0>(hooks[hook]->put.call(i)).number);
@@ -183,29 +181,30 @@ struct fixture : deterministic {
 
 } // namespace
 
-// -- what is told -------------------------------------------------------------
+// -- which jobs ---------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "every hook is told of every job that ends, once") {
+TEST_CASE_FIXTURE(fixture,
+                  "every hook is notified of every job that ends, once") {
   start_with_lease();
   for (uint64_t n = 1; n <= 5; ++n) {
     put(n, job_state::submitted);
     put(n, job_state::training);
-    CHECK(told().size() == n - 1);
+    CHECK(notified().size() == n - 1);
     put(n, n % 2 == 0 ? job_state::completed : job_state::failed);
     CHECK(store->notified == n);
   }
   advance(24h);
-  CHECK(told(0) == numbers{1, 2, 3, 4, 5});
-  CHECK(told(1) == numbers{1, 2, 3, 4, 5});
+  CHECK(notified(0) == numbers{1, 2, 3, 4, 5});
+  CHECK(notified(1) == numbers{1, 2, 3, 4, 5});
   CHECK(std::get<0>(hooks[0]->put.call(3)).state == job_state::completed);
 }
 
-TEST_CASE_FIXTURE(fixture, "what has ended is told, and nothing else") {
+TEST_CASE_FIXTURE(fixture, "hooks are notified of jobs that have ended only") {
   start_with_lease();
   for (auto state : {job_state::submitted, job_state::fetching_data,
                      job_state::training, job_state::stalled}) {
     put(1, state);
-    CHECK(told().empty());
+    CHECK(notified().empty());
   }
   SUBCASE("completed") {
     put(1, job_state::completed);
@@ -220,10 +219,10 @@ TEST_CASE_FIXTURE(fixture, "what has ended is told, and nothing else") {
     jobs->jobs.back().state = job_state::superseded;
     put(2, job_state::submitted);
   }
-  CHECK(told() == numbers{1});
+  CHECK(notified() == numbers{1});
 }
 
-TEST_CASE_FIXTURE(fixture, "progress of a job costs no question") {
+TEST_CASE_FIXTURE(fixture, "progress of a job causes no request") {
   start_with_lease();
   put(1, job_state::completed);
   put(2, job_state::training);
@@ -233,55 +232,55 @@ TEST_CASE_FIXTURE(fixture, "progress of a job costs no question") {
   CHECK(jobs->list.calls() == asked);
 }
 
-TEST_CASE_FIXTURE(fixture, "what trains nothing is skipped") {
+TEST_CASE_FIXTURE(fixture, "jobs that train nothing are skipped") {
   start_with_lease();
   put(1, job_state::completed, training_action::reset);
   put(2, job_state::completed, training_action::update);
   CHECK(store->notified == 2);
   put(3, job_state::completed);
   put(4, job_state::completed, training_action::none);
-  CHECK(told() == numbers{3});
+  CHECK(notified() == numbers{3});
   CHECK(store->notified == 4);
 }
 
-TEST_CASE_FIXTURE(fixture, "a job goes on until the next one is accepted") {
+TEST_CASE_FIXTURE(fixture, "a job runs until the next one is accepted") {
   start_with_lease();
   put(1, job_state::training);
   submit(2);
-  CHECK(told().empty());
+  CHECK(notified().empty());
   SUBCASE("it is refused") {
     refuse();
-    CHECK(told().empty());
+    CHECK(notified().empty());
     jobs->jobs.front().state = job_state::completed;
     publish();
-    CHECK(told() == numbers{1, 2});
+    CHECK(notified() == numbers{1, 2});
   }
   SUBCASE("it may have arrived") {
     jobs->jobs.back().reason = "no answer";
     publish();
-    CHECK(told().empty());
+    CHECK(notified().empty());
     jobs->jobs.front().state = job_state::completed;
     publish();
-    CHECK(told() == numbers{1});
+    CHECK(notified() == numbers{1});
   }
   SUBCASE("it is accepted") {
     jobs->jobs.front().state = job_state::superseded;
     put(2, job_state::submitted);
-    CHECK(told() == numbers{1});
+    CHECK(notified() == numbers{1});
   }
   SUBCASE("it trains nothing") {
     put(2, job_state::completed, training_action::update);
-    CHECK(told().empty());
+    CHECK(notified().empty());
     CHECK(store->notified == 0);
     jobs->jobs.front().state = job_state::completed;
     publish();
-    CHECK(told() == numbers{1});
+    CHECK(notified() == numbers{1});
     CHECK(store->notified == 2);
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "jobs that wait behind one which goes on cost no "
-                           "question") {
+TEST_CASE_FIXTURE(fixture, "jobs that wait for one that runs cause no "
+                           "requests") {
   start_with_lease();
   put(1, job_state::training);
   submit(2);
@@ -289,23 +288,23 @@ TEST_CASE_FIXTURE(fixture, "jobs that wait behind one which goes on cost no "
   auto asked = jobs->list.calls();
   publish();
   CHECK(jobs->list.calls() == asked);
-  CHECK(told().empty());
+  CHECK(notified().empty());
   jobs->jobs.front().state = job_state::completed;
   publish();
   CHECK(jobs->list.calls() == asked);
-  CHECK(told() == numbers{1, 2});
+  CHECK(notified() == numbers{1, 2});
 }
 
 // -- in order, at least once --------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "jobs that ended before are told of in order") {
+TEST_CASE_FIXTURE(fixture, "hooks are notified of earlier jobs in order") {
   for (uint64_t n = 1; n <= 4; ++n)
     put(n, job_state::completed);
   put(5, job_state::training);
   store->notified = 1;
   start_with_lease();
-  CHECK(told() == numbers{2, 3, 4});
-  CHECK(told(1) == numbers{2, 3, 4});
+  CHECK(notified() == numbers{2, 3, 4});
+  CHECK(notified(1) == numbers{2, 3, 4});
   CHECK(store->notified == 4);
   put(5, job_state::completed);
   CHECK(store->notified == 5);
@@ -316,29 +315,29 @@ TEST_CASE_FIXTURE(fixture, "a job waits until all hooks have the one before") {
   hooks[1]->put.hold();
   put(1, job_state::completed);
   put(2, job_state::completed);
-  CHECK(told(0) == numbers{1});
-  CHECK(told(1) == numbers{1});
+  CHECK(notified(0) == numbers{1});
+  CHECK(notified(1) == numbers{1});
   CHECK(store->notified == 0);
   hooks[1]->put.release(caf::unit);
   run();
   CHECK(store->notified == 1);
-  CHECK(told(0) == numbers{1, 2});
+  CHECK(notified(0) == numbers{1, 2});
   hooks[1]->put.release(caf::unit);
   run();
   CHECK(store->notified == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "a gap in the numbers holds up nobody") {
+TEST_CASE_FIXTURE(fixture, "a gap in the numbers delays no notification") {
   put(7, job_state::completed);
   put(9, job_state::training);
   start_with_lease();
-  CHECK(told() == numbers{7});
+  CHECK(notified() == numbers{7});
   CHECK(store->notified == 7);
   auto asked = jobs->list.calls();
   put(9, job_state::training);
   CHECK(jobs->list.calls() == asked);
   put(9, job_state::cancelled);
-  CHECK(told() == numbers{7, 9});
+  CHECK(notified() == numbers{7, 9});
 }
 
 TEST_CASE_FIXTURE(fixture, "after a restart nothing is lost, and nothing is "
@@ -347,52 +346,52 @@ TEST_CASE_FIXTURE(fixture, "after a restart nothing is lost, and nothing is "
   put(1, job_state::completed);
   hooks[1]->put.fail(ec::disconnected);
   put(2, job_state::completed);
-  CHECK(told(0) == numbers{1, 2});
+  CHECK(notified(0) == numbers{1, 2});
   hooks[1]->put.answer(caf::unit);
   restart();
-  CHECK(told(0) == numbers{1, 2, 2});
-  CHECK(told(1) == numbers{1, 2, 2});
+  CHECK(notified(0) == numbers{1, 2, 2});
+  CHECK(notified(1) == numbers{1, 2, 2});
   restart();
   advance(24h);
-  CHECK(told(0).size() == 3);
+  CHECK(notified(0).size() == 3);
 }
 
 // -- failures -----------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a hook that fails is tried later and later, the "
-                           "others are not") {
+TEST_CASE_FIXTURE(fixture, "a hook that fails is tried again with growing "
+                           "pauses, the others are not") {
   start_with_lease();
   hooks[1]->put.fail(ec::disconnected, "connection refused");
   put(1, job_state::completed);
   size_t n = 1;
   for (auto pause : {1s, 2s, 4s, 8s, 16s, 32s, 60s, 60s}) {
-    CHECK(told(1).size() == n);
+    CHECK(notified(1).size() == n);
     advance(pause - 1ms);
-    CHECK(told(1).size() == n);
+    CHECK(notified(1).size() == n);
     advance(1ms);
-    CHECK(told(1).size() == ++n);
+    CHECK(notified(1).size() == ++n);
   }
-  CHECK(told(0).size() == 1);
+  CHECK(notified(0).size() == 1);
   CHECK(store->notified == 0);
   hooks[1]->put.answer(caf::unit);
   advance(60s);
   CHECK(store->notified == 1);
-  // The next job begins anew.
+  // The next job starts with the first pause again.
   hooks[1]->put.fail(ec::disconnected);
   put(2, job_state::completed);
-  n = told(1).size();
+  n = notified(1).size();
   advance(1s);
-  CHECK(told(1).size() == n + 1);
+  CHECK(notified(1).size() == n + 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a hook that says nothing is tried again") {
+TEST_CASE_FIXTURE(fixture, "a hook that does not answer is tried again") {
   start_with_lease();
   hooks[0]->put.hold();
   put(1, job_state::completed);
   advance(5s + 999ms);
-  CHECK(told().size() == 1);
+  CHECK(notified().size() == 1);
   advance(1ms);
-  CHECK(told().size() == 2);
+  CHECK(notified().size() == 2);
   // An answer that comes late changes nothing.
   hooks[0]->put.release(caf::unit);
   run();
@@ -402,54 +401,54 @@ TEST_CASE_FIXTURE(fixture, "a hook that says nothing is tried again") {
   CHECK(store->notified == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a hook is given up in the end, so that others get "
-                           "the next job") {
+TEST_CASE_FIXTURE(fixture, "a failing hook is abandoned after some time, so "
+                           "that others get the next job") {
   start_with_lease();
   hooks[1]->put.fail(ec::disconnected);
   put(1, job_state::completed);
   put(2, job_state::completed);
   advance(1h - 60s);
-  CHECK(told(0) == numbers{1});
+  CHECK(notified(0) == numbers{1});
   hooks[1]->put.answer(caf::unit);
   hooks[1]->put.fail(ec::disconnected);
   advance(60s);
   CHECK(store->notified == 1);
-  CHECK(told(0) == numbers{1, 2});
+  CHECK(notified(0) == numbers{1, 2});
 }
 
-TEST_CASE_FIXTURE(fixture, "with no time to try, it is tried once") {
+TEST_CASE_FIXTURE(fixture, "without time for retries, a hook is tried once") {
   cfg.give_up = 0s;
   start_with_lease();
   hooks[0]->put.fail(ec::disconnected);
   put(1, job_state::completed);
-  CHECK(told() == numbers{1});
+  CHECK(notified() == numbers{1});
   CHECK(store->notified == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a hook that dies is like one that fails") {
+TEST_CASE_FIXTURE(fixture, "a hook that ends is like one that fails") {
   start_with_lease();
   hooks[0]->put.crash();
   put(1, job_state::completed);
-  CHECK(told(1) == numbers{1});
+  CHECK(notified(1) == numbers{1});
   CHECK(store->notified == 0);
-  // The supervisor starts all that stands on it again.
+  // The supervisor restarts all actors that depend on it.
   hooks[0]->put.answer(caf::unit);
   hook_edges[0] = spawn(fake_job_hook, hooks[0]);
   restart();
   CHECK(store->notified == 1);
-  CHECK(told(0) == numbers{1, 1});
+  CHECK(notified(0) == numbers{1, 1});
 }
 
-TEST_CASE_FIXTURE(fixture, "a store that is away is asked again") {
+TEST_CASE_FIXTURE(fixture, "an unreachable store is asked again") {
   store->down = make_error(ec::disconnected, "no connection");
   put(1, job_state::completed);
   start_with_lease();
   advance(30s);
-  CHECK(told().empty());
+  CHECK(notified().empty());
   store->down = {};
   advance(60s);
   CHECK(store->notified == 1);
-  // What could not be stored is not told again.
+  // A notification that could not be stored is not repeated.
   hooks[0]->put.hold();
   put(2, job_state::completed);
   store->down = make_error(ec::disconnected, "no connection");
@@ -460,7 +459,7 @@ TEST_CASE_FIXTURE(fixture, "a store that is away is asked again") {
   store->down = {};
   advance(60s);
   CHECK(store->notified == 2);
-  CHECK(told() == numbers{1, 2});
+  CHECK(notified() == numbers{1, 2});
 }
 
 TEST_CASE_FIXTURE(fixture, "a list that cannot be read is asked for again") {
@@ -468,10 +467,10 @@ TEST_CASE_FIXTURE(fixture, "a list that cannot be read is asked for again") {
   jobs->list.fail(ec::disconnected);
   start_with_lease();
   advance(10s);
-  CHECK(told().empty());
+  CHECK(notified().empty());
   publish();
   advance(10s);
-  CHECK(told() == numbers{1});
+  CHECK(notified() == numbers{1});
 }
 
 TEST_CASE_FIXTURE(fixture, "a job that ends while the list is read is not "
@@ -484,10 +483,10 @@ TEST_CASE_FIXTURE(fixture, "a job that ends while the list is read is not "
   put(1, job_state::completed);
   jobs->list.release(old);
   run();
-  CHECK(told() == numbers{1});
+  CHECK(notified() == numbers{1});
 }
 
-TEST_CASE_FIXTURE(fixture, "whom to follow is asked for until it works") {
+TEST_CASE_FIXTURE(fixture, "subscribing is repeated until it succeeds") {
   kill(jobs_edge);
   start();
   advance(5s);
@@ -496,17 +495,17 @@ TEST_CASE_FIXTURE(fixture, "whom to follow is asked for until it works") {
 
 // -- one replica at a time ----------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "without the lease nobody is told") {
+TEST_CASE_FIXTURE(fixture, "without the lease no hook is notified") {
   put(1, job_state::completed);
   start();
   advance(1h);
-  CHECK(told().empty());
+  CHECK(notified().empty());
   CHECK(jobs->list.calls() == 0);
   give_lease();
-  CHECK(told() == numbers{1});
+  CHECK(notified() == numbers{1});
 }
 
-TEST_CASE_FIXTURE(fixture, "who loses the lease stops at once") {
+TEST_CASE_FIXTURE(fixture, "a replica that loses the lease stops at once") {
   start_with_lease();
   hooks[0]->put.hold();
   hooks[1]->put.fail(ec::disconnected);
@@ -514,19 +513,19 @@ TEST_CASE_FIXTURE(fixture, "who loses the lease stops at once") {
   take_lease();
   hooks[0]->put.release(caf::unit);
   advance(1h);
-  CHECK(told(0).size() == 1);
-  CHECK(told(1).size() == 1);
+  CHECK(notified(0).size() == 1);
+  CHECK(notified(1).size() == 1);
   CHECK(store->notified == 0);
-  // The other one did it meanwhile.
+  // The other replica has notified the hooks meanwhile.
   store->notified = 1;
   give_lease();
-  CHECK(told(0).size() == 1);
+  CHECK(notified(0).size() == 1);
   put(2, job_state::completed);
-  CHECK(told(0) == numbers{1, 2});
+  CHECK(notified(0) == numbers{1, 2});
 }
 
-TEST_CASE_FIXTURE(fixture, "a lease that was not renewed is over without "
-                           "word") {
+TEST_CASE_FIXTURE(fixture, "a lease that is not renewed ends without a "
+                           "message") {
   start();
   leases->publish({true, 1, now() + 4s});
   run();
@@ -537,30 +536,30 @@ TEST_CASE_FIXTURE(fixture, "a lease that was not renewed is over without "
     hooks[0]->put.release(caf::unit);
     run();
     CHECK(store->notified == 0);
-    // Renewed after all: what the store says counts.
+    // Renewed later: the number in the store is used.
     leases->publish({true, 1, now() + 4s});
     run();
-    CHECK(told() == numbers{1, 1});
+    CHECK(notified() == numbers{1, 1});
   }
   SUBCASE("for another try") {
     hooks[0]->put.fail(ec::disconnected);
     put(1, job_state::completed);
     advance(1h);
-    CHECK(told().size() == 3);
+    CHECK(notified().size() == 3);
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a new term reads anew how far the world was told") {
+TEST_CASE_FIXTURE(fixture, "a new term reads the stored number again") {
   for (uint64_t n = 1; n <= 3; ++n)
     put(n, job_state::completed);
   start_with_lease();
-  CHECK(told().size() == 3);
+  CHECK(notified().size() == 3);
   store->notified = 2;
   give_lease();
-  CHECK(told() == numbers{1, 2, 3, 3});
+  CHECK(notified() == numbers{1, 2, 3, 3});
 }
 
-TEST_CASE_FIXTURE(fixture, "without hooks the number goes on") {
+TEST_CASE_FIXTURE(fixture, "without hooks the number still increases") {
   hook_edges.clear();
   start_with_lease();
   put(1, job_state::completed);

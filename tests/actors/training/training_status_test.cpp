@@ -26,10 +26,10 @@ stored_book with(const training_statistics& x, uint64_t revision = 1) {
   return result;
 }
 
-/// What the hub is told.
+/// Records the events.
 events_actor::behavior_type
-fake_hub(events_actor::pointer,
-         std::shared_ptr<std::vector<event_value>> seen) {
+recording_events(events_actor::pointer,
+                 std::shared_ptr<std::vector<event_value>> seen) {
   return {
     [=](update_atom, const event_value& x) { seen->push_back(x); },
     [](subscribe_atom, const event_listener_actor&) { /* nop */ },
@@ -39,7 +39,7 @@ fake_hub(events_actor::pointer,
 struct fixture : deterministic {
   backend_script_ptr backend = std::make_shared<backend_script>();
   training_jobs_script_ptr jobs = std::make_shared<training_jobs_script>();
-  std::shared_ptr<std::vector<event_value>> told
+  std::shared_ptr<std::vector<event_value>> published
     = std::make_shared<std::vector<event_value>>();
   training_status_actor aut;
   size_t polls = 0;
@@ -51,12 +51,12 @@ struct fixture : deterministic {
     cfg.wall_clock = [this] { return wall_now(); };
     aut = spawn(training_status, spawn(fake_backend, backend),
                 spawn(fake_training_jobs, jobs), bus_actor{},
-                spawn(fake_hub, told), cfg);
+                spawn(recording_events, published), cfg);
     run();
     polls = backend->status.calls();
   }
 
-  /// How often somebody's question was passed on.
+  /// Number of requests to the backend since the start.
   size_t asked() const {
     return backend->status.calls() - polls;
   }
@@ -74,7 +74,7 @@ struct fixture : deterministic {
   }
 
   const training_overview& overview() {
-    auto x = ask(aut, status_atom_v);
+    auto x = ask(aut, overview_atom_v);
     REQUIRE(x->value);
     last_overview = *x->value;
     return last_overview->value();
@@ -95,7 +95,7 @@ training_book book_of(job_state state) {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "a status has the backend's words and the store's "
+TEST_CASE_FIXTURE(fixture, "a status has the backend's text and the store's "
                            "statistics") {
   backend->status.answer(backend_report{"training"});
   jobs->get.answer(with(half, 7));
@@ -149,7 +149,7 @@ TEST_CASE_FIXTURE(fixture, "either side's failure fails the read at once") {
     backend->status.fail(ec::no_responders);
     jobs->get.hold();
     CHECK(ask(aut, get_atom_v)->code() == ec::no_responders);
-    // The other half comes too late to matter.
+    // The other half arrives too late and is ignored.
     backend->status.answer(backend_report{"training"});
     auto next = ask(aut, get_atom_v);
     jobs->get.release(with(half));
@@ -171,7 +171,7 @@ TEST_CASE_FIXTURE(fixture, "either side's failure fails the read at once") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a silent backend or store is a timeout") {
+TEST_CASE_FIXTURE(fixture, "a silent backend or store causes a timeout") {
   SUBCASE("backend") {
     backend->status.hold();
   }
@@ -185,7 +185,8 @@ TEST_CASE_FIXTURE(fixture, "a silent backend or store is a timeout") {
   CHECK(x->code() == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture, "of a silent backend the last status is known") {
+TEST_CASE_FIXTURE(fixture,
+                  "with a silent backend the last status is answered") {
   auto book = book_of(job_state::training);
   book.model.statistics = half;
   publish(book);
@@ -206,7 +207,7 @@ TEST_CASE_FIXTURE(fixture, "of a silent backend the last status is known") {
     run();
     REQUIRE(y->value);
     CHECK((*y->value)->value().status == "warming up");
-    // What it said is known from now on.
+    // Its status is known from now on.
     auto z = ask(aut, get_atom_v);
     advance(2s);
     REQUIRE(z->value);
@@ -225,7 +226,7 @@ TEST_CASE_FIXTURE(fixture, "of a silent backend the last status is known") {
     advance(2s);
     CHECK(z->value);
   }
-  SUBCASE("nobody is there") {
+  SUBCASE("there is no backend") {
     backend->status.release_error(ec::no_responders);
     run();
     CHECK(y->code() == ec::no_responders);
@@ -242,8 +243,8 @@ TEST_CASE_FIXTURE(fixture, "a status becomes known while callers wait") {
   CHECK((*x->value)->value().status == "training");
 }
 
-TEST_CASE_FIXTURE(fixture, "an empty book and a silent backend are nothing "
-                           "known") {
+TEST_CASE_FIXTURE(fixture, "with an empty book and a silent backend no status "
+                           "is known") {
   publish({});
   backend->status.hold();
   auto x = ask(aut, get_atom_v);
@@ -286,7 +287,7 @@ TEST_CASE_FIXTURE(fixture, "the last status is not older than a put that was "
   CHECK((*x->value)->value() == done.model);
 }
 
-TEST_CASE_FIXTURE(fixture, "a text from before a put is not remembered") {
+TEST_CASE_FIXTURE(fixture, "a text from before a put is not kept") {
   auto book = book_of(job_state::training);
   publish(book);
   auto done = book_of(job_state::completed);
@@ -352,7 +353,7 @@ TEST_CASE_FIXTURE(fixture, "progress that cannot be stored is an error") {
 }
 
 TEST_CASE_FIXTURE(fixture, "a read that began before a put was acknowledged "
-                           "does not answer who asks after it") {
+                           "does not answer later callers") {
   jobs->get.hold();
   auto early = ask(aut, get_atom_v);
   CHECK(ask(aut, put_atom_v, progress)->value);
@@ -373,8 +374,8 @@ TEST_CASE_FIXTURE(fixture, "a read that began before a put was acknowledged "
   CHECK(jobs->get.calls() == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "after a put that failed, too, nobody rides on an "
-                           "older read") {
+TEST_CASE_FIXTURE(fixture, "after a failed put, too, callers do not get the "
+                           "answer of an older read") {
   jobs->get.hold();
   ask(aut, get_atom_v);
   jobs->put.fail(ec::timeout);
@@ -419,8 +420,8 @@ TEST_CASE_FIXTURE(fixture, "a read does not start before the end of a put "
   CHECK((*x->value)->value().statistics == half);
 }
 
-TEST_CASE_FIXTURE(fixture, "a read in flight does not answer who asks while a "
-                           "put is in flight") {
+TEST_CASE_FIXTURE(fixture, "a read in flight does not answer callers that come "
+                           "while a put is in flight") {
   jobs->get.hold();
   jobs->put.hold();
   auto early = ask(aut, get_atom_v);
@@ -461,7 +462,7 @@ TEST_CASE_FIXTURE(fixture, "a reader waits for the puts that were there first, "
   CHECK(y->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "a steady stream of puts starves nobody") {
+TEST_CASE_FIXTURE(fixture, "a steady stream of puts starves no caller") {
   jobs->put.hold();
   ask(aut, put_atom_v, progress);
   for (auto i = 0; i < 100; ++i) {
@@ -479,7 +480,8 @@ TEST_CASE_FIXTURE(fixture, "progress of an older job is a conflict") {
   CHECK(ask(aut, put_atom_v, progress)->code() == ec::conflict);
 }
 
-TEST_CASE_FIXTURE(fixture, "of a backend that tells nothing the book knows") {
+TEST_CASE_FIXTURE(fixture,
+                  "the book is used when a backend reports no status") {
   backend->status.answer({});
   SUBCASE("a status") {
     jobs->get.answer({book_of(job_state::training), 1});
@@ -490,7 +492,7 @@ TEST_CASE_FIXTURE(fixture, "of a backend that tells nothing the book knows") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "what the backend tells is entered before it is "
+TEST_CASE_FIXTURE(fixture, "the backend's status is entered before it is "
                            "shown") {
   auto book = book_of(job_state::training);
   book.training->confirmed = true;
@@ -510,8 +512,8 @@ TEST_CASE_FIXTURE(fixture, "what the backend tells is entered before it is "
   CHECK((*x->value)->value() == after.model);
 }
 
-TEST_CASE_FIXTURE(fixture, "what the backend told before a job is not about "
-                           "it") {
+TEST_CASE_FIXTURE(fixture, "a status from before a job is not about that "
+                           "job") {
   publish({});
   auto book = book_of(job_state::training);
   book.training->confirmed = true;
@@ -521,7 +523,8 @@ TEST_CASE_FIXTURE(fixture, "what the backend told before a job is not about "
   CHECK(jobs->put.calls() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "nor is it about a submission that came meanwhile") {
+TEST_CASE_FIXTURE(fixture, "a status is not about a submission that came "
+                           "meanwhile") {
   auto book = book_of(job_state::training);
   book.training->confirmed = true;
   publish(book);
@@ -531,7 +534,7 @@ TEST_CASE_FIXTURE(fixture, "nor is it about a submission that came meanwhile") {
   backend->status.answer({"completed"});
   CHECK(ask(aut, get_atom_v)->value);
   CHECK(jobs->put.calls() == 0);
-  // Nor while it has no outcome.
+  // Not while the submission has no outcome.
   publish(book);
   CHECK(ask(aut, get_atom_v)->value);
   CHECK(jobs->put.calls() == 0);
@@ -542,13 +545,13 @@ TEST_CASE_FIXTURE(fixture, "nor is it about a submission that came meanwhile") {
   CHECK(jobs->put.calls() == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a dashboard is let go even when the backend is "
-                           "gone") {
+TEST_CASE_FIXTURE(fixture, "a dashboard is unlocked even when the backend is "
+                           "away") {
   backend->status.fail(ec::no_responders);
   auto state = job_state::stalled;
   std::string shown = "training failed";
   SUBCASE("stalled") {
-    // As is.
+    // The values of above.
   }
   SUBCASE("cancelled") {
     state = job_state::cancelled;
@@ -567,7 +570,7 @@ TEST_CASE_FIXTURE(fixture, "a dashboard is let go even when the backend is "
 }
 
 TEST_CASE_FIXTURE(fixture, "an overview comes from memory") {
-  CHECK(ask(aut, status_atom_v)->code() == ec::overloaded);
+  CHECK(ask(aut, overview_atom_v)->code() == ec::overloaded);
   publish(book_of(job_state::training));
   auto before = asked();
   CHECK(overview().book.training->id == "1");
@@ -580,42 +583,42 @@ TEST_CASE_FIXTURE(fixture, "an overview has the losses of the store") {
   jobs->publish({book_of(job_state::training), 7, 0});
   run();
   CHECK(overview().losses == 0);
-  // The store went back to an older book.
+  // The store returned to an older book.
   jobs->publish({book_of(job_state::training), 3, 1});
   run();
   CHECK(overview().losses == 1);
-  REQUIRE(told->size() == 2);
-  auto& last = std::get<snapshot_ptr<training_overview>>(told->back());
+  REQUIRE(published->size() == 2);
+  auto& last = std::get<snapshot_ptr<training_overview>>(published->back());
   CHECK(last->value().losses == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "the hub is told of every change, once") {
+TEST_CASE_FIXTURE(fixture, "every change is published, once") {
   publish(book_of(job_state::training));
-  REQUIRE(told->size() == 1);
+  REQUIRE(published->size() == 1);
   publish(book_of(job_state::training));
-  CHECK(told->size() == 1);
+  CHECK(published->size() == 1);
   publish(book_of(job_state::stalled));
-  REQUIRE(told->size() == 2);
-  auto& last = std::get<snapshot_ptr<training_overview>>(told->back());
+  REQUIRE(published->size() == 2);
+  auto& last = std::get<snapshot_ptr<training_overview>>(published->back());
   CHECK(last->value().book.training->state == job_state::stalled);
 }
 
-TEST_CASE_FIXTURE(fixture, "the backend is asked now and then") {
+TEST_CASE_FIXTURE(fixture, "the backend is asked periodically") {
   publish(book_of(job_state::training));
-  SUBCASE("it tells a status") {
+  SUBCASE("it reports a status") {
     advance(1h);
     CHECK(asked() == 1);
     CHECK(backend->check.calls() == 0);
-    backend->status.fail(ec::no_responders, "nobody there");
+    backend->status.fail(ec::no_responders, "no backend");
     advance(1h);
     CHECK_FALSE(overview().backend.reachable);
-    CHECK(overview().backend.reason == "nobody there");
+    CHECK(overview().backend.reason == "no backend");
     backend->status.answer({"training"});
     advance(1h);
     CHECK(overview().backend.reachable);
     CHECK(overview().backend.reason.empty());
   }
-  SUBCASE("it tells none") {
+  SUBCASE("it reports none") {
     backend->status.answer({});
     advance(1h);
     CHECK(backend->check.calls() == 1);
@@ -624,7 +627,7 @@ TEST_CASE_FIXTURE(fixture, "the backend is asked now and then") {
     CHECK_FALSE(overview().backend.reachable);
     CHECK(overview().backend.reason == "silent");
   }
-  SUBCASE("it told of the end") {
+  SUBCASE("it reports the end") {
     auto book = book_of(job_state::training);
     book.training->confirmed = true;
     publish(book);
@@ -644,8 +647,8 @@ TEST_CASE_FIXTURE(fixture, "the backend is asked now and then") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a training that is about to complete is asked "
-                           "about more often") {
+TEST_CASE_FIXTURE(fixture, "the backend is asked more often when a training is "
+                           "about to complete") {
   auto book = book_of(job_state::training);
   book.training->statistics.percentage_completed = 99;
   publish(book);
@@ -657,8 +660,8 @@ TEST_CASE_FIXTURE(fixture, "a training that is about to complete is asked "
   CHECK(asked() == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "a backend that reports progress is there, even if "
-                           "it cannot be asked") {
+TEST_CASE_FIXTURE(fixture, "a backend that reports progress is reachable, even "
+                           "if it does not answer") {
   connect(true);
   backend->status.answer({});
   backend->check.fail(ec::no_responders);
@@ -676,13 +679,13 @@ TEST_CASE_FIXTURE(fixture, "a backend that reports progress is there, even if "
   CHECK_FALSE(overview().backend.reachable);
 }
 
-TEST_CASE_FIXTURE(fixture, "an outage of NATS is told at once") {
+TEST_CASE_FIXTURE(fixture, "an outage of NATS is published at once") {
   connect(true);
   publish(book_of(job_state::training));
   CHECK(overview().backend.nats_connected);
-  auto before = told->size();
+  auto before = published->size();
   connect(false);
-  CHECK(told->size() == before + 1);
+  CHECK(published->size() == before + 1);
   CHECK_FALSE(overview().backend.nats_connected);
   CHECK_FALSE(overview().backend.reachable);
   CHECK(overview().stale_reason == "no connection to NATS: cable cut");
@@ -693,10 +696,10 @@ TEST_CASE_FIXTURE(fixture, "an outage of NATS is told at once") {
   CHECK(overview().backend.reachable);
 }
 
-TEST_CASE_FIXTURE(fixture, "before the book was read the outage is the "
-                           "reason") {
+TEST_CASE_FIXTURE(fixture,
+                  "before the book is read, the outage is the reason") {
   connect(false);
-  auto x = ask(aut, status_atom_v);
+  auto x = ask(aut, overview_atom_v);
   CHECK(x->code() == ec::disconnected);
   CHECK(text_of(x->error).find("cable cut") != std::string::npos);
 }

@@ -63,7 +63,7 @@ struct fixture : deterministic {
     return {};
   }
 
-  /// As the backend would, between two submissions.
+  /// Reports the end of the training.
   void complete() {
     ask(jobs, put_atom_v, job_change{job_progress{{}, "completed", {}}});
   }
@@ -75,7 +75,7 @@ struct fixture : deterministic {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "a new workload is a training") {
+TEST_CASE_FIXTURE(fixture, "a new workload starts a training") {
   backend->watchlist.answer({a});
   auto x = submit({b, a, b});
   REQUIRE(x->value);
@@ -108,10 +108,10 @@ TEST_CASE_FIXTURE(fixture, "without a new workload no training is shown") {
     action = training_action::none;
   }
   backend->watchlist.answer({b, a});
-  backend->train.answer("the backend's words");
+  backend->train.answer("custom response");
   auto x = submit(next);
   REQUIRE(x->value);
-  CHECK(x->value->response == "the backend's words");
+  CHECK(x->value->response == "custom response");
   CHECK(x->value->action == action);
   CHECK(sent(0) == next);
   CHECK(state_of("id-1") == job_state::completed);
@@ -121,7 +121,7 @@ TEST_CASE_FIXTURE(fixture, "without a new workload no training is shown") {
 }
 
 TEST_CASE_FIXTURE(fixture, "the job is stored before the backend is asked, and "
-                           "what came of it before the answer") {
+                           "its outcome before the answer") {
   backend->train.hold();
   auto x = submit({a});
   REQUIRE(pending(book()));
@@ -135,7 +135,7 @@ TEST_CASE_FIXTURE(fixture, "the job is stored before the backend is asked, and "
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "without the backend's watchlist the book's counts") {
+                  "without the backend's watchlist that of the book is used") {
   submit({a});
   complete();
   backend->watchlist.fail(ec::bad_reply);
@@ -156,13 +156,13 @@ TEST_CASE_FIXTURE(fixture, "a job that cannot be stored is not submitted") {
   CHECK(submit({a})->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "what surely failed is undone before the answer") {
+TEST_CASE_FIXTURE(fixture, "a certain failure is undone before the answer") {
   submit({a});
   complete();
   auto before = book();
   auto code = ec::no_responders;
-  SUBCASE("nobody there") {
-    // As is.
+  SUBCASE("no backend") {
+    // The code of above.
   }
   SUBCASE("the backend refused") {
     code = ec::refused;
@@ -181,7 +181,7 @@ TEST_CASE_FIXTURE(fixture, "what surely failed is undone before the answer") {
   CHECK(submit({b})->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "what may have happened is read back") {
+TEST_CASE_FIXTURE(fixture, "an uncertain submission is read back") {
   submit({a});
   complete();
   auto before = book();
@@ -193,7 +193,7 @@ TEST_CASE_FIXTURE(fixture, "what may have happened is read back") {
     run();
     CHECK(x->code() == ec::timeout);
   };
-  SUBCASE("it happened") {
+  SUBCASE("the backend has it") {
     backend->watchlist.answer({b});
     read_back();
     CHECK(book().training->id == "id-2");
@@ -216,7 +216,7 @@ TEST_CASE_FIXTURE(fixture, "what may have happened is read back") {
     CHECK(book().training->reason == "scripted failure");
     CHECK(book().model == model_status{"training", fresh});
     CHECK_FALSE(next->done());
-    // The first one is too late by now.
+    // The first answer arrives too late.
     backend->watchlist.release({});
     backend->watchlist.release({a});
     run();
@@ -224,7 +224,7 @@ TEST_CASE_FIXTURE(fixture, "what may have happened is read back") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "an error of the backend names the remedy") {
+TEST_CASE_FIXTURE(fixture, "an error of the backend comes with a remedy") {
   auto text = [&](ec code) {
     backend->train.fail(code, "what happened");
     auto x = submit({a});
@@ -238,7 +238,7 @@ TEST_CASE_FIXTURE(fixture, "an error of the backend names the remedy") {
   CHECK(text(ec::refused) == "what happened");
 }
 
-TEST_CASE_FIXTURE(fixture, "the first progress may be faster than the answer") {
+TEST_CASE_FIXTURE(fixture, "the first progress may arrive before the answer") {
   backend->train.hold();
   auto x = submit({a});
   ask(
@@ -251,7 +251,7 @@ TEST_CASE_FIXTURE(fixture, "the first progress may be faster than the answer") {
   CHECK(book().training->statistics.percentage_completed == 7);
 }
 
-TEST_CASE_FIXTURE(fixture, "a training that runs stands in the way, unless "
+TEST_CASE_FIXTURE(fixture, "a running training prevents a submission, unless "
                            "forced") {
   submit({a});
   auto x = submit({b}, false);
@@ -260,7 +260,7 @@ TEST_CASE_FIXTURE(fixture, "a training that runs stands in the way, unless "
   CHECK(x->value->running->id == "id-1");
   CHECK(x->value->job_id.empty());
   CHECK(backend->train.calls() == 1);
-  // Who may not submit stores nothing.
+  // A refused submission stores nothing.
   CHECK(store->watchlists.size() == 1);
   CHECK(submit({b}, true)->value);
   CHECK(book().training->workloads == workload_list{b});
@@ -268,7 +268,7 @@ TEST_CASE_FIXTURE(fixture, "a training that runs stands in the way, unless "
   CHECK_FALSE(submit({a}, false)->value->running);
 }
 
-TEST_CASE_FIXTURE(fixture, "a preview says what there is to do, and does "
+TEST_CASE_FIXTURE(fixture, "a preview answers the action and changes "
                            "nothing") {
   backend->watchlist.answer({a});
   auto stored = store->books.size();
@@ -302,9 +302,9 @@ TEST_CASE_FIXTURE(fixture, "a 200 means that the store has the acceptance") {
     advance(1s);
     CHECK(x->value);
   }
-  SUBCASE("not in time, but then all the same") {
+  SUBCASE("not in time, but later") {
     advance(15s);
-    // Not one that asks to submit again.
+    // Not an error that asks the caller to submit again.
     CHECK(x->code() == ec::timeout);
     CHECK(text_of(x->error).find("accepted") != std::string::npos);
     store->down = {};
@@ -328,8 +328,8 @@ TEST_CASE_FIXTURE(fixture, "a refusal that cannot be stored is stored later") {
   CHECK(state_of("id-1") == job_state::failed);
 }
 
-TEST_CASE_FIXTURE(fixture, "an entry whose answer is lost is not left behind") {
-  // Stored, but neither the answer nor the next reading comes through.
+TEST_CASE_FIXTURE(fixture, "an entry whose answer is lost is found again") {
+  // Stored, but the answer does not arrive.
   store->lose_answer = make_error(ec::timeout, "lost");
   auto x = submit({a});
   CHECK(x->value);
@@ -357,7 +357,7 @@ TEST_CASE_FIXTURE(fixture, "a submission waits for that of another replica") {
     REQUIRE(y->value);
     CHECK(y->value->running->id == "id-1");
   }
-  SUBCASE("and is compared with what that one left") {
+  SUBCASE("and is compared with its watchlist") {
     auto y = submit({a, b});
     CHECK_FALSE(y->done());
     CHECK(backend->train.calls() == 0);
@@ -370,7 +370,7 @@ TEST_CASE_FIXTURE(fixture, "a submission waits for that of another replica") {
     CHECK(book().training->id == y->value->job_id);
     CHECK(state_of(x->value->job_id) == job_state::superseded);
   }
-  SUBCASE("but not for ever") {
+  SUBCASE("but not without end") {
     auto y = submit({a, b});
     advance(15s);
     CHECK(y->code() == ec::overloaded);
@@ -379,23 +379,23 @@ TEST_CASE_FIXTURE(fixture, "a submission waits for that of another replica") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "an answer that comes when another replica has "
-                           "settled the submission is no 200") {
+TEST_CASE_FIXTURE(fixture, "an answer after another replica has settled the "
+                           "submission is an error") {
   submit({a, b});
   complete();
   backend->watchlist.answer({a, b});
   backend->train.hold();
   auto x = submit({a});
   REQUIRE(pending(book()));
-  ask(jobs, put_atom_v, job_change{job_doubt{"id-2", "nobody stored it"}});
+  ask(jobs, put_atom_v, job_change{job_doubt{"id-2", "not stored"}});
   backend->train.release("training job submitted");
   run();
   CHECK(x->code() == ec::timeout);
   CHECK(book().watchlist.job_id == "id-1");
 }
 
-TEST_CASE_FIXTURE(fixture, "giving up ends when somebody else writes all the "
-                           "time") {
+TEST_CASE_FIXTURE(fixture, "cancelling ends with an error if others write "
+                           "constantly") {
   submit({a});
   backend->stored.answer({book().model, 7, {}, "id-1", 3});
   backend->put_watchlist.fail(ec::conflict);
@@ -403,7 +403,7 @@ TEST_CASE_FIXTURE(fixture, "giving up ends when somebody else writes all the "
   CHECK(backend->put_watchlist.calls() <= 10);
 }
 
-TEST_CASE_FIXTURE(fixture, "a submission that was given up meanwhile is none") {
+TEST_CASE_FIXTURE(fixture, "a submission that was cancelled meanwhile fails") {
   backend->train.hold();
   auto x = submit({a});
   CHECK(ask(jobs, delete_atom_v)->value);
@@ -416,7 +416,7 @@ TEST_CASE_FIXTURE(fixture, "a submission that was given up meanwhile is none") {
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "a watchlist that does not fit is refused before the "
+                  "a watchlist that is too large is refused before the "
                   "backend is asked") {
   store->watchlists_down = make_error(ec::too_large, "too large");
   CHECK(submit({a})->code() == ec::too_large);
@@ -450,7 +450,8 @@ TEST_CASE_FIXTURE(fixture, "submissions are sent one at a time, in order") {
   CHECK(sent(2) == workload_list{});
 }
 
-TEST_CASE_FIXTURE(fixture, "sixteen may wait, the next one is turned away") {
+TEST_CASE_FIXTURE(fixture,
+                  "sixteen submissions may wait, the next is refused") {
   backend->train.hold();
   submit({a});
   std::vector<answer_ptr<training_result>> waiting;
@@ -469,7 +470,7 @@ TEST_CASE_FIXTURE(fixture, "sixteen may wait, the next one is turned away") {
   CHECK(submit({a})->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "the backend gets what is left of the time") {
+TEST_CASE_FIXTURE(fixture, "the backend gets the remaining time") {
   backend->train.hold();
   submit({a});
   submit({b});
@@ -480,7 +481,7 @@ TEST_CASE_FIXTURE(fixture, "the backend gets what is left of the time") {
   CHECK(std::get<1>(backend->train.last()) == 11s);
 }
 
-TEST_CASE_FIXTURE(fixture, "a silent backend is a timeout in the end") {
+TEST_CASE_FIXTURE(fixture, "a silent backend causes a timeout") {
   backend->train.hold();
   auto start = now();
   auto x = submit({a});
@@ -491,8 +492,9 @@ TEST_CASE_FIXTURE(fixture, "a silent backend is a timeout in the end") {
   CHECK(x->at - start == 15s + training_grace);
 }
 
-TEST_CASE_FIXTURE(fixture, "a watchlist that is not told delays, but does not "
-                           "fail") {
+TEST_CASE_FIXTURE(fixture,
+                  "a backend that does not answer its watchlist delays "
+                  "a submission, but does not fail it") {
   backend->watchlist.hold();
   auto x = submit({a});
   advance(4999ms);
@@ -502,8 +504,7 @@ TEST_CASE_FIXTURE(fixture, "a watchlist that is not told delays, but does not "
   CHECK(x->value->action == training_action::train);
 }
 
-TEST_CASE_FIXTURE(fixture, "questions get no more than what is left of the "
-                           "time") {
+TEST_CASE_FIXTURE(fixture, "requests get at most the remaining time") {
   backend->train.hold();
   submit({a});
   auto x = submit({b});
@@ -517,7 +518,7 @@ TEST_CASE_FIXTURE(fixture, "questions get no more than what is left of the "
   CHECK(x->done());
 }
 
-TEST_CASE_FIXTURE(fixture, "who waited too long is not submitted") {
+TEST_CASE_FIXTURE(fixture, "a submission that waited too long is not sent") {
   backend->train.hold();
   auto x = submit({a});
   advance(100ms);
@@ -537,8 +538,8 @@ TEST_CASE_FIXTURE(fixture, "a backend that crashes fails the submission") {
   CHECK(submit({a})->done());
 }
 
-TEST_CASE_FIXTURE(fixture, "the list of a submission without an outcome is no "
-                           "basis") {
+TEST_CASE_FIXTURE(fixture, "a submission is not compared with the list of one "
+                           "without an outcome") {
   backend->train.hold();
   submit({a});
   REQUIRE(pending(book()));

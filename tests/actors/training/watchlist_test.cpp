@@ -20,7 +20,7 @@ struct fixture : deterministic {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "the watchlist is the backend's") {
+TEST_CASE_FIXTURE(fixture, "the watchlist comes from the backend") {
   backend->watchlist.answer({{"c", "n", "d"}});
   auto x = ask(aut, get_atom_v);
   REQUIRE(x->value);
@@ -52,7 +52,7 @@ TEST_CASE_FIXTURE(fixture, "an unchanged watchlist keeps its bytes") {
   CHECK(*z->value != *x->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "a failing backend fails all who wait") {
+TEST_CASE_FIXTURE(fixture, "a failing backend fails all waiting callers") {
   backend->watchlist.hold();
   auto x = ask(aut, get_atom_v);
   auto y = ask(aut, get_atom_v);
@@ -64,7 +64,7 @@ TEST_CASE_FIXTURE(fixture, "a failing backend fails all who wait") {
   CHECK(ask(aut, get_atom_v)->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "a silent backend is a timeout") {
+TEST_CASE_FIXTURE(fixture, "a silent backend causes a timeout") {
   backend->watchlist.hold();
   auto x = ask(aut, get_atom_v);
   advance(4999ms);
@@ -73,7 +73,7 @@ TEST_CASE_FIXTURE(fixture, "a silent backend is a timeout") {
   CHECK(x->code() == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture, "a backend that crashes is an error at once") {
+TEST_CASE_FIXTURE(fixture, "a backend that crashes causes an error at once") {
   backend->watchlist.crash();
   CHECK(ask(aut, get_atom_v)->code() == ec::internal);
   CHECK(ask(aut, get_atom_v)->code() == ec::overloaded);
@@ -82,10 +82,10 @@ TEST_CASE_FIXTURE(fixture, "a backend that crashes is an error at once") {
 TEST_CASE_FIXTURE(fixture, "the watchlist that gateways submitted comes from "
                            "the book") {
   run();
-  CHECK(ask(aut, status_atom_v)->code() == ec::overloaded);
+  CHECK(ask(aut, overview_atom_v)->code() == ec::overloaded);
   jobs->publish({});
   run();
-  auto none = ask(aut, status_atom_v);
+  auto none = ask(aut, overview_atom_v);
   REQUIRE(none->value);
   CHECK((*none->value)->value() == watchlist_overview{});
   stored_book book;
@@ -94,7 +94,7 @@ TEST_CASE_FIXTURE(fixture, "the watchlist that gateways submitted comes from "
   book.value.watchlist.submitted_at = wall_now();
   jobs->publish(book);
   run();
-  auto x = ask(aut, status_atom_v);
+  auto x = ask(aut, overview_atom_v);
   REQUIRE(x->value);
   CHECK((*x->value)->value()
         == watchlist_overview{{{"c", "n", "d"}}, "1", wall_now()});
@@ -106,6 +106,6 @@ TEST_CASE_FIXTURE(fixture, "the watchlist that gateways submitted comes from "
   submission.workloads = {{"c", "n", "e"}};
   jobs->publish(book);
   run();
-  CHECK(*ask(aut, status_atom_v)->value == *x->value);
+  CHECK(*ask(aut, overview_atom_v)->value == *x->value);
   CHECK(backend->asked.empty());
 }

@@ -19,12 +19,10 @@ taking_status(training_status_actor::pointer self,
               std::shared_ptr<progress_script> put) {
   return {
     [](get_atom) { return snapshot_ptr<model_status>{}; },
-    [](status_atom) { return snapshot_ptr<training_overview>{}; },
+    [](overview_atom) { return snapshot_ptr<training_overview>{}; },
     [=](put_atom, const job_progress& x) { return (*put)(self, x); },
     [](update_atom, const stored_book&) { /* nop */ },
     [](update_atom, const bus_status&) { /* nop */ },
-    [](tick_atom) { /* nop */ },
-    [](check_atom) { /* nop */ },
   };
 }
 

@@ -45,7 +45,7 @@ training_status_actor::behavior_type
 progress_notes(training_status_actor::pointer, mails seen) {
   return {
     [](get_atom) { return snapshot_ptr<model_status>{}; },
-    [](status_atom) { return snapshot_ptr<training_overview>{}; },
+    [](overview_atom) { return snapshot_ptr<training_overview>{}; },
     [seen](put_atom, const job_progress& x) -> caf::result<void> {
       seen->push(x.id);
       if (x.id == "old")
@@ -54,8 +54,6 @@ progress_notes(training_status_actor::pointer, mails seen) {
     },
     [](update_atom, const stored_book&) { /* nop */ },
     [](update_atom, const bus_status&) { /* nop */ },
-    [](tick_atom) { /* nop */ },
-    [](check_atom) { /* nop */ },
   };
 }
 
