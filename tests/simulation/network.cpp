@@ -53,9 +53,9 @@ simulated_bus_state::make_behavior(network& net, size_t link) {
     [this](delete_atom, uint64_t id) {
       net_->done(link_, id);
       if (auto node = pending_.extract(id))
-        node.mapped().promise.deliver(
-          make_error(ec::no_responders, "nobody answers on the NATS subject '"
-                                          + node.mapped().subject + "'"));
+        node.mapped().promise.deliver(make_error(
+          ec::no_responders, "there is no subscriber on the NATS subject '"
+                               + node.mapped().subject + "'"));
     },
     [this](update_atom, uint64_t id, bus_message& msg) {
       if (auto i = subscriptions_.find(id); i != subscriptions_.end())
@@ -112,8 +112,7 @@ void simulated_bus_state::connect(bool up) {
       subscribe(id, sub);
   } else {
     for (auto& [id, request] : std::exchange(pending_, {}))
-      request.promise.deliver(
-        make_error(ec::disconnected, std::string{lost_in_flight}));
+      request.promise.deliver(lost_in_flight());
   }
   notify();
 }
