@@ -128,9 +128,11 @@ void training_state::ask_for_base(const submission_ptr& submission) {
     submission->base = basis_list(submission->book.value);
     end_step(submission, {});
   };
-  // The list in the store may be that of a submission without an outcome.
-  auto known = !book.watchlist.job_id.empty() || book.training
-               || book.submission;
+  // The list in the store may be that of a submission without an outcome, or of
+  // one that was refused and whose list is not removed yet.
+  auto submitted = submission->book.revision != 0 && book.last_number != 0;
+  auto known = submitted || !jobs_of(book).empty()
+               || !book.watchlist.job_id.empty();
   if (cfg_.compare_by_book && known)
     return by_book({});
   self_->request(backend_, patience(*submission), watchlist_atom_v)

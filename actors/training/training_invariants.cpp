@@ -76,6 +76,16 @@ std::string broken_invariant(const training_book& before,
   return {};
 }
 
+std::string broken_sequence(const stored_book& before,
+                            const stored_book& after) {
+  if (after.revision <= before.revision || after.losses != before.losses)
+    return {};
+  // What stands for a book that nobody stored has the numbers that were noted.
+  // Those of jobs that were never stored are free.
+  return broken_invariant(before.revision != 0 ? before.value : training_book{},
+                          after.value);
+}
+
 std::string broken_step(const training_book& before,
                         const training_book& after) {
   if (auto broken = broken_invariant(before, after); !broken.empty())

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/messages.hpp"
 #include "actors/training/training_book.hpp"
 
 #include <string>
@@ -34,6 +35,10 @@ inline constexpr std::chrono::seconds settling_margin{30};
 /// Books in between may be missing.
 std::string broken_invariant(const training_book& before,
                              const training_book& after);
+
+/// The same for two books that a replica knew one after the other.
+std::string broken_sequence(const stored_book& before,
+                            const stored_book& after);
 
 /// The same for two consecutive books.
 std::string broken_step(const training_book& before,

@@ -532,11 +532,8 @@ void training_jobs_state::know(stored_book book, milliseconds late) {
     history_.clear();
     archived_.clear();
   }
-  // What was found without a book is no book: its number may be one that was
-  // noted for a change which came to nothing.
-  if (known_ && known_->revision != 0 && book.revision > known_->revision
-      && book.losses == known_->losses)
-    assert_none(broken_invariant(known_->value, book.value));
+  if (known_)
+    assert_none(broken_sequence(*known_, book));
   known_ = std::move(book);
   clock_.see(known_->value, self_->clock().now(), late);
   last_number_ = std::max(last_number_, known_->value.last_number);

@@ -110,7 +110,10 @@ std::optional<book_view> read_book(const jetstream_model& store) {
       (*job)->workloads = list((*job)->list_id);
   for (auto& job : book.leaving)
     job.workloads = list(job.list_id);
-  return view_of(book);
+  auto result = view_of(book);
+  result.write = record->write;
+  result.previous = record->previous;
+  return result;
 }
 
 std::optional<job_view> archived_job(const jetstream_model::change& x) {

@@ -41,6 +41,9 @@ struct book_view {
   model_status model;
   /// Whether other programs must not find the training.
   bool nothing_to_show = true;
+  /// The id of this write, and of the write that it was judged by.
+  std::string write;
+  std::string previous;
 
   const job_view* find(const std::string& id) const;
 

@@ -187,6 +187,9 @@ void ledger::on_went_back(time_point since) {
   store_lost_ = true;
   lost_at_ = time_.now();
   std::erase_if(numbers_, [&](auto& x) { return x.second.second > since; });
+  for (auto& [write, when] : book_writes_)
+    if (when > since)
+      lost_writes_.insert(write);
   for (auto& [id, x] : jobs_) {
     x.state.reset();
     // No replica has to know what was lost.
@@ -222,8 +225,10 @@ void ledger::on_stored(const jetstream_model::change& x) {
       note("store: book " + std::to_string(x.revision) + ": "
            + describe(*next));
     }
-    if (next)
+    if (next) {
+      check_reused_revision(*next);
       check_book(*next);
+    }
     return;
   }
   check_parameters(x);
@@ -258,6 +263,18 @@ void ledger::check_parameters(const jetstream_model::change& x) {
   if (stands)
     fail("the parameters of a submission stay",
          "those of " + name_of(last) + " were removed");
+}
+
+void ledger::check_reused_revision(const book_view& next) {
+  auto before = book_ ? book_->write : std::string{};
+  // The store compares revisions only, so it has lost this book, too.
+  if (!before.empty() && next.previous != before
+      && lost_writes_.count(next.previous) > 0) {
+    if (note)
+      note("store: the last book is lost to one that was judged by a lost one");
+    on_went_back(book_writes_[before] - caf::timespan{1});
+  }
+  book_writes_[next.write] = time_.now();
 }
 
 void ledger::check_book(const book_view& next) {

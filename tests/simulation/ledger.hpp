@@ -170,6 +170,10 @@ private:
 
   void check_book(const book_view& next);
 
+  /// The store accepts a book over a newer one that has the revision of a lost
+  /// book, if the change was compared with the lost one. This is another loss.
+  void check_reused_revision(const book_view& next);
+
   /// For kv: the parameters of a valid submission are not removed.
   void check_parameters(const jetstream_model::change& x);
 
@@ -232,6 +236,9 @@ private:
   /// Jobs by number, and when the number was first used.
   std::map<uint64_t, std::pair<std::string, time_point>> numbers_;
   std::optional<book_view> book_;
+  /// When which book was written, and the writes that the store lost.
+  std::map<std::string, time_point> book_writes_;
+  std::set<std::string> lost_writes_;
   std::set<int64_t> stored_epochs_;
   /// Jobs in the history.
   std::set<std::string> archived_;

@@ -170,6 +170,23 @@ TEST_CASE("a job keeps its watchlist, which may be read later than the job") {
   CHECK_FALSE(broken_invariant(book, other).empty());
 }
 
+TEST_CASE("a number that was noted for a job which was never stored is free") {
+  stored_book nothing;
+  nothing.value.last_number = 2;
+  stored_book first{{}, 5};
+  first.value.last_number = 1;
+  CHECK(broken_sequence(nothing, first).empty());
+  stored_book next{{}, 6};
+  CHECK_FALSE(broken_sequence(first, next).empty());
+  next.losses = 1;
+  CHECK(broken_sequence(first, next).empty());
+  CHECK(broken_sequence(next, first).empty());
+  // What the first book shows by itself counts.
+  first.value.training.emplace();
+  first.value.training->number = 3;
+  CHECK_FALSE(broken_sequence(nothing, first).empty());
+}
+
 TEST_CASE_FIXTURE(fixture, "a training that is taken over gets a number that "
                            "no job had") {
   kill(aut);

@@ -560,3 +560,22 @@ TEST_CASE_FIXTURE(fixture, "a submission is not compared with the list of one "
   REQUIRE(x->value);
   CHECK(x->value->action == training_action::train);
 }
+
+TEST_CASE_FIXTURE(fixture, "a submission is not compared with the list of one "
+                           "that was refused") {
+  backend->train.fail(ec::refused);
+  submit({a});
+  REQUIRE(book().last_number == 1);
+  // The next change of the book removes the job, which is in the history now.
+  ask(jobs, put_atom_v, job_change{job_progress{{}, "a word", {}}});
+  REQUIRE(jobs_of(book()).empty());
+  // In this protocol the store has the list until it is removed.
+  backend->watchlist.answer({a});
+  training_config cfg;
+  cfg.compare_by_book = true;
+  auto other = spawn(training, edge, jobs, spawn(fake_job_store, store), cfg);
+  run();
+  auto x = ask(other, train_atom_v, training_request{{a}, false, true});
+  REQUIRE(x->value);
+  CHECK(x->value->action == training_action::train);
+}
