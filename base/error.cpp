@@ -8,10 +8,20 @@ namespace {
 
 constexpr auto category = caf::atom("gateway");
 
-constexpr std::array<std::string_view, 13> names = {
-  "none",     "invalid_argument", "not_found",    "too_large",
-  "conflict", "no_responders",    "disconnected", "overloaded",
-  "timeout",  "bad_reply",        "refused",      "invalid_configuration",
+constexpr std::array<std::string_view, 14> names = {
+  "none",
+  "invalid_argument",
+  "not_found",
+  "too_large",
+  "conflict",
+  "no_responders",
+  "disconnected",
+  "lost_in_flight",
+  "overloaded",
+  "timeout",
+  "bad_reply",
+  "refused",
+  "invalid_configuration",
   "internal",
 };
 
@@ -19,6 +29,35 @@ static_assert(names.size() == static_cast<size_t>(ec::ec_count),
               "every code needs a name");
 
 } // namespace
+
+bool may_have_happened(ec code) {
+  // Without a default: the compiler reports a code that has no row.
+  switch (code) {
+    case ec::none:
+      return true;
+    case ec::invalid_argument:
+    case ec::not_found:
+    case ec::too_large:
+    case ec::conflict:
+    case ec::no_responders:
+    case ec::disconnected:
+      return false;
+    case ec::lost_in_flight:
+      return true;
+    case ec::overloaded:
+      return false;
+    case ec::timeout:
+    case ec::bad_reply:
+      return true;
+    case ec::refused:
+    case ec::invalid_configuration:
+      return false;
+    case ec::internal:
+    case ec::ec_count:
+      return true;
+  }
+  return true;
+}
 
 std::string_view to_string(ec code) {
   auto index = static_cast<size_t>(code);

@@ -23,8 +23,11 @@ enum class ec : uint8_t {
   conflict,
   /// The subject has no subscriber: the backend is not running.
   no_responders,
-  /// There is no connection to NATS.
+  /// There is no connection to NATS; nothing was sent.
   disconnected,
+  /// The connection to NATS was lost after sending. The operation may have
+  /// happened.
+  lost_in_flight,
   /// A queue or the store is full, or the store is unavailable for now; the
   /// same request may succeed a moment later.
   overloaded,
@@ -42,6 +45,11 @@ enum class ec : uint8_t {
   /// Number of codes; keep last.
   ec_count,
 };
+
+/// Whether an operation that failed with this code may have been carried out
+/// nevertheless. The caller then has to read the state before it repeats or
+/// undoes the operation.
+bool may_have_happened(ec code);
 
 /// The name of a code, as it is logged.
 std::string_view to_string(ec code);

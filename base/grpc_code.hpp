@@ -20,6 +20,7 @@ constexpr int grpc_code_of(ec code) {
       return 10; // ABORTED
     case ec::no_responders:
     case ec::disconnected:
+    case ec::lost_in_flight:
     case ec::overloaded:
       return 14; // UNAVAILABLE
     default:

@@ -22,6 +22,7 @@ constexpr std::array<error_row, ec_count> table = {{
   {ec::conflict, 409, true},
   {ec::no_responders, 503, true},
   {ec::disconnected, 503, true},
+  {ec::lost_in_flight, 503, true},
   {ec::overloaded, 503, true},
   {ec::timeout, 504, true},
   {ec::bad_reply, 502, true},

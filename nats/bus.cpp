@@ -42,6 +42,12 @@ private:
   internal_bus_actor bus_;
 };
 
+/// Whether the connection ended before or while something was sent.
+bool no_longer_connected(const caf::error& err) {
+  auto code = code_of(err);
+  return code == ec::disconnected || code == ec::lost_in_flight;
+}
+
 } // namespace
 
 // -- initialization and tear down ---------------------------------------------
@@ -220,7 +226,7 @@ void bus_state::remove(const caf::actor_addr& gone) {
 void bus_state::subscribe(uint64_t id, const subscription& sub) {
   auto err = sent(
     connection_->subscribe(id, sub.subject, sub.queue, sub.limit));
-  if (code_of(err) == ec::disconnected)
+  if (no_longer_connected(err))
     return; // the next connection subscribes again
   if (err)
     log::warning("bus", "cannot subscribe",
@@ -326,7 +332,7 @@ bool bus_state::connected() {
 }
 
 caf::error bus_state::sent(caf::error err) {
-  if (code_of(err) == ec::disconnected)
+  if (no_longer_connected(err))
     lose();
   return err;
 }
@@ -338,7 +344,7 @@ void bus_state::lose() {
     backoff_.reset();
     failures_ = 0;
   }
-  fail_all(make_error(ec::disconnected, std::string{lost_in_flight}));
+  fail_all(lost_in_flight());
   failed("the connection was lost");
 }
 

@@ -122,7 +122,7 @@ caf::error failure(natsStatus status, std::string_view what) {
     case NATS_CONNECTION_DISCONNECTED:
       return make_error(ec::disconnected, "the connection to NATS is lost");
     case NATS_IO_ERROR:
-      return make_error(ec::disconnected, std::string{lost_in_flight});
+      return lost_in_flight();
     default:
       return make_error(ec::internal, nats_error_text(status));
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/messages.hpp"
+#include "base/error.hpp"
 #include "base/socket_watcher.hpp"
 #include "nats/credit.hpp"
 #include "nats/options.hpp"
@@ -15,10 +16,13 @@ namespace aiops::nats {
 
 class nats_connection;
 
-/// Text of the `disconnected` of requests that may have reached the server.
-/// Others with that code were not sent.
-inline constexpr std::string_view lost_in_flight
-  = "the connection to NATS was lost; what was asked may have happened";
+/// The error of requests that may have reached the server before the connection
+/// was lost.
+inline caf::error lost_in_flight() {
+  return make_error(ec::lost_in_flight,
+                    "the connection to NATS was lost; the request may have "
+                    "been processed");
+}
 
 /// What threads of the NATS library report. They run concurrently to
 /// everything else; an implementation only passes on what it is told.

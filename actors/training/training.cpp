@@ -16,6 +16,7 @@ std::string remedy(ec code) {
     case ec::no_responders:
       return "the training backend is not running: start it, then submit again";
     case ec::timeout:
+    case ec::lost_in_flight:
       return "the training may have started nevertheless: check its status "
              "before submitting again";
     case ec::bad_reply:
@@ -33,23 +34,12 @@ caf::error with_remedy(const caf::error& err) {
   return make_error(code_of(err), text_of(err) + "; " + help);
 }
 
-/// Whether the backend surely did not take the watchlist.
-bool surely_not_taken(ec code) {
-  switch (code) {
-    case ec::no_responders:
-    // A connection that was lost after sending is a timeout.
-    case ec::disconnected:
-    case ec::overloaded:
-    case ec::too_large:
-    case ec::conflict:
-    case ec::refused:
-    case ec::invalid_argument:
-      return true;
-    case ec::timeout:
-      return planted(planted_bug::timeout_is_not_done);
-    default:
-      return false;
-  }
+/// Whether the backend may have accepted the watchlist although the request
+/// failed.
+bool may_be_accepted(ec code) {
+  if (code == ec::timeout && planted(planted_bug::timeout_is_not_done))
+    return false;
+  return may_have_happened(code);
 }
 
 } // namespace
@@ -307,7 +297,7 @@ void training_state::refused(const submission_ptr& submission,
                {{"job", submission->result.job_id},
                 {"error", to_string(code_of(err))},
                 {"reason", text_of(err)}});
-  if (surely_not_taken(code_of(err))) {
+  if (!may_be_accepted(code_of(err))) {
     // Before the answer, so that the caller finds the state of before.
     auto on_settled = [this, submission, err] {
       submission->promise.deliver(with_remedy(err));

@@ -311,20 +311,17 @@ void training_jobs_state::write(const change_ptr& job, const stored_book& base,
         succeed(job, base.value, {next, revision, losses}, late);
       },
       [this, job](const caf::error& err) {
-        switch (code_of(err)) {
-          case ec::conflict:
-            return judge_later(job);
-          case ec::timeout:
-          case ec::disconnected:
-          case ec::bad_reply:
-            // It may be stored; then judging it again finds nothing to do.
-            if (job->uncertain)
-              return fail(job, err);
-            job->uncertain = true;
-            return judge_afresh(job);
-          default:
-            fail(job, err);
-        }
+        auto code = code_of(err);
+        if (code == ec::conflict)
+          return judge_later(job);
+        // The store may have written it before it found no connection for
+        // another attempt.
+        auto stored = may_have_happened(code) || code == ec::disconnected;
+        if (!stored || job->uncertain)
+          return fail(job, err);
+        // If it is stored, judging it again finds nothing to do.
+        job->uncertain = true;
+        judge_afresh(job);
       });
 }
 

@@ -142,7 +142,8 @@ void training_status_state::fail(const read_ptr& source,
   auto abandoned = book && book->training
                    && (book->training->state == job_state::stalled
                        || book->training->state == job_state::cancelled)
-                   && code_of(err) != ec::disconnected;
+                   && code_of(err) != ec::disconnected
+                   && code_of(err) != ec::lost_in_flight;
   if (!abandoned) {
     auto known = code_of(err) == ec::timeout ? last_known() : nullptr;
     return known ? finish(known) : finish(err);

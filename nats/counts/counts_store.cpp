@@ -196,13 +196,10 @@ void counts_store_state::write_root(const publication_ptr& what) {
         return;
       if (got)
         return published(what, *got);
-      switch (code_of(got.error())) {
-        case ec::conflict:
-        case ec::timeout:
-          return verify_root(what, got.error());
-        default:
-          return failed(what, got.error());
-      }
+      auto code = code_of(got.error());
+      if (code == ec::conflict || may_have_happened(code))
+        return verify_root(what, got.error());
+      failed(what, got.error());
     });
 }
 

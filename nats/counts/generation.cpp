@@ -114,7 +114,7 @@ void generation_writer::put(kv_write what, int tries) {
     auto stored = got || (tries > 1 && code_of(got.error()) == ec::conflict);
     if (stored)
       self->proceed();
-    else if (code_of(got.error()) == ec::timeout && tries < max_tries)
+    else if (may_have_happened(code_of(got.error())) && tries < max_tries)
       self->put(what, tries + 1);
     else
       self->finish(got.error());

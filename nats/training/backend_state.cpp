@@ -39,8 +39,7 @@ caf::error explain_backend_error(const caf::error& err,
 caf::error explain_doubt(const caf::error& err, std::string_view what) {
   // An actor that died may have done it before.
   auto lost = err == caf::sec::request_receiver_down
-              || (code_of(err) == ec::disconnected
-                  && text_of(err) == lost_in_flight);
+              || code_of(err) == ec::lost_in_flight;
   if (!lost)
     return err;
   return make_error(ec::timeout, std::string{what}

@@ -22,12 +22,6 @@ caf::timespan time_to_undo(caf::timespan timeout) {
   return std::min<caf::timespan>(timeout / 5, std::chrono::seconds{2});
 }
 
-/// Whether the other side may have got what failed so.
-bool uncertain(const caf::error& err) {
-  auto code = code_of(err);
-  return code == ec::timeout || code == ec::bad_reply;
-}
-
 /// The job that stored parameters came with; empty in those of older versions.
 std::string job_of(const std::string& parameters) {
   std::string result;
@@ -70,7 +64,7 @@ void kv_backend_state::store_parameters(const attempt_ptr& x) {
             if (code_of(reason) == ec::conflict)
               reason = make_error(ec::conflict, "somebody else stores a "
                                                 "watchlist at the same time");
-            else if (uncertain(reason))
+            else if (may_have_happened(code_of(reason)))
               // Whatever became of that, the backend was not asked.
               reason = make_error(ec::overloaded, text_of(reason));
             x->promise.deliver(reason);

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <iterator>
 #include <set>
 
 using namespace aiops;
@@ -15,6 +16,35 @@ TEST_CASE("every code has its own name") {
   CHECK(to_string(ec::no_responders) == "no_responders");
   CHECK(to_string(ec::internal) == "internal");
   CHECK(to_string(ec::ec_count) == "unknown");
+}
+
+TEST_CASE("every code says whether the operation may have happened") {
+  struct row {
+    ec code;
+    bool expected;
+  };
+  constexpr row rows[] = {
+    {ec::none, true},
+    {ec::invalid_argument, false},
+    {ec::not_found, false},
+    {ec::too_large, false},
+    {ec::conflict, false},
+    {ec::no_responders, false},
+    {ec::disconnected, false},
+    {ec::lost_in_flight, true},
+    {ec::overloaded, false},
+    {ec::timeout, true},
+    {ec::bad_reply, true},
+    {ec::refused, false},
+    {ec::invalid_configuration, false},
+    {ec::internal, true},
+  };
+  REQUIRE(std::size(rows) == static_cast<size_t>(ec::ec_count));
+  for (size_t i = 0; i < std::size(rows); ++i) {
+    CAPTURE(to_string(rows[i].code));
+    CHECK(rows[i].code == static_cast<ec>(i));
+    CHECK(may_have_happened(rows[i].code) == rows[i].expected);
+  }
 }
 
 TEST_CASE("an error keeps its code and text") {

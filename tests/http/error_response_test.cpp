@@ -13,12 +13,19 @@ TEST_CASE("every error code has its HTTP status and gRPC code") {
     int grpc;
   };
   constexpr row rows[] = {
-    {ec::none, 500, 13},         {ec::invalid_argument, 400, 3},
-    {ec::not_found, 404, 5},     {ec::too_large, 413, 8},
-    {ec::conflict, 409, 10},     {ec::no_responders, 503, 14},
-    {ec::disconnected, 503, 14}, {ec::overloaded, 503, 14},
-    {ec::timeout, 504, 4},       {ec::bad_reply, 502, 13},
-    {ec::refused, 502, 13},      {ec::invalid_configuration, 500, 13},
+    {ec::none, 500, 13},
+    {ec::invalid_argument, 400, 3},
+    {ec::not_found, 404, 5},
+    {ec::too_large, 413, 8},
+    {ec::conflict, 409, 10},
+    {ec::no_responders, 503, 14},
+    {ec::disconnected, 503, 14},
+    {ec::lost_in_flight, 503, 14},
+    {ec::overloaded, 503, 14},
+    {ec::timeout, 504, 4},
+    {ec::bad_reply, 502, 13},
+    {ec::refused, 502, 13},
+    {ec::invalid_configuration, 500, 13},
     {ec::internal, 500, 13},
   };
   CHECK(std::size(rows) == static_cast<size_t>(ec::ec_count));

@@ -267,7 +267,7 @@ TEST_CASE("requests in flight fail with the connection") {
     eventually([&] { return seen->all().size() == 2; });
     server.kill();
   }};
-  CHECK(s.request("mute", 20s) == ec::disconnected);
+  CHECK(s.request("mute", 20s) == ec::lost_in_flight);
   killer.join();
 }
 

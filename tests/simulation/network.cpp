@@ -112,8 +112,7 @@ void simulated_bus_state::connect(bool up) {
       subscribe(id, sub);
   } else {
     for (auto& [id, request] : std::exchange(pending_, {}))
-      request.promise.deliver(
-        make_error(ec::disconnected, std::string{lost_in_flight}));
+      request.promise.deliver(lost_in_flight());
   }
   notify();
 }

@@ -330,6 +330,11 @@ TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is read back") {
     CHECK(change(at(20))->value);
     CHECK(job().statistics.percentage_completed == 20);
   }
+  SUBCASE("it was done when the connection was lost") {
+    store->lose_answer = make_error(ec::lost_in_flight, "lost");
+    CHECK(change(at(20))->value);
+    CHECK(job().statistics.percentage_completed == 20);
+  }
   SUBCASE("nobody knows") {
     store->down = make_error(ec::disconnected, "down");
     CHECK(change(at(20))->code() == ec::disconnected);

@@ -277,11 +277,12 @@ TEST_CASE("errors of the actors have their status") {
     int grpc;
   };
   constexpr row rows[] = {
-    {ec::no_responders, 503, 14}, {ec::disconnected, 503, 14},
-    {ec::overloaded, 503, 14},    {ec::timeout, 504, 4},
-    {ec::bad_reply, 502, 13},     {ec::refused, 502, 13},
-    {ec::internal, 500, 13},      {ec::too_large, 413, 8},
-    {ec::conflict, 409, 10},      {ec::not_found, 404, 5},
+    {ec::no_responders, 503, 14},  {ec::disconnected, 503, 14},
+    {ec::lost_in_flight, 503, 14}, {ec::overloaded, 503, 14},
+    {ec::timeout, 504, 4},         {ec::bad_reply, 502, 13},
+    {ec::refused, 502, 13},        {ec::internal, 500, 13},
+    {ec::too_large, 413, 8},       {ec::conflict, 409, 10},
+    {ec::not_found, 404, 5},
   };
   gateway gw;
   for (auto& [code, status, grpc] : rows) {

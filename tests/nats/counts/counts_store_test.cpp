@@ -274,6 +274,13 @@ TEST_CASE_FIXTURE(fixture, "a write with an unknown result is verified") {
   auto a = start("a");
   give_lease(a, 5);
   auto lost = make_error(ec::timeout, "lost");
+  SUBCASE("and was stored when the connection was lost") {
+    memory->lose_answer = [n = 0](const kv_write& x) mutable {
+      return x.bucket == root_bucket && n++ == 0
+               ? make_error(ec::lost_in_flight, "lost")
+               : caf::error{};
+    };
+  }
   SUBCASE("and was stored") {
     memory->lose_answer = [=, n = 0](const kv_write& x) mutable -> caf::error {
       return x.bucket == root_bucket && n++ == 0 ? lost : caf::error{};

@@ -110,7 +110,7 @@ TEST_CASE_FIXTURE(fixture, "what was stored stays, whatever comes of it") {
   }
   SUBCASE("a connection lost meanwhile") {
     code = ec::timeout;
-    backend_service().fail(ec::disconnected, std::string{lost_in_flight});
+    backend_service().fail(ec::lost_in_flight);
   }
   CHECK(train()->code() == code);
   CHECK(backend_service().calls() == 1);

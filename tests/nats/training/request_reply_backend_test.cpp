@@ -104,7 +104,7 @@ TEST_CASE_FIXTURE(fixture, "a refusal is told from an answer") {
 TEST_CASE_FIXTURE(fixture, "a submission that may have arrived is a timeout") {
   script->on("train_model").fail(ec::disconnected);
   CHECK(train({})->code() == ec::disconnected);
-  script->on("train_model").fail(ec::disconnected, std::string{lost_in_flight});
+  script->on("train_model").fail(ec::lost_in_flight);
   CHECK(train({})->code() == ec::timeout);
   script->on("train_model").hold();
   auto answer = train({});
