@@ -286,10 +286,10 @@ bus_sink_actor start_progress_feed(actor_system& sys, const actors& known,
   return sys.spawn(nats::progress_feed, known.bus, known.training_status, cfg);
 }
 
-job_hook_actor start_finished_hook(actor_system& sys, const actors& known,
-                                   const plan& x) {
-  return sys.spawn(nats::finished_hook, known.bus,
-                   nats::finished_hook_config{x.until.bus_answer});
+job_hook_actor start_nats_hook(actor_system& sys, const actors& known,
+                               const plan& x) {
+  return sys.spawn(nats::nats_hook, known.bus,
+                   nats::nats_hook_config{x.until.bus_answer});
 }
 
 job_hook_actor start_webhook(actor_system& sys, const actors&, const plan& x) {
@@ -310,7 +310,7 @@ training_hooks_actor start_training_hooks(actor_system& sys,
   training_hooks_config cfg;
   cfg.request_timeout = x.until.notification(webhook_of(x).timeout);
   cfg.give_up = x.config.lifecycle.webhook_give_up;
-  std::vector<job_hook_actor> hooks{known.finished_hook};
+  std::vector<job_hook_actor> hooks{known.nats_hook};
   if (known.webhook)
     hooks.push_back(known.webhook);
   return sys.spawn(training_hooks, known.training_jobs, known.job_store,
@@ -440,7 +440,7 @@ gateway_children(const gateway_config& config, nats::embedded_server* embedded,
     child<&actors::training>(x, start_training),
     child<&actors::watchlist>(x, start_watchlist),
     child<&actors::progress_feed>(x, start_progress_feed),
-    child<&actors::finished_hook>(x, start_finished_hook),
+    child<&actors::nats_hook>(x, start_nats_hook),
     child<&actors::webhook>(x, start_webhook),
     child<&actors::hooks_lease>(x, start_hooks_lease),
     child<&actors::training_hooks>(x, start_training_hooks),

@@ -27,7 +27,7 @@ struct gateway_actors {
   counts_store_actor counts_store;
   backend_actor backend;
   /// Publishes on NATS.
-  job_hook_actor finished_hook;
+  job_hook_actor nats_hook;
   job_hook_actor webhook;
   lease_actor hooks_lease;
   training_hooks_actor training_hooks;

@@ -39,8 +39,8 @@ void buckets_state::work() {
     return;
   checking_ = true;
   auto bucket = missing_.front();
-  // The store looks for it and makes it, each by its own deadline; ours only
-  // guards against its death.
+  // The store looks for it and creates it, each with its own deadline; this one
+  // only applies if the store has ended.
   self_->request(kv_store_, cfg_.request_timeout, check_atom_v, bucket)
     .then(
       [this, connection = connection_] {
@@ -62,7 +62,7 @@ void buckets_state::work() {
 
 void buckets_state::fail(const std::string& bucket, const caf::error& err) {
   if (!backoff_.failing())
-    log::warning(name, "cannot make a bucket, tries again",
+    log::warning(name, "cannot create a bucket, tries again",
                  {{"bucket", bucket}, {"reason", text_of(err)}});
   self_->delayed_send(self_, backoff_.fail(cfg_.min_backoff, cfg_.max_backoff),
                       tick_atom_v);

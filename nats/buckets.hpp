@@ -23,9 +23,9 @@ struct buckets_config {
 using buckets_actor
   = bus_listener_actor::extend<caf::replies_to<tick_atom>::with<void>>;
 
-/// Makes the buckets that are missing after each new connection, since other
-/// programs look for them before we write anything. A bucket that exists stays
-/// as it is. Tries until all are there.
+/// Creates the missing buckets after each new connection, because other
+/// programs look for them before the gateway writes anything. Does not change a
+/// bucket that exists. Repeats this until all buckets exist.
 class buckets_state {
 public:
   static inline const char* name = "buckets";

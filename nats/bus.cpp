@@ -4,7 +4,7 @@ namespace aiops::nats {
 
 namespace {
 
-/// Turns callbacks into messages, and does nothing else.
+/// Turns the callbacks into messages.
 class bus_bridge : public connection_listener {
 public:
   explicit bus_bridge(internal_bus_actor bus) : bus_(std::move(bus)) {
@@ -156,9 +156,9 @@ void bus_state::handle_reply(uint64_t id, bus_message& reply,
   deadlines_.erase(
     std::find_if(first, last, [&](auto& entry) { return entry.second == id; }));
   if (no_responders)
-    request.promise.deliver(
-      make_error(ec::no_responders, "nobody answers on the NATS subject '"
-                                      + request.subject + "'"));
+    request.promise.deliver(make_error(
+      ec::no_responders,
+      "there is no subscriber on the NATS subject '" + request.subject + "'"));
   else
     request.promise.deliver(bus_reply{std::move(reply.payload)});
 }
@@ -208,9 +208,9 @@ void bus_state::add_subscription(std::string& subject, std::string queue,
 }
 
 void bus_state::remove(const caf::actor_addr& gone) {
-  // The server goes on sending until the next connection; a sink goes down
-  // only when the supervisor restarts it, and its messages find nobody here.
-  // Of a queue it would be somebody else's share that is lost.
+  // The server continues to send until the next connection. A sink ends only
+  // when the supervisor restarts it, and its messages are discarded here. The
+  // messages of a queue would be missing at the other members of the queue.
   std::erase_if(subscriptions_, [&](auto& entry) {
     auto& [id, sub] = entry;
     if (sub.sink.address() != gone)
@@ -247,7 +247,8 @@ void bus_state::catch_up() {
   for (auto& [id, sub] : subscriptions_) {
     if (!std::exchange(sub.missed, false))
       continue;
-    log::warning("bus", "dropped messages that came too fast",
+    log::warning("bus",
+                 "dropped messages that arrived faster than they were handled",
                  {{"subject", sub.subject},
                   {"messages", static_cast<int64_t>(sub.limit->resume())}});
     self_->send(sub.sink, connect_atom_v);
@@ -286,11 +287,11 @@ void bus_state::check_attempt(uint64_t attempt, bool stuck) {
   if (stuck || !connecting_ || attempt != attempt_)
     return;
   log::error("bus", "abandons an attempt to connect: the NATS server accepted "
-                    "it and then fell silent");
+                    "it and then sent nothing");
   reason_ = "the NATS server does not finish its greeting";
   abandoned_.insert(attempt);
   connecting_ = false;
-  tell();
+  notify();
   self_->delayed_send(self_, config_.stuck_deadline, connect_atom_v, attempt,
                       true);
   retry_later();
@@ -310,14 +311,14 @@ void bus_state::handle_connect(uint64_t attempt,
   }
   connected_at_ = self_->clock().now();
   ++connects_;
-  // Its end may have been reported before it came to us.
+  // Its end may have been reported before it arrived here.
   if (!connected())
     return;
   log::info("bus", "connected to NATS", {{"server", status().server}});
   for (auto& [id, sub] : subscriptions_)
     if (connection_)
       subscribe(id, sub);
-  tell();
+  notify();
 }
 
 void bus_state::handle_closed(uint64_t attempt) {
@@ -353,7 +354,7 @@ void bus_state::failed(std::string reason) {
     log::warning("bus", "cannot connect to NATS, keeps trying",
                  {{"error", reason}});
   reason_ = std::move(reason);
-  tell();
+  notify();
   retry_later();
 }
 
@@ -379,22 +380,24 @@ bus_status bus_state::status() const {
 void bus_state::add_listener(bus_listener_actor& listener) {
   self_->monitor(listener);
   if (listeners_.empty())
-    told_ = status();
-  self_->send(listener, update_atom_v, told_);
+    notified_ = status();
+  self_->send(listener, update_atom_v, notified_);
   listeners_.push_back(std::move(listener));
 }
 
-void bus_state::tell() {
+void bus_state::notify() {
   if (listeners_.empty())
     return;
   auto now = status();
-  auto same = now.connected == told_.connected && now.server == told_.server
-              && now.reason == told_.reason && now.connects == told_.connects;
+  auto same = now.connected == notified_.connected
+              && now.server == notified_.server
+              && now.reason == notified_.reason
+              && now.connects == notified_.connects;
   if (same)
     return;
-  told_ = std::move(now);
+  notified_ = std::move(now);
   for (auto& listener : listeners_)
-    self_->send(listener, update_atom_v, told_);
+    self_->send(listener, update_atom_v, notified_);
 }
 
 // -- spawning -----------------------------------------------------------------

@@ -14,12 +14,12 @@ namespace aiops::nats {
 
 struct bus_config {
   nats_config nats;
-  /// Answers the servers at each attempt to connect, where they may change.
+  /// Returns the servers for each attempt to connect, where they may change.
   /// @thread-safe
   std::function<nats_config()> locate = {};
   /// Requests in flight; further ones are refused with `overloaded`.
   size_t max_pending = 1024;
-  /// That many of them are kept for requests that do not only read.
+  /// This many of them are reserved for requests that do not only read.
   size_t reserved = 256;
   /// Wait between two attempts to connect: doubles from the first to the
   /// second value, with a quarter of jitter.
@@ -30,12 +30,12 @@ struct bus_config {
   /// Failed attempts in a row after which a warning is logged: at the start the
   /// server may just be starting too.
   int noteworthy_failures = 5;
-  /// How long after the first dropped message its sink is told to catch up.
+  /// Delay between the first dropped message and the notice to its sink.
   caf::timespan catch_up_delay = std::chrono::seconds{1};
   /// An attempt to connect that takes longer is abandoned.
   caf::timespan connect_deadline = std::chrono::seconds{15};
   /// Called when an abandoned attempt has not ended after another
-  /// `stuck_deadline`: it then burns a core until the process is restarted.
+  /// `stuck_deadline`: it then occupies a core until the process is restarted.
   std::function<void(std::string)> give_up;
   caf::timespan stuck_deadline = std::chrono::seconds{60};
   /// Starts an attempt to connect, in place of `nats_connection::open`.
@@ -49,7 +49,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<aiops::nats::nats_connection>)
 
 namespace aiops::nats {
 
-/// INTERNAL: what the library's threads and our timers tell the bus.
+/// INTERNAL: messages of the library's threads and of the timers.
 using internal_bus_actor = bus_actor::extend<
   // An attempt ended.
   caf::replies_to<connect_atom, uint64_t, std::shared_ptr<nats_connection>,
@@ -58,7 +58,7 @@ using internal_bus_actor = bus_actor::extend<
   caf::replies_to<connect_atom, uint64_t, bool>::with<void>,
   // Time to try again.
   caf::replies_to<restart_atom>::with<void>,
-  // The connection of that attempt is gone.
+  // The connection of this attempt has ended.
   caf::replies_to<delete_atom, uint64_t>::with<void>,
   // A reply, or the server's notice that there are no responders.
   caf::replies_to<update_atom, uint64_t, bus_message, bool>::with<void>,
@@ -66,7 +66,7 @@ using internal_bus_actor = bus_actor::extend<
   caf::replies_to<update_atom, uint64_t, bus_message>::with<void>,
   // Messages for a subscription, or for any when it is 0, were dropped.
   caf::replies_to<update_atom, uint64_t>::with<void>,
-  // Time to tell the sinks of dropped messages.
+  // Time to notify the sinks of dropped messages.
   caf::replies_to<update_atom>::with<void>,
   // Time to look for expired requests.
   caf::replies_to<tick_atom>::with<void>>;
@@ -97,10 +97,10 @@ private:
     /// Empty for one that gets every message.
     std::string queue;
     bus_sink_actor sink;
-    /// Shared by all connections: messages of the last one may still be under
-    /// way.
+    /// Shared by all connections: messages of the previous one may still be
+    /// queued.
     std::shared_ptr<credit> limit;
-    /// Whether messages were dropped and the sink was not told yet.
+    /// Whether messages were dropped and the sink was not notified yet.
     bool missed = false;
   };
 
@@ -131,14 +131,14 @@ private:
 
   void handle_drop(uint64_t id);
 
-  /// Tells the sinks that they missed messages.
+  /// Notifies the sinks that missed messages.
   void catch_up();
 
   // -- connection -------------------------------------------------------------
 
   void open();
 
-  /// What looks after sockets on our thread; may be null.
+  /// The watcher of sockets on the thread of this actor; may be null.
   std::shared_ptr<socket_watcher> watcher() const;
 
   void check_attempt(uint64_t attempt, bool stuck);
@@ -148,15 +148,14 @@ private:
 
   void handle_closed(uint64_t attempt);
 
-  /// Whether there is a connection that its library calls open. One that has
-  /// ended is let go.
+  /// Whether there is a connection that the library reports as open. Discards
+  /// one that has ended.
   bool connected();
 
-  /// Lets go of the connection and makes a new one.
+  /// Discards the connection and opens a new one.
   void lose();
 
-  /// Passes on what sending answered; when the connection has ended, it is let
-  /// go.
+  /// Returns the result of sending; discards the connection when it has ended.
   caf::error sent(caf::error err);
 
   /// Counts an attempt that failed, or ended too soon.
@@ -170,8 +169,8 @@ private:
 
   void add_listener(bus_listener_actor& listener);
 
-  /// Tells all how the connection stands, if that changed.
-  void tell();
+  /// Sends the state of the connection to all listeners, if it changed.
+  void notify();
 
   // -- member variables -------------------------------------------------------
 
@@ -188,7 +187,7 @@ private:
   backoff<caf::timespan> backoff_;
   /// Attempts in a row that failed.
   int failures_ = 0;
-  /// When the connection was made.
+  /// When the connection was opened.
   time_point connected_at_;
   int64_t connects_ = 0;
   std::string reason_ = "not connected yet";
@@ -197,7 +196,7 @@ private:
   uint64_t last_request_ = 0;
   std::unordered_map<uint64_t, pending_request> pending_;
   std::multimap<time_point, uint64_t> deadlines_;
-  /// When the timer goes off that is set, if any.
+  /// When the timer expires, if one is set.
   std::optional<time_point> timer_;
 
   uint64_t last_subscription_ = 0;
@@ -205,13 +204,13 @@ private:
   bool catching_up_ = false;
 
   std::vector<bus_listener_actor> listeners_;
-  /// What they know.
-  bus_status told_;
+  /// The state that was sent to them last.
+  bus_status notified_;
 };
 
-/// Sending waits for nothing but a full socket, and for that a second at most
-/// (`write_deadline` in `nats/options.cpp`), after which the peer counts as
-/// dead; so it can share a scheduler thread.
+/// Sending blocks only while the socket is full, for a second at most
+/// (`write_deadline` in `nats/options.hpp`); then the peer counts as dead. So
+/// the bus can share a scheduler thread.
 internal_bus_actor::behavior_type
 bus(internal_bus_actor::stateful_pointer<bus_state> self, bus_config config);
 

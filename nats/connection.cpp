@@ -12,21 +12,22 @@ namespace aiops::nats {
 
 namespace {
 
-/// Replies that may wait to be handled: some times the requests in flight.
+/// Maximum of replies that wait to be handled: several times the maximum of
+/// requests in flight.
 constexpr size_t inbox_messages = 4096;
 constexpr size_t inbox_bytes = 256 * 1024 * 1024;
 
-/// What the library hands back to a callback.
+/// The closure that the library passes to a callback.
 struct closure {
   std::shared_ptr<connection_bridge> bridge;
   /// The attempt, or the subscription.
   uint64_t id = 0;
-  /// Of a subscription.
+  /// The credit of a subscription.
   std::shared_ptr<credit> limit = {};
 };
 
-/// The library may call back after everything else is destroyed, so what it
-/// hands back lives as long as the process.
+/// The library may call back after everything else is destroyed, so its
+/// closures are kept until the process ends.
 closure* immortal(closure what) {
   static std::mutex mutex;
   static auto closures = std::vector<std::unique_ptr<closure>>{};
@@ -35,9 +36,9 @@ closure* immortal(closure what) {
     .get();
 }
 
-/// Messages that nobody needs any more. Each one that is destroyed may wake a
-/// thread of the library which frees it, and that costs more than all else
-/// that is done with a small message; so several are destroyed in a row.
+/// Messages that were handled. Destroying one may wake a thread of the library
+/// which frees it, and that costs more than all other work for a small message;
+/// so several are destroyed in a row.
 class used_messages {
 public:
   /// @thread-safe
@@ -65,7 +66,7 @@ private:
 void discard(natsMsg* msg) {
   if (msg == nullptr)
     return;
-  // As long as the process: the library's threads come until its end.
+  // Kept until the process ends: the library's threads use it until then.
   static auto& used = *new used_messages;
   used.add(msg);
 }
@@ -87,7 +88,7 @@ bus_message message_of(natsMsg* msg, credit::token held) {
     std::move(held)};
 }
 
-/// Hands a message to `deliver` if there is credit for it.
+/// Passes a message to `deliver` if there is credit for it.
 template <class F>
 void admit(natsMsg* raw, closure& self, F deliver) {
   auto msg = message_ptr{raw};
@@ -159,7 +160,8 @@ public:
 
 private:
   /// The subscription on which the reply to one request after another comes.
-  /// The library hides which request a notice of no responders is about.
+  /// The library does not expose to which request a notice of no responders
+  /// belongs.
   struct reply_slot {
     natsSubscription* subscription = nullptr;
     /// Start of its subjects, with the last dot.
@@ -180,7 +182,7 @@ private:
   caf::error subscribe_here(const std::string& subject,
                             const std::string& queue, closure* context);
 
-  /// Hands on what was read.
+  /// Forwards the messages that were read.
   void deliver();
 
   void deliver_reply(uint64_t id);
@@ -189,12 +191,12 @@ private:
 
   caf::error send_to(const bus_request& request, const std::string& reply_to);
 
-  /// Sends what has no headers; `reply_to` may be empty.
+  /// Sends a message without headers; `reply_to` may be empty.
   caf::error send_plain(const std::string& subject, const std::string& reply_to,
                         const std::string& payload);
 
   natsConnection* handle_ = nullptr;
-  /// In place of the library's threads; may be null.
+  /// Replaces the library's threads; may be null.
   std::shared_ptr<socket_link> link_;
   std::vector<delivery> deliveries_;
   /// Those that wait for a reply, by request, and those that do not.
@@ -215,7 +217,7 @@ private:
 
 namespace {
 
-/// Lives as long as the process, like what else is handed to the library.
+/// Kept until the process ends, like the other objects that the library uses.
 std::shared_ptr<socket_link>
 immortal_link(std::shared_ptr<socket_watcher> watcher) {
   static std::mutex mutex;
@@ -271,7 +273,7 @@ natsStatus library_connection::connect(const nats_config& config,
     auto words = std::string{
       text != nullptr && *text != '\0' ? text : natsStatus_GetText(status)};
     static_cast<closure*>(arg)->bridge->call([&](auto& listener) {
-      // The library's own queue overflowed before our callback came to it.
+      // The library's own queue overflowed before the callback was called.
       if (status == NATS_SLOW_CONSUMER)
         listener.on_drop(0);
       else
@@ -317,7 +319,7 @@ natsStatus library_connection::subscribe_to_replies() {
   if (status != NATS_OK)
     return status;
   subscriptions_.emplace(0, replies);
-  // The credit bounds what may arrive.
+  // The credit limits the messages instead.
   return natsSubscription_SetPendingLimits(replies, -1, -1);
 }
 
@@ -413,13 +415,13 @@ natsStatus library_connection::reserve(uint64_t id, std::string& reply_to) {
 }
 
 void library_connection::forget(uint64_t id) {
-  // A notice that comes late must not count for the next request of the slot.
+  // A late notice must not apply to the next request of the slot.
   if (auto node = used_slots_.extract(id))
     natsSubscription_Destroy(node.mapped().subscription);
 }
 
 void library_connection::deliver() {
-  // A copy: what is handed on may send the next request.
+  // A copy: the listener may send the next request.
   std::vector<uint64_t> waiting;
   for (auto& [id, slot] : used_slots_)
     if (uint64_t count = 0;
@@ -437,7 +439,7 @@ void library_connection::deliver_reply(uint64_t id) {
   natsMsg* msg = nullptr;
   auto status = NATS_OK;
   do {
-    // Somebody may answer twice, and the slot may have been used before.
+    // A subscriber may answer twice, and the slot may have been used before.
     discard(std::exchange(msg, nullptr));
     status = natsSubscription_NextMsg(&msg, i->second.subscription, 0);
   } while (status == NATS_OK && request_of(natsMsg_GetSubject(msg)) != id);
@@ -502,7 +504,7 @@ caf::error library_connection::subscribe_here(const std::string& subject,
                     &to.subscription, handle_, subject.c_str(), queue.c_str());
   if (status != NATS_OK)
     return failure(status, "the subscription to '" + subject + "'");
-  // All that was read is handed on before more is read.
+  // All messages that were read are forwarded before more are read.
   natsSubscription_SetPendingLimits(to.subscription, -1, -1);
   deliveries_.push_back(to);
   link_->on_read([this] { deliver(); });
@@ -514,7 +516,7 @@ void library_connection::unsubscribe(uint64_t id) {
     if (from.context->id == id)
       natsSubscription_Unsubscribe(from.subscription);
 
-  // It is destroyed with the connection: see there.
+  // It is destroyed together with the connection.
   if (auto i = subscriptions_.find(id); i != subscriptions_.end())
     natsSubscription_Unsubscribe(i->second);
 }

@@ -24,23 +24,23 @@ inline caf::error lost_in_flight() {
                     "been processed");
 }
 
-/// What threads of the NATS library report. They run concurrently to
-/// everything else; an implementation only passes on what it is told.
+/// Callbacks from the threads of the NATS library. They run concurrently to
+/// everything else; an implementation only forwards them.
 class connection_listener {
 public:
   virtual ~connection_listener() = default;
 
-  /// An attempt ended: with a connection, or with none and an error text.
+  /// An attempt ended, with a connection or with an error text.
   virtual void on_connect(uint64_t attempt,
                           std::shared_ptr<nats_connection> conn,
                           std::string error)
     = 0;
 
-  /// The connection of that attempt is gone for good.
+  /// The connection of this attempt has ended.
   virtual void on_closed(uint64_t attempt) = 0;
 
-  /// The reply to request `id`, or the server's notice that nobody listens on
-  /// its subject.
+  /// The reply to request `id`, or the server's notice that its subject has no
+  /// subscriber.
   virtual void on_reply(uint64_t id, bus_message reply, bool no_responders) = 0;
 
   /// A message for subscription `id`.
@@ -56,8 +56,8 @@ public:
 };
 
 /// Passes the library's callbacks on to a listener until `detach` is called.
-/// The library may still call when everybody else is gone, so whoever hands a
-/// bridge to the library keeps it for the life of the process.
+/// The library may still call after the bus has ended, so a bridge that was
+/// handed to the library is kept until the process ends.
 class connection_bridge {
 public:
   explicit connection_bridge(std::shared_ptr<connection_listener> listener)
@@ -65,10 +65,10 @@ public:
     // nop
   }
 
-  /// After this the listener is called no more. @thread-safe
+  /// The listener is not called after this. @thread-safe
   void detach();
 
-  /// Calls `f` with the listener, if there is one still. @thread-safe
+  /// Calls `f` with the listener unless it is detached. @thread-safe
   template <class F>
   void call(F&& f) {
     std::lock_guard guard{mutex_};
@@ -84,36 +84,36 @@ private:
 /// A connection to NATS. Publishing never waits for the server; replies and
 /// messages arrive at the listener.
 ///
-/// Whether it is open is asked of the library, never remembered: the library's
-/// callback for its end may come before the one for its begin.
+/// `is_open` always asks the library: its callback for the end of a connection
+/// may precede the one for its start.
 class nats_connection {
 public:
-  /// Connects on a thread of its own and reports to the bridge. The thread may
-  /// hang: with this version of the library a server that greets and then
-  /// falls silent is waited for without end. So it is never joined.
+  /// Connects on a separate thread and reports to the bridge. The thread may
+  /// hang: this version of the library waits without limit for a server that
+  /// sends its greeting and nothing after that. So the thread is never joined.
   ///
-  /// With a watcher, its thread reads and writes; otherwise, and with TLS,
-  /// threads of the library do. All other functions of the connection are then
-  /// called on the watcher's thread.
+  /// With a watcher, its thread reads and writes, and all other functions of
+  /// the connection are called on it. Otherwise, and with TLS, threads of the
+  /// library read and write.
   static void open(nats_config config, uint64_t attempt,
                    std::shared_ptr<connection_bridge> bridge,
                    std::shared_ptr<socket_watcher> watcher);
 
   virtual ~nats_connection() = default;
 
-  /// Sends a request whose reply comes back under `id`. `disconnected` means
-  /// that the connection has ended.
+  /// Sends a request; its reply is reported with `id`. `disconnected` and
+  /// `lost_in_flight` mean that the connection has ended.
   virtual caf::error send(uint64_t id, const bus_request& request) = 0;
 
-  /// The reply to a request is not waited for any longer.
+  /// Stops waiting for the reply to a request.
   virtual void forget(uint64_t) {
     // nop
   }
 
-  /// Sends a message that nobody answers to us; errors as above.
+  /// Sends a message without a reply; errors as above.
   virtual caf::error publish(const bus_message& msg) = 0;
 
-  /// Delivers messages on `subject` under `id`: all of them or, when `queue` is
+  /// Delivers messages on `subject` with `id`: all of them or, when `queue` is
   /// not empty, those that no other subscriber of that queue gets. A message
   /// for which there is no credit is dropped; errors as above.
   virtual caf::error subscribe(uint64_t id, const std::string& subject,
@@ -121,10 +121,10 @@ public:
                                std::shared_ptr<credit> limit)
     = 0;
 
-  /// Ends a delivery. Messages that are here already still arrive.
+  /// Ends a delivery. Messages that were received already are still delivered.
   virtual void unsubscribe(uint64_t id) = 0;
 
-  /// False once the connection has ended, for whatever reason.
+  /// False after the connection has ended for any reason.
   virtual bool is_open() const = 0;
 
   virtual bus_status status() const = 0;

@@ -8,22 +8,22 @@
 
 namespace aiops::nats {
 
-/// Bounds what of one subscription may be under way in this process, from the
-/// library's thread to the actor that handles it. Each message holds a token;
-/// its credit comes back when the token is destroyed, wherever that happens.
+/// Limits the messages of one subscription that are queued in this process,
+/// between the library's thread and the actor that handles them. Each message
+/// holds a token; destroying the token returns its credit, on any thread.
 /// @thread-safe
 class credit : public std::enable_shared_from_this<credit> {
 public:
   using token = std::shared_ptr<const void>;
 
-  /// Messages and bytes that may be under way. A larger message passes while
-  /// nothing else is.
+  /// Maximum of queued messages and bytes. A message with more bytes is
+  /// accepted if no other is queued.
   explicit credit(size_t messages = 1024, size_t bytes = 8 * 1024 * 1024)
     : max_messages_(messages), max_bytes_(bytes) {
     // nop
   }
 
-  /// Answers the token of a message, or null when there is no credit.
+  /// Returns the token of a message, or null when there is no credit.
   token take(size_t bytes) {
     auto messages = messages_.fetch_add(1) + 1;
     auto total = bytes_.fetch_add(bytes) + bytes;
@@ -42,7 +42,7 @@ public:
     return dropped_.fetch_add(1) == 0;
   }
 
-  /// Answers how many were dropped since the last call.
+  /// Returns the number of messages dropped since the last call.
   uint64_t resume() {
     return dropped_.exchange(0);
   }

@@ -12,15 +12,15 @@ namespace aiops::nats {
 
 namespace {
 
-/// `sync_interval` came with this version; older ones know no such option, and
-/// a server does not start with an option that it does not know.
+/// The first version with `sync_interval`. A server does not start with an
+/// option that it does not know.
 constexpr server_version first_to_sync_always{2, 10};
 
 std::string replicated_words(int64_t replicas) {
   std::string result
     = "the acknowledged writes since the last sync (two minutes by default), "
       "or all writes, unless the servers have 'sync_interval: always', which "
-      "cannot be seen from here";
+      "the gateway cannot read";
   if (replicas > 1)
     result += "; only when several of the " + std::to_string(replicas)
               + " replicas fail together, and rarely when one does";
@@ -86,7 +86,7 @@ durability_report ask_durability(caf::actor_system& system,
   request.timeout = timeout;
   request.read_only = true;
   caf::scoped_actor self{system};
-  // The bus answers by its own deadline; ours only guards against its death.
+  // The bus has its own deadline; this one only applies if the bus has ended.
   self->request(bus, outlast(timeout), request_atom_v, std::move(request))
     .receive(
       [&](const bus_reply& reply) {

@@ -15,21 +15,21 @@ struct server_version {
   auto operator<=>(const server_version&) const = default;
 };
 
-/// Reads what `nats-server --version` prints: `nats-server: v2.9.10`.
+/// Reads the output of `nats-server --version`: `nats-server: v2.9.10`.
 server_version parse_server_version(std::string_view text);
 
-/// Whether that version can sync each write before it acknowledges it.
+/// Whether this version can sync each write before it acknowledges it.
 bool can_sync_always(server_version version);
 
 /// For the embedded server.
 durability_report embedded_durability(server_version version);
 
-/// By JetStream's answer about the stream behind a bucket. It does not say
-/// when its servers sync.
+/// From JetStream's answer about the stream of a bucket. The answer does not
+/// contain when the servers sync.
 durability_report bucket_durability(std::string_view stream_info);
 
-/// For servers of others: asks about our bucket. Waits for the answer, so not
-/// for actors.
+/// For external servers: asks about the bucket of the gateway. Blocks until the
+/// answer arrives, so actors must not call it.
 durability_report ask_durability(caf::actor_system& system,
                                  const bus_actor& bus, caf::timespan timeout);
 

@@ -33,22 +33,22 @@ const auto server_log = std::string{"nats-server.log"};
 /// How long a server of a gateway that just died may take to stop.
 constexpr auto lock_patience = 10s;
 
-/// A server that stores nothing for this long is started again, although there
-/// is room. Doubles with each such start, since reading a large store takes its
-/// time, up to the second value.
+/// A server that stores nothing for this long although there is room is started
+/// again. Doubles with each such start up to the second value, because reading
+/// a large store takes time.
 constexpr auto first_patience = 30s;
 constexpr auto last_patience = 600s;
 
-/// How long the server may take to print its version. Without that, it does
-/// not sync each write, so a busy machine gets time.
+/// Deadline for the server to print its version. Without the version, writes
+/// are not synced, so the deadline suits a busy machine.
 constexpr auto version_patience = 5s;
 
-/// Room that the server needs: a twentieth of the file system, within these
-/// bounds. Restoring the streams writes their indices.
+/// Free space that the server needs: a twentieth of the file system, within
+/// these bounds. Restoring the streams writes their indices.
 constexpr uint64_t least_room = 1 << 20;
 constexpr uint64_t most_room = 16 << 20;
 
-/// Why the server cannot store there; empty when it can.
+/// Why the server cannot store in this directory; empty when it can.
 std::string find_no_room(const std::filesystem::path& dir) {
   struct statvfs info {};
   if (::statvfs(dir.c_str(), &info) != 0)
@@ -62,7 +62,7 @@ std::string find_no_room(const std::filesystem::path& dir) {
   auto mib = [](uint64_t x) { return std::to_string(x >> 20) + " MiB"; };
   return "disk full: " + mib(free) + " and " + std::to_string(info.f_favail)
          + " inodes are free for " + dir.string() + "; free " + mib(needed)
-         + " or more, the NATS server then starts by itself";
+         + " or more, the NATS server then starts automatically";
 }
 
 std::string random_token() {
@@ -78,8 +78,8 @@ std::string random_token() {
   return result;
 }
 
-/// Answers `port` if it is free on the loopback interface, else one that is;
-/// 0 on failure.
+/// Returns `port` if it is free on the loopback interface, otherwise another
+/// free port; 0 on failure.
 uint16_t free_port(uint16_t port) {
   auto fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   auto on = 1;
@@ -98,7 +98,7 @@ uint16_t free_port(uint16_t port) {
   return port == 0 ? 0 : free_port(0);
 }
 
-/// The port of the last start, so that a client finds it again where it can.
+/// The port of the last start, so that clients can reconnect if it is free.
 uint16_t last_port(const std::filesystem::path& state_dir) {
   uint16_t port = 0;
   if (auto last = read_connection_file(state_dir)) {
@@ -120,16 +120,16 @@ std::string quoted(const std::string& text) {
   return result + '"';
 }
 
-/// Answers an error text, empty when all is well.
+/// Returns an error text, empty on success.
 std::string write_server_config(const std::filesystem::path& file,
                                 const std::filesystem::path& dir, uint16_t port,
                                 const std::string& token, bool sync_always) {
   auto old_mask = ::umask(0077);
   std::ofstream out{file, std::ios::trunc};
   ::umask(old_mask);
-  // Without a limit of its own the server takes three quarters of the free
-  // space, and a stream that may grow beyond that is not restored. By default
-  // it syncs every minute or two, long after it has acknowledged a write.
+  // Without a limit the server uses three quarters of the free space, and a
+  // stream that may grow beyond that is not restored. By default it syncs every
+  // minute or two, long after it has acknowledged a write.
   out << "# Written by aiops-gateway at every start; changes are lost.\n"
       << "listen: \"127.0.0.1:" << port << "\"\n"
       << "server_name: \"aiops-gateway-embedded\"\n"
@@ -146,7 +146,7 @@ std::string write_server_config(const std::filesystem::path& file,
          + "; free some space, or choose another --state-dir";
 }
 
-/// Removes the logs that the server has put aside.
+/// Removes the old logs of the server.
 void remove_old_logs(const std::filesystem::path& dir) {
   std::error_code error;
   for (auto& entry : std::filesystem::directory_iterator{dir, error})
@@ -154,7 +154,7 @@ void remove_old_logs(const std::filesystem::path& dir) {
       std::filesystem::remove(entry.path(), error);
 }
 
-/// Debian keeps the server in a directory that is not in everybody's PATH.
+/// Debian installs the server in a directory that is not in every user's PATH.
 std::string find_program(const std::string& program) {
   auto sbin = "/usr/sbin/" + program;
   return program.find('/') == std::string::npos
@@ -194,7 +194,7 @@ std::string embedded_server::problem() const {
 
 std::string embedded_server::lock(const wait_fun& wait) {
   auto file = dir_ / "lock";
-  // Without O_CLOEXEC: the server inherits it, and may outlive us by a moment.
+  // Without O_CLOEXEC: the server inherits it and may end after the gateway.
   lock_ = ::open(file.c_str(), O_RDWR | O_CREAT, 0600);
   if (lock_ < 0)
     return "cannot write to " + dir_.string() + ": " + std::strerror(errno)
@@ -236,7 +236,7 @@ std::string embedded_server::start(const std::filesystem::path& state_dir,
   cfg.name = "nats-server";
   cfg.command = {program_, "--config", (dir_ / config_file).string()};
   cfg.prepare = [this] { return prepare(); };
-  // It may hang, and then takes no notice of SIGTERM.
+  // It may hang and then ignores SIGTERM.
   cfg.death_signal = SIGKILL;
   process_ = std::make_unique<host::child_process>(std::move(cfg));
   return {};
@@ -245,8 +245,8 @@ std::string embedded_server::start(const std::filesystem::path& state_dir,
 std::string embedded_server::prepare() {
   if (std::exchange(prepared_, false))
     return {};
-  // Before the lock, which callers on other threads must not wait for. At each
-  // start, since the program may have been upgraded.
+  // Before locking the mutex, because callers on other threads must not wait
+  // for this. At each start, because the program may have been upgraded.
   auto said = host::program_output({program_, "--version"}, version_patience);
   std::lock_guard guard{mutex_};
   version_ = parse_server_version(said.value_or(""));
@@ -263,7 +263,7 @@ std::string embedded_server::prepare() {
 std::string embedded_server::choose_address() {
   port_ = free_port(last_port(state_dir_));
   auto url = "nats://127.0.0.1:" + std::to_string(port_);
-  // Clients may have shown the old token to the program that has the old port.
+  // Clients may have sent the old token to the program that uses the old port.
   if (connection_.urls != std::vector{url})
     connection_.token = random_token();
   connection_.urls = {url};
@@ -312,7 +312,7 @@ bool embedded_server::judge(const std::string& failure) {
     problem_ = std::move(no_room);
     return false;
   }
-  // Room again after a full disk: the server does not notice.
+  // There is room again after a full disk: the server does not detect it.
   if (std::exchange(disk_full_, false))
     return true;
   if (now - *failing_since_ < patience_)

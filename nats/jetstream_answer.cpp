@@ -11,11 +11,11 @@ namespace {
 
 using outcome = jetstream_outcome;
 
-/// `JSStreamStoreFailedErr`: the description says why.
+/// `JSStreamStoreFailedErr`: the description contains the reason.
 constexpr int64_t store_failed = 10077;
 
-/// `JSStreamSequenceNotMatchErr`: the leader is behind its own log and starts
-/// the stream again. The message is in that log, so it may still be stored.
+/// `JSStreamSequenceNotMatchErr`: the leader has not applied its own log and
+/// restarts the stream. The message is in the log, so it may still be stored.
 constexpr int64_t sequence_mismatch = 10063;
 
 outcome outcome_of(int64_t err_code, int64_t status) {
@@ -89,7 +89,7 @@ jetstream_verdict judge(const nlohmann::json& answer) {
   result.outcome = outcome_of(err_code, integer_at(*error, "code"));
   result.uncertain = err_code == sequence_mismatch;
   if (err_code == store_failed) {
-    // A limit of the stream; anything else is a fault of the disk or of the
+    // A limit of the stream; any other text is a failure of the disk or of the
     // cluster.
     auto says = [&](auto text) { return result.description.starts_with(text); };
     if (says("maximum "))

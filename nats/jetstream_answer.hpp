@@ -9,8 +9,8 @@
 
 namespace aiops::nats {
 
-/// What an answer of JetStream means for the request. The codes are those of
-/// `server/errors.json` in nats-server 2.9 to 2.12.
+/// The meaning of an answer of JetStream for the request. The codes are those
+/// of `server/errors.json` in nats-server 2.9 to 2.12.
 enum class jetstream_outcome {
   /// It was carried out.
   done,
@@ -21,7 +21,7 @@ enum class jetstream_outcome {
   try_again,
   /// A limit of the stream, the account or the server is reached.
   full,
-  /// The value is larger than the stream or the server takes.
+  /// The value is larger than the stream or the server accepts.
   too_large,
   /// The configuration of the stream or account does not allow it.
   forbidden,
@@ -29,29 +29,29 @@ enum class jetstream_outcome {
   no_stream,
   /// The stream has no such message.
   no_message,
-  /// There is a stream of that name already.
+  /// There is already a stream with this name.
   stream_exists,
-  /// Fewer nodes can take the stream than are to keep a copy.
+  /// Fewer nodes can host the stream than copies are required.
   too_few_nodes,
   /// The same message is being stored right now.
   duplicate,
-  /// The request itself is at fault.
+  /// The request is invalid.
   refused,
-  /// This is no answer of JetStream.
+  /// It is not an answer of JetStream.
   unreadable,
 };
 
 struct jetstream_verdict {
   jetstream_outcome outcome = jetstream_outcome::done;
-  /// In the server's words; empty when it was carried out.
+  /// The text of the server; empty when the request was carried out.
   std::string description = {};
-  /// With `try_again`: part of the cluster may have stored it all the same.
+  /// With `try_again`: part of the cluster may have stored it nevertheless.
   bool uncertain = false;
 };
 
 jetstream_verdict judge(const nlohmann::json& answer);
 
-/// Makes an error of a verdict that is not `done`; `what` failed.
+/// Converts a verdict other than `done` to an error; `what` failed.
 caf::error to_error(const jetstream_verdict& verdict, std::string_view what);
 
 } // namespace aiops::nats

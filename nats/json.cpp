@@ -28,7 +28,7 @@ std::optional<T> number_in(const std::string& text) {
   return result;
 }
 
-/// Reads a member; false when it holds something else.
+/// Reads a member; false when it has another type.
 template <class T>
 bool read_number(const json& object, const char* key, T& out) {
   auto i = object.find(key);
@@ -171,7 +171,7 @@ std::optional<workload_list> decode_parameters(std::string_view text) {
   auto object = parse_json(text);
   if (!object.is_object())
     return std::nullopt;
-  // A cluster of that name would hold namespaces, not a string.
+  // A cluster with this name would contain namespaces, not a string.
   auto id = object.find("uuid");
   if (id == object.end() || !id->is_string())
     return workloads_from_json(object);

@@ -9,28 +9,29 @@
 #include <string_view>
 
 /// @file
-/// The JSON that travels over NATS, and the JSON kept in JetStream. Readers
-/// never throw: they answer nothing for what they cannot read.
+/// The JSON of messages over NATS and of values in JetStream. Readers never
+/// throw: they return nothing for input that they cannot read.
 
 namespace aiops::nats {
 
 /// Parses without throwing; a discarded value when `text` is not JSON.
 nlohmann::json parse_json(std::string_view text);
 
-/// Writes without throwing: what is not UTF-8 is replaced.
+/// Writes without throwing: bytes that are not UTF-8 are replaced.
 std::string dump_json(const nlohmann::json& x);
 
-/// A number, or a string that holds one; nothing for anything else.
+/// A number, or a string that contains one; nothing for other values.
 std::optional<double> number_of(const nlohmann::json& x);
 
-/// Likewise, without a fraction and within the type's range.
+/// An integer, or a string that contains one, within the range of the type;
+/// nothing for other values.
 std::optional<int64_t> integer_of(const nlohmann::json& x);
 
-/// Reads a member of an object: `out` stays as it is when there is none or
-/// null, and the answer is false when it is no string.
+/// Reads a member of an object. `out` does not change when the member is absent
+/// or null. Returns false when the member is not a string.
 bool read_text(const nlohmann::json& object, const char* key, std::string& out);
 
-/// The integer that a member of an object holds; 0 when there is none.
+/// The integer in a member of an object; 0 when there is none.
 int64_t integer_at(const nlohmann::json& object, const char* key);
 
 // -- the training backend -----------------------------------------------------
@@ -44,15 +45,15 @@ nlohmann::json workloads_to_json(const workload_list& xs);
 
 std::optional<workload_list> workloads_from_json(const nlohmann::json& x);
 
-/// `{"uuid":"…","workloads":{…}}`; no `workloads` when there are none, for
-/// that member's absence is what resets the model.
+/// `{"uuid":"…","workloads":{…}}`. Omits `workloads` when there are none: the
+/// absence of this member resets the model.
 std::string encode_parameters(const backend_submission& x);
 
-/// The workloads in that; also reads the bare map that older versions stored.
+/// Reads its workloads, also from the bare map that older versions stored.
 std::optional<workload_list> decode_parameters(std::string_view text);
 
-/// Whether a text reply can be shown to a person: 1 to 1024 bytes of UTF-8
-/// without control characters.
+/// Whether a text reply can be displayed: 1 to 1024 bytes of UTF-8 without
+/// control characters.
 bool readable(std::string_view text);
 
 // -- key-value buckets --------------------------------------------------------
@@ -60,11 +61,11 @@ bool readable(std::string_view text);
 /// `ModelTrainingStatistics` in the proto3 JSON mapping (int64 as strings).
 std::string encode_statistics(const training_statistics& x);
 
-/// `ModelStatus` in the same mapping. `nats/training/progress_json.hpp` reads
-/// both.
+/// `ModelStatus` in the same mapping. `nats/training/progress_json.hpp` has the
+/// reader of both.
 std::string encode_model(const model_status& x);
 
-// With real integers, as we write them for ourselves; either is read.
+// Written with JSON integers; strings are read, too.
 
 nlohmann::json statistics_to_json(const training_statistics& x);
 
@@ -80,13 +81,14 @@ std::optional<model_status> model_from_json(const nlohmann::json& x);
 /// The last message on the subject of a key.
 struct kv_message {
   kv_entry entry;
-  /// Whether it is the mark of a removed key, which has no value.
+  /// Whether it marks a removed key, which has no value.
   bool removal = false;
 };
 
-/// Request for it, and what its answer holds.
+/// Request for it.
 std::string encode_get(std::string_view bucket, std::string_view key);
 
+/// Reads the answer.
 std::optional<kv_message> decode_message(const nlohmann::json& answer);
 
 /// Request to remove the keys of a bucket whose names match.
@@ -95,7 +97,8 @@ std::string encode_purge(std::string_view bucket, std::string_view pattern);
 /// Request to list them.
 std::string encode_list(std::string_view bucket, std::string_view pattern);
 
-/// Request to make a bucket: one value per key, on disk, on as many nodes.
+/// Request to create a bucket: one value per key, on disk, with this many
+/// replicas.
 std::string encode_bucket(std::string_view bucket, int replicas);
 
 } // namespace aiops::nats

@@ -16,8 +16,8 @@ namespace {
 /// To find a bucket, or to create it, may take as long as this many requests.
 constexpr int bucket_requests = 3;
 
-/// Nobody on a JetStream subject means something else than nobody on a
-/// backend's.
+/// The absence of a subscriber has another cause on the subjects of JetStream
+/// than on those of a backend.
 caf::error explain(const caf::error& err) {
   if (code_of(err) != ec::no_responders)
     return err;
@@ -45,7 +45,7 @@ kv_entry gone(uint64_t revision) {
   return result;
 }
 
-/// Hands an error to a promise.
+/// Delivers an error to a promise.
 template <class T>
 auto fail(caf::typed_response_promise<T> promise) {
   return [promise](caf::error err) mutable { promise.deliver(std::move(err)); };
@@ -53,11 +53,11 @@ auto fail(caf::typed_response_promise<T> promise) {
 
 } // namespace
 
-/// A question to JetStream on its way.
+/// A request to JetStream that was not answered yet.
 struct kv_store_state::question {
   bus_request request;
-  std::string deed;
-  /// It is not asked again after that.
+  std::string operation;
+  /// It is not repeated after this time.
   time_point end;
   caf::timespan backoff;
   /// Whether an earlier try may have been carried out.
@@ -68,12 +68,12 @@ struct kv_store_state::question {
   std::function<void(caf::error)> on_error;
 };
 
-/// A write on its way.
+/// A write that was not answered yet.
 struct kv_store_state::pending_write {
   kv_write what;
   caf::typed_response_promise<uint64_t> promise;
-  std::string deed;
-  /// It is not tried again after that.
+  std::string operation;
+  /// It is not repeated after this time.
   time_point end;
   caf::timespan backoff;
   /// Whether an earlier try may have been stored.
@@ -137,12 +137,12 @@ kv_store_state::time_point kv_store_state::operation_end() const {
 }
 
 template <class OnAnswer>
-void kv_store_state::ask(bus_request request, std::string deed, time_point end,
-                         OnAnswer on_answer,
+void kv_store_state::ask(bus_request request, std::string operation,
+                         time_point end, OnAnswer on_answer,
                          std::function<void(caf::error)> on_error) {
   auto x = std::make_shared<question>();
   x->request = std::move(request);
-  x->deed = std::move(deed);
+  x->operation = std::move(operation);
   x->end = end;
   x->backoff = config_.first_backoff;
   x->on_answer = std::move(on_answer);
@@ -155,9 +155,9 @@ void kv_store_state::send(const question_ptr& x) {
   auto left = x->end - self_->clock().now();
   if (left <= left.zero())
     return x->on_error(
-      make_error(ec::timeout, x->deed + " failed: no answer in time"));
+      make_error(ec::timeout, x->operation + " failed: no answer in time"));
   x->request.timeout = left;
-  // The bus answers by its own deadline; ours only guards against its death.
+  // The bus has its own deadline; this one only applies if the bus has ended.
   self_->request(bus_, outlast(x->request.timeout), request_atom_v, x->request)
     .then([this, x](const bus_reply& reply) { handle_answer(x, reply); },
           [x](caf::error& err) { x->on_error(std::move(err)); });
@@ -171,13 +171,13 @@ void kv_store_state::handle_answer(const question_ptr& x,
   if (verdict.outcome != jetstream_outcome::try_again) {
     x->on_answer(answer, verdict, x->uncertain);
   } else if (self_->clock().now() + x->backoff < x->end) {
-    log::debug("kv-store", "will ask again",
-               {{"request", x->deed}, {"reason", verdict.description}});
+    log::debug("kv-store", "repeats a request",
+               {{"request", x->operation}, {"reason", verdict.description}});
     later(x->backoff, [this, x] { send(x); });
     x->backoff *= 2;
   } else {
     verdict.uncertain = x->uncertain;
-    x->on_error(to_error(verdict, x->deed));
+    x->on_error(to_error(verdict, x->operation));
   }
 }
 
@@ -195,16 +195,16 @@ caf::result<T> kv_store_state::manage(std::string_view verb,
                                       std::string payload, time_point end,
                                       OnAnswer on_answer) {
   auto promise = self_->make_response_promise<T>();
-  auto deed = std::string{verb} + " of the bucket " + bucket;
+  auto operation = std::string{verb} + " of the bucket " + bucket;
   auto request = api_request(verb, bucket, std::move(payload));
   request.read_only = verb == "STREAM.INFO";
   ask(
-    std::move(request), deed, end,
-    [promise, deed, on_answer](auto& answer, auto& verdict, bool) mutable {
+    std::move(request), operation, end,
+    [promise, operation, on_answer](auto& answer, auto& verdict, bool) mutable {
       if (verdict.outcome == jetstream_outcome::no_stream)
         promise.deliver(T{});
       else if (verdict.outcome != jetstream_outcome::done)
-        promise.deliver(to_error(verdict, deed));
+        promise.deliver(to_error(verdict, operation));
       else
         on_answer(answer, promise);
     },
@@ -239,7 +239,7 @@ void kv_store_state::read_key(const std::string& bucket, const std::string& key,
                               time_point end,
                               caf::typed_response_promise<kv_entry> promise) {
   auto on_message = [this, bucket, key, promise](kv_message& found) mutable {
-    // Without its stream, or with a mark of removal, it is surely gone.
+    // Without its stream, or with a mark of removal, it has no value.
     auto nothing = found.entry.revision == 0 && readable_.count(bucket) > 0;
     if (nothing && wrongly_gone(subjects::kv_subject(bucket, key)))
       promise.deliver(make_error(
@@ -257,11 +257,11 @@ void kv_store_state::read_message(const std::string& bucket,
                                   const std::string& key, time_point end,
                                   std::function<void(kv_message&)> on_message,
                                   std::function<void(caf::error)> on_error) {
-  auto deed = "reading " + bucket + '/' + key;
-  // Asks the stream's leader: a direct get may answer an older value.
+  auto operation = "reading " + bucket + '/' + key;
+  // Asks the leader of the stream: a direct get may return an older value.
   ask(
     read_only(api_request("STREAM.MSG.GET", bucket, encode_get(bucket, key))),
-    deed, end,
+    operation, end,
     [=, this](auto& answer, auto& verdict, bool) {
       auto nothing = kv_message{};
       switch (verdict.outcome) {
@@ -276,11 +276,11 @@ void kv_store_state::read_message(const std::string& bucket,
           if (auto found = decode_message(answer))
             on_message(*found);
           else
-            on_error(
-              make_error(ec::bad_reply, deed + " failed: unreadable answer"));
+            on_error(make_error(ec::bad_reply,
+                                operation + " failed: unreadable answer"));
           break;
         default:
-          on_error(to_error(verdict, deed));
+          on_error(to_error(verdict, operation));
       }
     },
     [on_error](const caf::error& err) { on_error(explain(err)); });
@@ -288,10 +288,10 @@ void kv_store_state::read_message(const std::string& bucket,
 
 caf::result<uint64_t> kv_store_state::put(kv_write& what) {
   auto promise = self_->make_response_promise<uint64_t>();
-  auto deed = "writing " + what.bucket + '/' + what.key;
+  auto operation = "writing " + what.bucket + '/' + what.key;
   auto x = std::make_shared<pending_write>(
-    pending_write{std::move(what), promise, std::move(deed), operation_end(),
-                  config_.first_backoff});
+    pending_write{std::move(what), promise, std::move(operation),
+                  operation_end(), config_.first_backoff});
   if (buckets_.count(x->what.bucket) > 0)
     write(x);
   else
@@ -317,19 +317,19 @@ void kv_store_state::write(const write_ptr& x) {
   if (what.removal)
     request.headers.emplace_back("KV-Operation", "DEL");
   ask(
-    std::move(request), x->deed, x->end,
+    std::move(request), x->operation, x->end,
     [this, x](auto& answer, auto& verdict, bool uncertain) {
       x->uncertain = x->uncertain || uncertain;
       if (verdict.outcome == jetstream_outcome::done)
         x->promise.deliver(static_cast<uint64_t>(integer_at(answer, "seq")));
       else if (verdict.outcome == jetstream_outcome::conflict
                && (x->uncertain || x->what.expected == 0))
-        resolve_conflict(x, to_error(verdict, x->deed));
+        resolve_conflict(x, to_error(verdict, x->operation));
       else
-        x->promise.deliver(to_error(verdict, x->deed));
+        x->promise.deliver(to_error(verdict, x->operation));
     },
     [this, x](const caf::error& err) {
-      // Somebody may have removed the bucket.
+      // Another program may have removed the bucket.
       if (!planted(planted_bug::bucket_cache_kept))
         buckets_.erase(x->what.bucket);
       if (code_of(err) == ec::no_responders
@@ -347,10 +347,10 @@ void kv_store_state::resolve_conflict(const write_ptr& x, caf::error conflict) {
                 && found.entry.value == x->what.value
                 && !planted(planted_bug::retry_without_identity);
     if (ours) {
-      // An earlier try was stored after all.
+      // An earlier attempt was stored.
       x->promise.deliver(found.entry.revision);
     } else if (found.removal && expected == 0 && !x->what.removed) {
-      // JetStream counts the mark of a removed key as its last revision.
+      // For JetStream the mark of a removed key is its last revision.
       expected = found.entry.revision;
       write(x);
     } else {
@@ -371,7 +371,7 @@ void kv_store_state::recover(const write_ptr& x, caf::error reason) {
       x->promise.deliver(std::move(err));
       return;
     }
-    // One that is there has no leader at the moment.
+    // If it exists, it has no leader at the moment.
     later(x->backoff, [this, x] { write(x); });
     x->backoff *= 2;
   });
@@ -418,14 +418,14 @@ caf::result<void> kv_store_state::check(const std::string& bucket) {
 
 void kv_store_state::ensure_bucket(const std::string& bucket, time_point end,
                                    std::function<void(caf::error)> done) {
-  auto deed = "looking for the bucket " + bucket;
+  auto operation = "looking for the bucket " + bucket;
   ask(
-    api_request("STREAM.INFO", bucket, {}), deed, end,
+    api_request("STREAM.INFO", bucket, {}), operation, end,
     [=, this](auto&, auto& verdict, bool) {
       if (verdict.outcome == jetstream_outcome::no_stream)
         return make_bucket(bucket, end, done);
       if (verdict.outcome != jetstream_outcome::done)
-        return done(to_error(verdict, deed));
+        return done(to_error(verdict, operation));
       buckets_.insert(bucket);
       done({});
     },
@@ -434,17 +434,17 @@ void kv_store_state::ensure_bucket(const std::string& bucket, time_point end,
 
 void kv_store_state::make_bucket(const std::string& bucket, time_point end,
                                  std::function<void(caf::error)> done) {
-  auto deed = "making the bucket " + bucket;
+  auto operation = "creating the bucket " + bucket;
   ask(
     api_request("STREAM.CREATE", bucket,
                 encode_bucket(bucket, config_.replicas)),
-    deed, end,
+    operation, end,
     [=, this](auto&, auto& verdict, bool) {
-      // Somebody else may have made it just now, to their own taste.
+      // Another program may have created it just now, with other settings.
       if (verdict.outcome != jetstream_outcome::done
           && verdict.outcome != jetstream_outcome::stream_exists)
-        return done(to_error(verdict, deed));
-      log::info("kv-store", "made a bucket", {{"bucket", bucket}});
+        return done(to_error(verdict, operation));
+      log::info("kv-store", "created a bucket", {{"bucket", bucket}});
       buckets_.insert(bucket);
       done({});
     },
@@ -494,8 +494,8 @@ void kv_store_state::read(const std::string& subject, int tries) {
             failed.reading = false;
             log::debug("kv-store", "cannot read a followed key",
                        {{"subject", subject}, {"error", text_of(err)}});
-            // The connection may have been made meanwhile. Otherwise the next
-            // one or the next tick reads again.
+            // The connection may have been opened meanwhile. Otherwise the next
+            // connection or the next tick reads again.
             if (failed.read_again)
               read(subject, 0);
           });
@@ -519,7 +519,7 @@ void kv_store_state::handle_entry(const std::string& subject, int tries,
   if (target.read_again) {
     read(subject, 0);
   } else if (target.announced && tries < config_.max_retries) {
-    // A message may reach us before it is stored, or was refused by the store.
+    // A message may arrive before its value is stored, or the store refused it.
     self_->delayed_send(self_, config_.retry_delay * (1 << tries),
                         update_atom_v, subject, tries + 1);
   }

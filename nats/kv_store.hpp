@@ -13,41 +13,41 @@ namespace aiops::nats {
 struct kv_store_config {
   /// Deadline of each request to JetStream.
   caf::timespan request_timeout = std::chrono::seconds{5};
-  /// Every followed key is read again so often, in case word of a change was
-  /// lost.
+  /// Every followed key is read again in this interval, in case the message
+  /// about a change was lost.
   caf::timespan reread_interval = std::chrono::seconds{20};
-  /// Wait before a request is sent again that the server could not carry out
-  /// then: doubles from here, until `request_timeout` is over.
+  /// Delay before a request is repeated that the server could not carry out.
+  /// Doubles with each attempt, until `request_timeout` has passed.
   caf::timespan first_backoff = std::chrono::milliseconds{50};
-  /// Waits before the reads after word of a change that the store does not
-  /// show yet: doubles from here, `max_retries` times.
+  /// Delay before the next read after a message about a change that the store
+  /// does not show yet. Doubles `max_retries` times.
   caf::timespan retry_delay = std::chrono::milliseconds{20};
   int max_retries = 5;
-  /// A followed key that is gone without having been removed is believed to be
-  /// gone after this long. Until then reading it is an error.
+  /// A followed key that disappears without having been removed counts as
+  /// removed after this long. Until then reading it is an error.
   caf::timespan believe_gone_after = std::chrono::seconds{30};
-  /// Copies of each bucket that has to be made.
+  /// Replicas of each bucket that is created.
   int replicas = 1;
 };
 
-/// INTERNAL: what we tell ourselves, and what the bus tells its sinks.
+/// INTERNAL: messages to itself, and those of the bus to its sinks.
 using internal_kv_store_actor
   = kv_store_actor::extend_with<bus_sink_actor>::extend<
-    // Time to read a followed key again: its subject, and how often this was
-    // tried since the last word of a change.
+    // Time to read a followed key again: its subject, and the number of
+    // attempts since the last message about a change.
     caf::replies_to<update_atom, std::string, int>::with<void>,
     // Time to read all followed keys again.
     caf::replies_to<tick_atom>::with<void>,
     // Time to send a request again: its number.
     caf::replies_to<restart_atom, uint64_t>::with<void>>;
 
-/// Speaks JetStream's key-value protocol over the bus, so that a slow store
-/// holds up nobody.
+/// Implements JetStream's key-value protocol over the bus, so that a slow store
+/// does not block other actors.
 ///
-/// Changes are followed by listening on the subject on which a key is written
-/// and then reading the key: the message says *look*, the store says what. So
-/// nothing has to be kept in the broker, a restart of it needs no repair, and
-/// what we show is what is stored.
+/// Follows a key by subscribing to the subject on which it is written, and
+/// reads the key after each message: the message only shows that the key
+/// changed. So the NATS server keeps no state for the follower, its restart
+/// needs no repair, and the listeners see only values that are stored.
 class kv_store_state {
 public:
   static inline const char* name = "kv-store";
@@ -61,19 +61,19 @@ public:
 private:
   using time_point = caf::actor_clock::time_point;
 
-  /// A key that somebody follows.
+  /// A key with listeners.
   struct followed_key {
     std::string bucket;
     std::string key;
     std::vector<kv_listener_actor> listeners;
-    /// What the listeners know; nothing before the first read.
+    /// The entry that the listeners have; nothing before the first read.
     std::optional<kv_entry> entry;
-    /// What the last message on the subject carried, until the store shows it.
+    /// The value in the last message on the subject, until the store shows it.
     std::optional<std::string> announced;
     bool reading = false;
-    /// Word of a change came while reading.
+    /// Whether a message about a change arrived while reading.
     bool read_again = false;
-    /// Since when the store has shown nothing although we know a value.
+    /// Since when the store shows no value although one is known.
     std::optional<time_point> gone_since;
   };
 
@@ -85,21 +85,21 @@ private:
   using question_ptr = std::shared_ptr<question>;
   using write_ptr = std::shared_ptr<pending_write>;
 
-  /// When an operation that begins now has to end, however many requests it
-  /// takes.
+  /// The deadline of an operation that begins now, with all of its requests.
   time_point operation_end() const;
 
-  /// Asks JetStream, and again until `end` while it cannot answer. `on_answer`
-  /// gets the JSON and a verdict that is not `try_again`, `on_error` all else.
+  /// Sends a request to JetStream, and repeats it until `end` while JetStream
+  /// cannot carry it out. `on_answer` gets the JSON and a verdict other than
+  /// `try_again`, `on_error` everything else.
   template <class OnAnswer>
-  void ask(bus_request request, std::string deed, time_point end,
+  void ask(bus_request request, std::string operation, time_point end,
            OnAnswer on_answer, std::function<void(caf::error)> on_error);
 
   void send(const question_ptr& x);
 
   void handle_answer(const question_ptr& x, const bus_reply& reply);
 
-  /// Does something after a while.
+  /// Calls a function after a delay.
   void later(caf::timespan delay, std::function<void()> what);
 
   // -- reading and writing ----------------------------------------------------
@@ -109,7 +109,7 @@ private:
   void read_key(const std::string& bucket, const std::string& key,
                 time_point end, caf::typed_response_promise<kv_entry> promise);
 
-  /// Hands the last message on a key's subject to `on_message`.
+  /// Passes the last message on a key's subject to `on_message`.
   void read_message(const std::string& bucket, const std::string& key,
                     time_point end, std::function<void(kv_message&)> on_message,
                     std::function<void(caf::error)> on_error);
@@ -121,7 +121,7 @@ private:
   /// Finds out why the key does not have the expected revision.
   void resolve_conflict(const write_ptr& x, caf::error conflict);
 
-  /// Nobody took the write: looks for the bucket and writes again.
+  /// No stream accepted the write: looks for the bucket and writes again.
   void recover(const write_ptr& x, caf::error reason);
 
   caf::result<uint64_t> remove(const std::string& bucket,
@@ -130,15 +130,14 @@ private:
   caf::result<std::vector<std::string>> list(const std::string& bucket,
                                              const std::string& pattern);
 
-  /// Asks JetStream about the stream behind a bucket; `on_answer` gets the
-  /// answer and the promise. A stream that is not there has nothing, which is
-  /// `T{}`.
+  /// Sends a request about the stream of a bucket; `on_answer` gets the answer
+  /// and the promise. Without the stream the result is `T{}`.
   template <class T, class OnAnswer>
   caf::result<T> manage(std::string_view verb, const std::string& bucket,
                         std::string payload, time_point end,
                         OnAnswer on_answer);
 
-  /// Makes a bucket unless there is one; `done` gets no error then.
+  /// Creates a bucket unless it exists; `done` gets no error on success.
   void ensure_bucket(const std::string& bucket, time_point end,
                      std::function<void(caf::error)> done);
 
@@ -158,10 +157,10 @@ private:
 
   void handle_entry(const std::string& subject, int tries, kv_entry& entry);
 
-  /// Whether the store may be wrong that a key is gone. A leader that cannot
-  /// write (a full disk) loses keys from its index, and answers that there is
-  /// no such message, until another one leads. To write a first value then
-  /// would destroy the one that the others have.
+  /// Whether the store may be wrong that a key has no value. A leader that
+  /// cannot write (a full disk) loses keys from its index, and answers that
+  /// there is no such message, until another node becomes the leader. Writing a
+  /// first value then would destroy the value that the other nodes have.
   bool wrongly_gone(const std::string& subject);
 
   void read_all();
@@ -173,14 +172,14 @@ private:
   internal_kv_store_actor::pointer self_;
   bus_actor bus_;
   kv_store_config config_;
-  /// Buckets known to exist. A write to one that does not is answered by
-  /// nobody and, since we and other replicas may listen on its subject, not
-  /// even refused for want of listeners.
+  /// Buckets known to exist. A write to a missing bucket gets no answer. It
+  /// does not even get a notice of no responders, because replicas may
+  /// subscribe to its subject.
   std::set<std::string> buckets_;
-  /// Buckets known to hold something. nats-server 2.9.10 dies of a read from a
-  /// stream that is just being made, but tells about it without harm.
+  /// Buckets known to contain a value. nats-server 2.9.10 crashes on a read
+  /// from a stream that is being created, but not on a request for its state.
   std::set<std::string> readable_;
-  /// What is done later, by number.
+  /// Functions that are called later, by number.
   std::map<uint64_t, std::function<void()>> postponed_;
   uint64_t last_postponed_ = 0;
   /// By the subject on which the key is written.

@@ -17,14 +17,14 @@ namespace aiops::nats {
 
 namespace {
 
-/// In one lease duration: how often it is renewed or looked at.
-constexpr int looks = 4;
+/// How often the lease is renewed or read in one lease duration.
+constexpr int reads_per_duration = 4;
 
 constexpr auto patience_with_outages = std::chrono::milliseconds{250};
 
-/// Each write names the revision that it replaces, so that no two are equal:
-/// after a write without an answer, an earlier value that an old copy of the
-/// store shows must not be taken for it.
+/// Each write contains the revision that it replaces, so that no two are equal.
+/// After a write without an answer, an earlier value from an old copy of the
+/// store must not be mistaken for it.
 std::string encode_lease(const std::string& owner, uint64_t over,
                          bool released) {
   nlohmann::json result{{"owner", owner}, {"over", over}};
@@ -71,14 +71,14 @@ void lease_state::tick() {
   if (held() && now >= status_.until)
     lose("it could not be renewed in time");
   if (busy_)
-    wake_at(now + cfg_.duration / looks);
+    wake_at(now + cfg_.duration / reads_per_duration);
   else if (held())
     write(revision_);
   else
-    look();
+    read();
 }
 
-void lease_state::look() {
+void lease_state::read() {
   if (leaving_)
     return;
   busy_ = true;
@@ -86,11 +86,12 @@ void lease_state::look() {
     ->request(kv_store_, cfg_.duration / 2, get_atom_v, cfg_.bucket, cfg_.key)
     .then([this](const kv_entry& entry) { handle_entry(entry); },
           [this](const caf::error&) {
-            // The bus tells about outages, and most are over soon.
+            // The bus logs outages, and most of them are short.
             busy_ = false;
-            wake_at(self_->clock().now()
-                    + std::min<caf::timespan>(cfg_.duration / looks,
-                                              patience_with_outages));
+            wake_at(
+              self_->clock().now()
+              + std::min<caf::timespan>(cfg_.duration / reads_per_duration,
+                                        patience_with_outages));
           });
 }
 
@@ -102,17 +103,18 @@ void lease_state::handle_entry(const kv_entry& entry) {
     seen_ = now;
   }
   auto value = parse_json(entry.value);
-  auto says = [&](const char* key, const nlohmann::json& what) {
+  auto has = [&](const char* key, const nlohmann::json& what) {
     return value.is_object() && value.contains(key) && value[key] == what;
   };
-  // Ours: of a write of which we do not know that it succeeded.
-  auto free = entry.revision == 0 || says("released", true)
-              || says("owner", cfg_.owner) || now - seen_ >= cfg_.duration;
+  // The own value: a write without an answer was stored.
+  auto free = entry.revision == 0 || has("released", true)
+              || has("owner", cfg_.owner) || now - seen_ >= cfg_.duration;
   if (free)
     return write(entry.revision);
   if (held())
     lose("another replica has taken it");
-  wake_at(std::min(now + cfg_.duration / looks, seen_ + cfg_.duration));
+  wake_at(
+    std::min(now + cfg_.duration / reads_per_duration, seen_ + cfg_.duration));
 }
 
 void lease_state::write(uint64_t expected) {
@@ -130,12 +132,13 @@ void lease_state::write(uint64_t expected) {
     .then([this, sent](uint64_t revision) { written(sent, revision); },
           [this](const caf::error& err) {
             busy_ = false;
-            // Another was faster, or an earlier write of ours was stored of
-            // which we did not hear: the key says which.
+            // Another replica was faster, or an earlier write without an answer
+            // was stored. The key shows which.
             if (code_of(err) == ec::conflict)
-              look();
+              read();
             else
-              wake_at(self_->clock().now() + cfg_.duration / (2 * looks));
+              wake_at(self_->clock().now()
+                      + cfg_.duration / (2 * reads_per_duration));
           });
 }
 
@@ -147,10 +150,10 @@ void lease_state::written(clock::time_point sent, uint64_t revision) {
   auto until = sent + cfg_.duration * 3 / 4;
   auto now = self_->clock().now();
   if (now >= until) {
-    // The answer came too late; the next write is a term of its own.
+    // The answer arrived too late; the next write starts another term.
     if (held())
       lose("a renewal took too long");
-    return look();
+    return read();
   }
   if (!held()) {
     status_.held = true;
@@ -158,17 +161,17 @@ void lease_state::written(clock::time_point sent, uint64_t revision) {
     log::info(name, "took the lease", {{"key", cfg_.key}, {"term", revision}});
   }
   status_.until = until;
-  tell();
-  wake_at(sent + cfg_.duration / looks);
+  notify();
+  wake_at(sent + cfg_.duration / reads_per_duration);
 }
 
 void lease_state::lose(const std::string& why) {
   log::warning(name, "lost the lease", {{"key", cfg_.key}, {"reason", why}});
   status_ = {};
-  tell();
+  notify();
 }
 
-void lease_state::tell() {
+void lease_state::notify() {
   listeners_.send(update_atom_v, status_);
 }
 
@@ -180,9 +183,9 @@ void lease_state::release(const caf::error& reason) {
   status_ = {};
   leaving_ = true;
   timer_.reset();
-  tell();
+  notify();
   self_
-    ->request(kv_store_, cfg_.duration / looks, put_atom_v,
+    ->request(kv_store_, cfg_.duration / reads_per_duration, put_atom_v,
               kv_write{cfg_.bucket, cfg_.key,
                        encode_lease(cfg_.owner, revision_, true), revision_})
     .then([this, reason](uint64_t) { self_->quit(reason); },

@@ -12,23 +12,23 @@ namespace aiops::nats {
 struct lease_config {
   std::string bucket;
   std::string key;
-  /// Who we are; no two replicas have the same.
+  /// The name of this replica; no two replicas have the same.
   std::string owner;
-  /// A lease that was not renewed for so long is free.
+  /// A lease that was not renewed for this long is free.
   caf::timespan duration = std::chrono::seconds{10};
 };
 
 /// A name for this process that no other replica has.
 std::string replica_id();
 
-/// Holds a lease that stands under a key, or waits until it is free.
+/// Holds a lease that is stored in a key, or waits until it is free.
 ///
-/// Nobody's clock is compared with another's. Whoever waits counts the time
-/// since *it* saw the key change; the holder counts from the moment at which it
-/// *sent* the renewal, and only to three quarters of the duration. So the
-/// holder has stopped before anybody can take over, even when it stood still
-/// meanwhile. Every write names the revision it replaces, so of two that want
-/// the lease one gets it.
+/// Clocks of different replicas are never compared. A waiting replica measures
+/// the time since *it* saw the key change. The holder measures from the moment
+/// at which it *sent* the renewal, and only to three quarters of the duration.
+/// So the holder stops before another replica can take the lease, even when the
+/// holder was suspended meanwhile. Every write contains the revision that it
+/// replaces, so only one of two concurrent writes succeeds.
 class lease_state {
 public:
   static inline const char* name = "lease";
@@ -47,8 +47,8 @@ private:
 
   void tick();
 
-  /// Looks how the lease stands; takes it if it is free.
-  void look();
+  /// Reads the lease and takes it if it is free.
+  void read();
 
   void handle_entry(const kv_entry& entry);
 
@@ -59,9 +59,9 @@ private:
 
   void lose(const std::string& why);
 
-  void tell();
+  void notify();
 
-  /// Leaves the lease to whoever comes first, and ends.
+  /// Frees the lease for other replicas and ends.
   void release(const caf::error& reason);
 
   bool held() const noexcept {
@@ -75,15 +75,15 @@ private:
   lease_config cfg_;
   subscribers<lease_listener_actor> listeners_;
   lease_status status_;
-  /// Revision of the key: of our last write when we hold the lease, else as
-  /// last seen, and since when.
+  /// Revision of the key, and since when: of the last own write if this replica
+  /// holds the lease, otherwise as last seen.
   uint64_t revision_ = 0;
   clock::time_point seen_;
-  /// Whether an answer is awaited.
+  /// Whether a request to the store is in flight.
   bool busy_ = false;
-  /// Whether we are about to end.
+  /// Whether this actor is about to end.
   bool leaving_ = false;
-  /// When the timer goes off that counts; earlier ones do nothing.
+  /// When the current timer expires; earlier timers do nothing.
   std::optional<clock::time_point> timer_;
 };
 

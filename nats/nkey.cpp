@@ -99,7 +99,7 @@ std::optional<std::string> nkey_public_key(std::string_view seed) {
   auto key = key_ptr{EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr,
                                                   raw->data() + 2, key_size),
                      EVP_PKEY_free};
-  // The seed's second byte carries the rest of the kind of key.
+  // The seed's second byte contains the rest of the kind of key.
   std::vector<uint8_t> result(1 + key_size);
   result[0] = static_cast<uint8_t>((((*raw)[0] & 7) << 5) | ((*raw)[1] >> 3));
   auto size = key_size;

@@ -7,7 +7,7 @@
 namespace aiops::nats {
 
 /// Finds the seed (a line that starts with `S`) in the text of an NKey seed
-/// file, decorated or bare; empty when there is none.
+/// file, with or without header lines; empty when there is none.
 std::string find_nkey_seed(std::string_view text);
 
 /// Derives the public key that belongs to an NKey seed, as the server's

@@ -18,10 +18,10 @@ namespace {
 /// How long one server may take to accept a connection, in ms.
 constexpr int64_t connect_timeout = 2'000;
 
-/// A dead peer is noticed after two unanswered pings, in ms.
+/// Interval of pings, in ms. A peer is dead after two pings without an answer.
 constexpr int64_t ping_interval = 10'000;
 
-/// Signs the server's nonce with the seed that the file (the closure) holds at
+/// Signs the server's nonce with the seed that is in the file (the closure) at
 /// this moment.
 natsStatus sign_nonce(char** error_text, unsigned char** signature, int* size,
                       const char* nonce, void* closure) {
@@ -112,9 +112,9 @@ caf::expected<nats_options_ptr> make_options(const nats_config& config) {
   apply(natsOptions_SetServers, servers.data(),
         static_cast<int>(servers.size()));
   apply(natsOptions_SetName, "aiops-gateway");
-  // The bus makes lost connections anew itself: the library gives up for good
-  // after two identical authentication errors, and buffers what is published
-  // meanwhile, so that a write which timed out may still happen much later.
+  // The bus reconnects instead of the library. The library stops for good after
+  // two identical authentication errors, and it buffers messages that are
+  // published meanwhile, so that a write that timed out may still happen later.
   apply(natsOptions_SetAllowReconnect, false);
   apply(natsOptions_SetTimeout, connect_timeout);
   apply(natsOptions_SetPingInterval, ping_interval);

@@ -12,7 +12,7 @@
 
 namespace aiops::nats {
 
-/// A peer that takes nothing for so long is dead.
+/// A peer that receives nothing for this long counts as dead.
 inline constexpr std::chrono::milliseconds write_deadline{1'000};
 
 struct nats_options_deleter {
@@ -23,9 +23,9 @@ struct nats_options_deleter {
 
 using nats_options_ptr = std::unique_ptr<natsOptions, nats_options_deleter>;
 
-/// Makes the library's options for servers, credentials and TLS. Credential
-/// files are read here, so call it anew for each attempt to connect. Fails
-/// with `invalid_configuration` and a sentence that names the file.
+/// Makes the library's options for servers, credentials and TLS. Reads the
+/// credential files, so call it for each attempt to connect. Fails with
+/// `invalid_configuration` and a sentence that names the file.
 caf::expected<nats_options_ptr> make_options(const nats_config& config);
 
 /// Whether the connection is encrypted.
@@ -34,19 +34,19 @@ bool wants_tls(const nats_config& config);
 /// The last error of the library on this thread, or the text of `status`.
 std::string nats_error_text(natsStatus status);
 
-/// A URL as it may stand in a log: without user and password.
+/// A URL for the log: without user and password.
 std::string without_credentials(std::string_view url);
 
-/// Where the embedded server of a gateway with that state directory says how
-/// to reach it, for tools that run beside it.
+/// The file in which a gateway with this state directory stores how to connect
+/// to its embedded server. Tools on the same machine read it.
 std::filesystem::path connection_file(const std::filesystem::path& state_dir);
 
-/// Reads that file; nothing when there is none or it is malformed.
+/// Reads this file; nothing when there is none or it is malformed.
 std::optional<nats_config>
 read_connection_file(const std::filesystem::path& state_dir);
 
-/// Writes it, readable by its owner only. Answers an error text, empty when
-/// all is well.
+/// Writes this file, readable by its owner only. Returns an error text, empty
+/// on success.
 std::string write_connection_file(const std::filesystem::path& state_dir,
                                   const nats_config& config);
 

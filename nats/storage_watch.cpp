@@ -7,7 +7,7 @@ namespace aiops::nats {
 
 namespace {
 
-/// Its value says nothing.
+/// Its value has no meaning.
 const auto probe = kv_write{std::string{subjects::gateway_bucket}, "probe",
                             "{}", std::nullopt};
 

@@ -27,10 +27,10 @@ inline constexpr std::string_view workload_parameters_payload
   = "model_training_parameters";
 inline constexpr std::string_view gpu_service_running_payload = "check-up";
 
-// -- the training, for everybody ----------------------------------------------
+// -- the training, for all programs -------------------------------------------
 
-/// Progress, from backends that cannot reach us by HTTP. All gateways listen
-/// in one queue.
+/// Progress of backends that cannot reach the gateway by HTTP. All gateways
+/// subscribe to it in one queue.
 inline constexpr std::string_view training_progress = "aiops.training.progress";
 inline constexpr std::string_view gateway_queue = "aiops-gateway";
 
@@ -51,7 +51,7 @@ inline constexpr std::string_view parameters_bucket
   = "model-training-parameters";
 inline constexpr std::string_view parameters_key = "modelTrainingParameters";
 
-/// What only gateways read and write.
+/// Values that only gateways read and write.
 inline constexpr std::string_view gateway_bucket = "aiops-gateway";
 inline constexpr std::string_view aggregation_lease_key = "lease.aggregation";
 inline constexpr std::string_view hooks_lease_key = "lease.hooks";
@@ -65,7 +65,7 @@ std::string watchlist_key(const std::string& id);
 inline constexpr std::string_view watchlist_pattern = "training.watchlist.>";
 /// A book that could not be read, under the revision that it had.
 std::string unreadable_key(uint64_t revision);
-/// Number of the last job that the world was told of.
+/// Number of the last job that was reported to the hooks.
 inline constexpr std::string_view hooks_key = "training.hooks";
 /// Matches all jobs of the history.
 inline constexpr std::string_view job_pattern = "training.history.*";
@@ -87,8 +87,7 @@ std::string index_key(std::string_view prefix, size_t number);
 std::string shard_key(std::string_view prefix, std::string_view cluster,
                       size_t part);
 
-/// One part of one interval of the history, of which `slot` is the place in
-/// the ring.
+/// One part of one interval of the history; `slot` is its place in the ring.
 std::string history_key(size_t slot, size_t part);
 
 /// A job of the history, a ring of `job_slots`.
@@ -118,8 +117,8 @@ inline std::string jetstream_api(std::string_view verb,
 /// `%XX`, so dots, spaces and Unicode survive.
 std::string encode_token(std::string_view name);
 
-/// Likewise as one token of a key, in which a percent sign cannot stand: the
-/// others become `=XX`.
+/// Writes any name as one token of a key. A key cannot contain a percent sign,
+/// so the other bytes become `=XX`.
 std::string encode_key_token(std::string_view name);
 
 /// The name that `encode_token` wrote; nothing for a malformed token.

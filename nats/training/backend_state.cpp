@@ -37,7 +37,7 @@ caf::error explain_backend_error(const caf::error& err,
 }
 
 caf::error explain_doubt(const caf::error& err, std::string_view what) {
-  // An actor that died may have done it before.
+  // An actor that ended may have done it before.
   auto lost = err == caf::sec::request_receiver_down
               || code_of(err) == ec::lost_in_flight;
   if (!lost)
@@ -47,15 +47,15 @@ caf::error explain_doubt(const caf::error& err, std::string_view what) {
                                      "was lost before the answer");
 }
 
-bool says_no(std::string_view text) {
+bool is_refusal(std::string_view text) {
   std::string lower{text.substr(0, 16)};
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](unsigned char c) { return std::tolower(c); });
-  constexpr std::string_view noes[] = {
+  constexpr std::string_view refusal_prefixes[] = {
     "error", "fail",   "refus", "reject", "deny",   "denied", "not ",
     "no ",   "cannot", "can't", "could",  "unable", "invalid"};
-  return std::any_of(std::begin(noes), std::end(noes),
-                     [&](auto no) { return lower.starts_with(no); });
+  return std::any_of(std::begin(refusal_prefixes), std::end(refusal_prefixes),
+                     [&](auto prefix) { return lower.starts_with(prefix); });
 }
 
 caf::error unreadable_reply(std::string_view subject) {
@@ -99,14 +99,14 @@ void backend_state::submit(std::string payload, caf::timespan timeout,
                            submission_handler handler) {
   auto subject = subjects::train_model;
   bus_request request{std::string{subject}, std::move(payload), {}, timeout};
-  // Nobody waits any longer, not even for a bus that has died.
+  // The caller does not wait longer, not even for a bus that has ended.
   self_->request(bus_, timeout, request_atom_v, std::move(request))
     .then(
       [handler, subject](const bus_reply& reply) {
         auto text = decode_text(reply.payload);
         if (!text)
           handler(unreadable_reply(subject));
-        else if (says_no(*text))
+        else if (is_refusal(*text))
           handler(
             make_error(ec::refused, "the training backend refused: " + *text));
         else
@@ -160,7 +160,7 @@ void backend_state::do_what_is_due() {
 
 void backend_state::read_model(const place& from, model_handler on_model,
                                error_handler on_error) {
-  // The store keeps its own deadline; ours only guards against its death.
+  // The store has its own deadline; this one only applies if it has ended.
   self_
     ->request(kv_store_, outlast(outlast(config_.request_timeout)), get_atom_v,
               std::string{from.bucket}, std::string{from.key})

@@ -19,9 +19,9 @@ struct backend_config {
   caf::timespan request_timeout = std::chrono::seconds{5};
 };
 
-/// What both protocols share: how the backend is asked and its answer judged,
-/// how a value of the store is read and written. A subclass says what is asked
-/// and where it is kept.
+/// The common part of both protocols: sends requests to the backend, interprets
+/// its answers, and reads and writes values of the store. A subclass defines
+/// the requests and the keys.
 class backend_state {
 public:
   explicit backend_state(backend_actor::pointer self);
@@ -35,7 +35,7 @@ public:
 protected:
   using time_point = caf::actor_clock::time_point;
 
-  /// Where a value is kept.
+  /// Where a value is stored.
   struct place {
     std::string_view bucket;
     std::string_view key;
@@ -63,22 +63,22 @@ protected:
 
   // -- the backend ------------------------------------------------------------
 
-  /// What becomes of a submission: the backend's words or an error, of which
-  /// `timeout` and `bad_reply` leave open whether the backend got it.
+  /// Gets the outcome of a submission: the backend's answer or an error. With
+  /// `timeout` and `bad_reply` the backend may have received the submission.
   using submission_handler
     = std::function<void(caf::expected<std::string> outcome)>;
 
-  /// Sends a watchlist, as the backend reads it.
+  /// Sends a watchlist in the format of the backend.
   void submit(std::string payload, caf::timespan timeout,
               submission_handler handler);
 
-  /// Asks and answers what `decode` makes of the reply: an optional, empty
-  /// when the reply is unreadable.
+  /// Sends a request and returns the result of `decode` for the reply: an
+  /// optional, empty when the reply is unreadable.
   template <class T, class Decode>
   caf::result<T> ask(std::string_view subject, std::string_view payload,
                      Decode decode);
 
-  /// Asks for the sake of the reply.
+  /// Sends a request whose reply only shows that the backend is running.
   caf::result<void> ask_anything(std::string_view subject,
                                  std::string_view payload);
 
@@ -87,9 +87,9 @@ protected:
   using model_handler = std::function<void(const stored_model&)>;
   using error_handler = std::function<void(const caf::error&)>;
 
-  /// Reads a model or, without a status, statistics; what cannot be read is as
-  /// good as zeros, for the next write replaces it and an error would lock
-  /// everybody out.
+  /// Reads a model or, without a status, statistics. An unreadable value counts
+  /// as zeros: the next write replaces it, and an error would block all
+  /// clients.
   void read_model(const place& from, model_handler on_model,
                   error_handler on_error);
 
@@ -98,7 +98,7 @@ protected:
   /// Removes a value.
   caf::result<void> remove(const place& from);
 
-  /// Does something after a while.
+  /// Calls a function after a delay.
   void later(caf::timespan delay, std::function<void()> what);
 
   // -- member variables -------------------------------------------------------
@@ -116,20 +116,20 @@ private:
   correction_log corrections_;
 };
 
-/// The text of a reply; nothing when it cannot be shown.
+/// The text of a reply; nothing when it cannot be displayed.
 std::optional<std::string> decode_text(std::string_view text);
 
-/// Whether a backend that says this did not take the watchlist: begins like
-/// `error`, `failed`, `not …`. Those in the field say `training job submitted`
-/// and `model reset`; anything else that is no refusal passes.
-bool says_no(std::string_view text);
+/// Whether the backend refused the watchlist: the answer begins like `error`,
+/// `failed`, `not …`. Known backends answer `training job submitted` and `model
+/// reset`; any other answer counts as acceptance, too.
+bool is_refusal(std::string_view text);
 
-/// Says in the backend's terms what the bus found.
+/// Converts an error of the bus to one that describes the backend.
 caf::error explain_backend_error(const caf::error& err,
                                  std::string_view subject);
 
-/// Likewise of something that must not be done twice: makes `timeout` of every
-/// error that leaves open whether it was done.
+/// For an operation that must not be repeated: converts an error after which
+/// the operation may have happened to `timeout`.
 caf::error explain_doubt(const caf::error& err, std::string_view what);
 
 // -- implementation -----------------------------------------------------------
@@ -142,7 +142,7 @@ caf::result<T> backend_state::ask(std::string_view subject,
   auto promise = self_->make_response_promise<T>();
   bus_request request{
     std::string{subject}, std::string{payload}, {}, config_.request_timeout};
-  // The bus answers by the deadline; ours only guards against its death.
+  // The bus has its own deadline; this one only applies if the bus has ended.
   self_
     ->request(bus_, outlast(config_.request_timeout), request_atom_v,
               std::move(request))

@@ -33,7 +33,7 @@ json facts_to_json(const training_job& x) {
 
 json record_to_json(const training_job& x) {
   auto result = facts_to_json(x);
-  // Mostly, they have the job's own id.
+  // Usually they have the id of the job.
   if (x.list_id != x.id)
     result["list"] = x.list_id;
   if (x.base_id == base_list_id(x.id))
@@ -75,8 +75,7 @@ std::optional<training_action> action_of(std::string_view text) {
   return std::nullopt;
 }
 
-/// Reads the members of an object one after another and remembers whether all
-/// could be read.
+/// Reads the members of an object and remembers whether all could be read.
 class member_reader {
 public:
   explicit member_reader(const json& object)
@@ -121,7 +120,7 @@ public:
     });
   }
 
-  /// Reads what `decode` makes of the text or value.
+  /// Reads the result of `decode` for the text or value.
   template <class T, class Decode>
   void read(const char* key, T& out, Decode decode) {
     with(key, [&](auto& x) {
@@ -241,14 +240,14 @@ void name_lists(training_job& x) {
     x.base_id = base_list_id(x.id);
 }
 
-/// Whether it was not known yet what became of a submission.
+/// Whether the outcome of a submission was not known yet.
 bool had_no_outcome(const training_job& x) {
   return x.state == job_state::submitted && x.response.empty()
          && x.reason.empty() && !x.adopted;
 }
 
-/// Tells apart what older versions kept as one: the last submission, and the
-/// one before it until it stood in the history.
+/// Separates what older versions stored as one: the last submission, and the
+/// one before it until that was in the history.
 void convert(training_book& book, std::optional<training_job> job,
              std::optional<training_job> before) {
   for (auto* x : {&job, &before})
@@ -272,7 +271,7 @@ void convert(training_book& book, std::optional<training_job> job,
     if (before)
       accept(*before);
     if (before && before->action == training_action::train) {
-      // It was counted as superseded, but the outcome was open.
+      // It counted as superseded, but its outcome was not known.
       if (before->state == job_state::superseded) {
         before->state = before->progressed ? job_state::training
                                            : job_state::submitted;

@@ -8,34 +8,35 @@
 
 /// @file
 /// Jobs as JSON: in the store, on `aiops.training.finished`, and as the body of
-/// the webhook. `docs/nats.md` tells others how to read it.
+/// the webhook. `docs/nats.md` documents it for other programs.
 ///
-/// Times are written in milliseconds, without what is finer. Readers take any
-/// order, numbers as strings, and members they do not know; what is missing or
-/// null is the default; they answer nothing for a member of a wrong type and
-/// for a state or action they do not know.
+/// Times are written in milliseconds, without fractions. Readers accept any
+/// order, numbers as strings, and unknown members; a missing member or null is
+/// the default. They return nothing for a member of a wrong type and for an
+/// unknown state or action.
 
 namespace aiops::nats {
 
-/// A job with its lists, for others.
+/// A job with its lists, for other programs.
 std::string encode_job(const training_job& x);
 
-/// A job for the store, which keeps its lists elsewhere.
+/// A job for the store, which has its lists in separate values.
 std::string encode_record(const training_job& x);
 
-/// What a reader finds in the store: a job without lists, but with their
-/// lengths; or one of an older version, with its lists and no ids of them.
+/// Reads a job of the store: without lists, but with their lengths; or one of
+/// an older version, with its lists and without their ids.
 std::optional<job_summary> decode_record(std::string_view text);
 
 /// The book as one value of the store.
 struct book_record {
-  /// Jobs and watchlist have no lists, or (of an older version) no ids of them.
+  /// Jobs and watchlist have no lists, or (in an older version) no ids of
+  /// lists.
   training_book book;
-  /// A UUID of this write, and of the write that it was judged by; empty in a
+  /// The UUIDs of this write and of the write on which it is based; empty in a
   /// book of an older version.
   std::string write;
   std::string previous;
-  /// That of the write with which this book began.
+  /// The UUID of the write with which this book began.
   std::string origin;
 };
 

@@ -14,15 +14,15 @@ namespace {
 const auto parameters_bucket = std::string{subjects::parameters_bucket};
 const auto parameters_key = std::string{subjects::parameters_key};
 
-/// Pause before a backend that does not listen is asked again.
+/// Delay before a request without a responder is repeated.
 constexpr auto ask_again_after = std::chrono::seconds{1};
 
-/// What of a submission's time is kept for taking it back.
+/// The part of a submission's time that is reserved for undoing it.
 caf::timespan time_to_undo(caf::timespan timeout) {
   return std::min<caf::timespan>(timeout / 5, std::chrono::seconds{2});
 }
 
-/// The job that stored parameters came with; empty in those of older versions.
+/// The job of stored parameters; empty in those of older versions.
 std::string job_of(const std::string& parameters) {
   std::string result;
   read_text(parse_json(parameters), "uuid", result);
@@ -46,7 +46,7 @@ caf::result<std::string> kv_backend_state::train(const backend_submission& what,
         x->before = entry.revision;
         store_parameters(x);
       },
-      // The backend was not asked.
+      // The backend got no request.
       [x](const caf::error& err) {
         x->promise.deliver(make_error(ec::overloaded, text_of(err)));
       });
@@ -62,10 +62,10 @@ void kv_backend_state::store_parameters(const attempt_ptr& x) {
           [x](const caf::error& err) {
             auto reason = explain_doubt(err, "storing the submission");
             if (code_of(reason) == ec::conflict)
-              reason = make_error(ec::conflict, "somebody else stores a "
+              reason = make_error(ec::conflict, "another program stores a "
                                                 "watchlist at the same time");
             else if (may_have_happened(code_of(reason)))
-              // Whatever became of that, the backend was not asked.
+              // Even if they are stored, the backend got no request.
               reason = make_error(ec::overloaded, text_of(reason));
             x->promise.deliver(reason);
           });
@@ -73,8 +73,8 @@ void kv_backend_state::store_parameters(const attempt_ptr& x) {
 
 void kv_backend_state::ask_backend(const attempt_ptr& x) {
   if (self_->clock().now() >= x->end) {
-    x->promise.deliver(
-      make_error(ec::overloaded, "the store left no time to ask the backend"));
+    x->promise.deliver(make_error(
+      ec::overloaded, "the store took the time that was left for the backend"));
     return;
   }
   submit(x->payload, until(x->end),
@@ -102,7 +102,7 @@ caf::timespan kv_backend_state::until(time_point when) const {
                                  std::chrono::milliseconds{1});
 }
 
-// -- questions ----------------------------------------------------------------
+// -- requests -----------------------------------------------------------------
 
 caf::result<backend_report> kv_backend_state::status() {
   return backend_report{};
@@ -122,7 +122,7 @@ caf::result<workload_list> kv_backend_state::watchlist() {
         else
           promise.deliver(make_error(
             ec::bad_reply, "what is stored under " + parameters_bucket + '/'
-                             + parameters_key + " is no watchlist"));
+                             + parameters_key + " is not a watchlist"));
       },
       relay(promise));
   return promise;
@@ -171,7 +171,7 @@ caf::result<void> kv_backend_state::forget() {
 caf::result<void>
 kv_backend_state::put_watchlist(const backend_submission& what,
                                 uint64_t expected) {
-  // `lastModelTrained`, beside the parameters, is the backend's.
+  // The backend writes `lastModelTrained` in the same bucket.
   kv_write parameters{parameters_bucket, parameters_key, {}, expected};
   parameters.removal = what.id.empty();
   if (planted(planted_bug::unfenced_removal))

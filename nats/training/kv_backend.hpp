@@ -7,18 +7,18 @@
 
 namespace aiops::nats {
 
-/// What the dashboard shows of backends of this protocol when no model is
+/// What the dashboard shows for backends of this protocol when no model is
 /// trained.
 inline constexpr std::string_view kv_idle_text = "no model trained";
 
-/// What such a backend's dashboard shows of a training before its first
+/// What the dashboard of such a backend shows for a training before its first
 /// progress.
 inline training_statistics kv_initial_statistics() {
   return {0, 0, 0, 0, 0.0, std::string{fetching_stage}};
 }
 
-/// Speaks the key-value generation of the training backend (Opni 0.9.2 to
-/// 0.12): it finds the watchlist in the store, is told of it by a request, and
+/// Implements the key-value generation of the training backend (Opni 0.9.2 to
+/// 0.12). The backend gets a request, reads the watchlist from the store, and
 /// reports by HTTP.
 class kv_backend_state : public backend_state {
 public:
@@ -27,9 +27,10 @@ public:
   using backend_state::backend_state;
 
 protected:
-  /// Stores the watchlist, then asks the backend, and again while nobody
-  /// listens: one that starts meanwhile reads what is stored. What was stored
-  /// stays, whatever comes of it; whoever keeps the book puts it right.
+  /// Stores the watchlist, then sends the request, and repeats it while there
+  /// is no responder: a backend that starts meanwhile reads the stored
+  /// watchlist. Whatever the outcome, the watchlist stays stored; the replica
+  /// that keeps the book corrects it.
   caf::result<std::string> train(const backend_submission& what,
                                  caf::timespan timeout) override;
 
@@ -49,14 +50,14 @@ protected:
                                   uint64_t expected) override;
 
 private:
-  /// One submission under way.
+  /// One submission in flight.
   struct attempt {
     caf::typed_response_promise<std::string> promise;
-    /// What is stored and sent.
+    /// The payload that is stored and sent.
     std::string payload;
-    /// When the backend is no longer waited for.
+    /// When the wait for the backend ends.
     time_point end;
-    /// Of what stood in the store before.
+    /// Revision of the value that was stored before.
     uint64_t before = 0;
   };
 
@@ -66,10 +67,10 @@ private:
 
   void ask_backend(const attempt_ptr& x);
 
-  /// Nobody listened.
+  /// Repeats the request after a notice of no responders.
   void ask_again(const attempt_ptr& x, const caf::error& reason);
 
-  /// What remains until then; at least a millisecond.
+  /// The time until then; at least a millisecond.
   caf::timespan until(time_point when) const;
 };
 

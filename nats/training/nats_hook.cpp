@@ -6,14 +6,12 @@
 
 namespace aiops::nats {
 
-finished_hook_state::finished_hook_state(job_hook_actor::pointer self)
-  : self_(self) {
+nats_hook_state::nats_hook_state(job_hook_actor::pointer self) : self_(self) {
   // nop
 }
 
 job_hook_actor::behavior_type
-finished_hook_state::make_behavior(bus_actor bus,
-                                   const finished_hook_config& cfg) {
+nats_hook_state::make_behavior(bus_actor bus, const nats_hook_config& cfg) {
   bus_ = std::move(bus);
   cfg_ = cfg;
   return {
@@ -21,7 +19,7 @@ finished_hook_state::make_behavior(bus_actor bus,
   };
 }
 
-caf::result<void> finished_hook_state::publish(const training_job& x) {
+caf::result<void> nats_hook_state::publish(const training_job& x) {
   auto promise = self_->make_response_promise();
   self_
     ->request(
@@ -32,8 +30,8 @@ caf::result<void> finished_hook_state::publish(const training_job& x) {
 }
 
 job_hook_actor::behavior_type
-finished_hook(job_hook_actor::stateful_pointer<finished_hook_state> self,
-              bus_actor bus, const finished_hook_config& cfg) {
+nats_hook(job_hook_actor::stateful_pointer<nats_hook_state> self, bus_actor bus,
+          const nats_hook_config& cfg) {
   return self->state.make_behavior(std::move(bus), cfg);
 }
 

@@ -4,32 +4,32 @@
 
 namespace aiops::nats {
 
-struct finished_hook_config {
+struct nats_hook_config {
   /// Deadline of the bus.
   caf::timespan request_timeout = std::chrono::seconds{5};
 };
 
-/// Tells of jobs that have ended on `aiops.training.finished`. Whoever listens
-/// hears it; nobody having listened is no error.
-class finished_hook_state {
+/// Publishes jobs that have ended on `aiops.training.finished`. That the
+/// subject has no subscriber is not an error.
+class nats_hook_state {
 public:
-  static inline const char* name = "finished-hook";
+  static inline const char* name = "nats-hook";
 
-  explicit finished_hook_state(job_hook_actor::pointer self);
+  explicit nats_hook_state(job_hook_actor::pointer self);
 
   job_hook_actor::behavior_type make_behavior(bus_actor bus,
-                                              const finished_hook_config& cfg);
+                                              const nats_hook_config& cfg);
 
 private:
   caf::result<void> publish(const training_job& x);
 
   job_hook_actor::pointer self_;
   bus_actor bus_;
-  finished_hook_config cfg_;
+  nats_hook_config cfg_;
 };
 
 job_hook_actor::behavior_type
-finished_hook(job_hook_actor::stateful_pointer<finished_hook_state> self,
-              bus_actor bus, const finished_hook_config& cfg);
+nats_hook(job_hook_actor::stateful_pointer<nats_hook_state> self, bus_actor bus,
+          const nats_hook_config& cfg);
 
 } // namespace aiops::nats

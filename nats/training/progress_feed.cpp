@@ -23,7 +23,7 @@ progress_feed_state::make_behavior(bus_actor bus,
               std::string{subjects::gateway_queue}, bus_sink_actor{self_});
   return {
     [this](const bus_message& msg) { take(msg); },
-    // Who got no answer sends again.
+    // A backend without an answer sends the message again.
     [](connect_atom) { /* nop */ },
   };
 }
@@ -58,7 +58,7 @@ void progress_feed_state::finish(const std::string& reply_to,
                                  const caf::error& err) {
   if (err)
     log::debug(
-      name, "did not take a message",
+      name, "refused a message",
       {{"subject", subjects::training_progress}, {"error", text_of(err)}});
   if (!reply_to.empty())
     caf::anon_send(bus_, put_atom_v,

@@ -14,9 +14,9 @@ struct progress_feed_config {
   size_t max_size = 64 * 1024;
 };
 
-/// Takes the progress of backends that cannot reach us by HTTP. All gateways
-/// are in one queue, so that each message comes to one of them. Who asks by a
-/// request is answered when the progress is stored.
+/// Receives the progress of backends that cannot reach the gateway by HTTP. All
+/// gateways are in one queue, so that one of them gets each message. A message
+/// with a reply subject is answered when its progress is stored.
 class progress_feed_state {
 public:
   static inline const char* name = "progress-feed";
@@ -30,7 +30,7 @@ public:
 private:
   void take(const bus_message& msg);
 
-  /// Answers whoever sent the message.
+  /// Answers the sender of the message.
   void finish(const std::string& reply_to, const caf::error& err);
 
   bus_sink_actor::pointer self_;

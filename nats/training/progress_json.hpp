@@ -7,8 +7,8 @@
 #include <string_view>
 
 /// @file
-/// Progress that backends report over NATS. The same fields, ranges and words
-/// as on the REST surface.
+/// Progress that backends report over NATS. The same fields, ranges and texts
+/// as in the REST API.
 
 namespace aiops::nats {
 

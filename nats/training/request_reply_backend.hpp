@@ -4,12 +4,12 @@
 
 namespace aiops::nats {
 
-/// What the dashboard shows of backends of this protocol when no model is
+/// What the dashboard shows for backends of this protocol when no model is
 /// trained.
 inline constexpr std::string_view request_reply_idle_text = "not started";
 
-/// Speaks the request-reply generation of the training backend (Opni 0.7 to
-/// 0.8), which is asked for everything but the statistics.
+/// Implements the request-reply generation of the training backend (Opni 0.7 to
+/// 0.8), which answers requests for everything except the statistics.
 class request_reply_backend_state : public backend_state {
 public:
   static inline const char* name = "backend";
@@ -32,7 +32,7 @@ protected:
 
   caf::result<void> forget() override;
 
-  /// Such a backend keeps its watchlist itself.
+  /// Does nothing: such a backend stores its watchlist itself.
   caf::result<void> put_watchlist(const backend_submission& what,
                                   uint64_t expected) override;
 };

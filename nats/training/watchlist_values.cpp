@@ -98,14 +98,14 @@ void watchlist_values::clear() {
 }
 
 void watchlist_values::store_missing(const std::set<std::string>& there) {
-  // A copy, for the writer may answer at once.
+  // A copy, because the writer may answer at once.
   auto lists = known_;
   for (auto& [id, list] : lists) {
     if (there.contains(id))
       continue;
     write_(subjects::watchlist_key(id), encode_workloads(list),
            [this, id = id](const caf::error& err) {
-             // Whoever needs it looks for it in the store.
+             // The next use reads it from the store.
              if (err)
                removed(id);
            });

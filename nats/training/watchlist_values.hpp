@@ -12,9 +12,9 @@
 
 namespace aiops::nats {
 
-/// Watchlists that stand in the store, each once, in a value of its own that
-/// never changes. Keeps those in memory that the book refers to, so that a
-/// change of the book costs the same whatever their size.
+/// Watchlists in the store. Each is stored once, in a separate value that never
+/// changes. Keeps the lists in memory that the book refers to, so that the cost
+/// of a change of the book does not depend on their size.
 class watchlist_values {
 public:
   using on_done = std::function<void(const caf::error&)>;
@@ -27,14 +27,14 @@ public:
 
   watchlist_values(reader read, writer write);
 
-  /// Stores a list, unless it is known to stand there.
+  /// Stores a list unless it is known to be stored.
   void store(const std::string& id, const shared_workloads& list, on_done then);
 
-  /// Reads the lists with these ids that are not known. One that is not in the
-  /// store is lost: it is logged, and empty.
+  /// Reads the lists with these ids that are not known. A list that is not in
+  /// the store is lost: this is logged, and the list is empty.
   void load(std::vector<std::string> ids, on_done then);
 
-  /// The list with that id; empty when it is not known.
+  /// The list with this id; empty when it is not known.
   shared_workloads list(const std::string& id) const;
 
   /// The difference between two known lists.
@@ -47,16 +47,15 @@ public:
   /// Whether one of these was not in the store when it was read last.
   bool lost(const std::set<std::string>& ids) const;
 
-  /// Forgets all lists but these, unless some are being read; they stay in the
-  /// store.
+  /// Forgets all lists except these, unless some are being read. They stay in
+  /// the store.
   void keep(const std::set<std::string>& ids);
 
   /// Forgets all: the store may have lost them.
   void clear();
 
-  /// Stores the lists once more that are known, but not among those that the
-  /// store has: it lost them, and this may be the only place where they are
-  /// left.
+  /// Stores the known lists again that are not in the store. The store lost
+  /// them, and this may be their only copy.
   void store_missing(const std::set<std::string>& there);
 
   /// The list was removed from the store.
@@ -72,7 +71,7 @@ private:
   writer write_;
   std::map<std::string, shared_workloads> known_;
   std::map<std::pair<std::string, std::string>, workload_diff> changes_;
-  /// Readings under way.
+  /// Reads in flight.
   size_t loading_ = 0;
   /// Lists that were logged as lost.
   std::set<std::string> lost_;

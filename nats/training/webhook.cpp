@@ -13,7 +13,8 @@ namespace aiops::nats {
 
 namespace {
 
-/// A URL in two: whom to ask, and for what. The second may hold a secret.
+/// A URL in two parts: the server, and the target. The target may contain a
+/// secret.
 std::pair<std::string, std::string> split_target(const std::string& url) {
   auto host = url.find("://") + 3;
   auto end = url.find_first_of("/?#", host);

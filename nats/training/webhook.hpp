@@ -22,15 +22,15 @@ struct webhook_config {
   std::filesystem::path secret_file;
   /// Certificates (PEM) of authorities; empty: the system's.
   std::filesystem::path ca_file;
-  /// How long one try may take.
+  /// Deadline of one attempt.
   std::chrono::milliseconds timeout{5'000};
 };
 
-/// Reports jobs that have ended by `POST`, one try each. A report is taken when
-/// the answer is 2xx; of anything else the error names the status, and never
-/// path and query of the URL, which may hold a secret.
+/// Reports jobs that have ended by `POST`, with one attempt each. A report is
+/// accepted when the answer is 2xx. For other answers the error contains the
+/// status, but not path and query of the URL, which may contain a secret.
 ///
-/// Blocks, so it has to be detached.
+/// Blocks, so it must be detached.
 class webhook_state {
 public:
   static inline const char* name = "webhook";

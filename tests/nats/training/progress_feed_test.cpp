@@ -120,7 +120,7 @@ TEST_CASE_FIXTURE(fixture, "more than can be stored is refused") {
 }
 
 TEST_CASE_FIXTURE(fixture, "a job that has ended is published") {
-  auto hook = spawn(finished_hook, bus, finished_hook_config{});
+  auto hook = spawn(nats_hook, bus, nats_hook_config{});
   training_job job;
   job.id = "1234";
   job.state = job_state::completed;

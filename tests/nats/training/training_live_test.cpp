@@ -507,7 +507,7 @@ TEST_CASE("whoever listens hears of a job that has ended") {
                      std::string{"aiops.training.finished"},
                      bus_sink_actor{r.spawn(sink, seen)});
   auto hook = job_hook_actor{
-    r.spawn(finished_hook, r.bus_handle, finished_hook_config{})};
+    r.spawn(nats_hook, r.bus_handle, nats_hook_config{})};
   training_job job;
   job.id = "7";
   job.state = job_state::completed;
