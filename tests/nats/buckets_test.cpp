@@ -13,7 +13,7 @@ namespace {
 
 using names = std::vector<std::string>;
 
-/// Only lets others subscribe.
+/// A bus that only accepts subscriptions.
 bus_actor::behavior_type quiet_bus(bus_actor::pointer, int) {
   return {
     [](request_atom, const bus_request&) -> caf::result<bus_reply> {
@@ -51,25 +51,25 @@ struct fixture : deterministic {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "buckets are made when there is a connection") {
+TEST_CASE_FIXTURE(fixture, "buckets are created when there is a connection") {
   connect(0);
   CHECK(memory->checked.empty());
   connect(1);
   CHECK(memory->checked == names{"a", "b"});
-  // The same again says nothing new.
+  // The same status again changes nothing.
   connect(1);
   advance(1h);
   CHECK(memory->checked.size() == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "each connection may be to an empty server") {
+TEST_CASE_FIXTURE(fixture, "buckets are checked again on each connection") {
   connect(1);
   connect(0);
   connect(2);
   CHECK(memory->checked == names{"a", "b", "a", "b"});
 }
 
-TEST_CASE_FIXTURE(fixture, "what fails is repeated, ever less often") {
+TEST_CASE_FIXTURE(fixture, "failed checks are repeated with growing delays") {
   memory->down = make_error(ec::timeout, "slow");
   connect(1);
   CHECK(memory->checked == names{"a"});

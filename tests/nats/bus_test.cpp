@@ -20,10 +20,10 @@ bus_listener_actor::behavior_type bus_listener(bus_listener_actor::pointer,
   };
 }
 
-/// What a test made of a connection, and what was sent over it.
+/// The state of a fake connection, and the messages that were sent over it.
 struct wire {
   bool open = true;
-  /// What sending answers.
+  /// The result of sending.
   caf::error error;
   std::vector<uint64_t> requests;
   std::map<std::string, std::pair<uint64_t, std::shared_ptr<credit>>> subjects;
@@ -80,7 +80,7 @@ bus_sink_actor::behavior_type sink(bus_sink_actor::pointer, sink_log seen) {
   };
 }
 
-/// The bus without a server: attempts to connect end as the test says.
+/// The bus without a server: the test determines how attempts to connect end.
 struct fixture : deterministic {
   struct attempt {
     uint64_t number;
@@ -145,7 +145,8 @@ struct fixture : deterministic {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "the bus tries for ever, ever less often") {
+TEST_CASE_FIXTURE(fixture,
+                  "the bus tries to connect without end, with growing delays") {
   REQUIRE(attempts.size() == 1);
   std::vector<caf::timespan> waits;
   for (auto i = 0; i < 12; ++i) {
@@ -185,7 +186,7 @@ TEST_CASE_FIXTURE(fixture, "an attempt that hangs is abandoned") {
     advance(59s);
     CHECK(reason.empty());
   }
-  SUBCASE("but not hang for ever") {
+  SUBCASE("but not hang without end") {
     refuse();
     advance(60s);
     CHECK(reason == "an attempt to connect to NATS hangs inside the library");
@@ -197,7 +198,8 @@ TEST_CASE_FIXTURE(fixture, "messages without a connection are refused") {
   CHECK(answer->code() == ec::disconnected);
 }
 
-TEST_CASE_FIXTURE(fixture, "listeners hear why there is no connection, once") {
+TEST_CASE_FIXTURE(fixture,
+                  "listeners get the reason for a missing connection once") {
   auto seen = std::make_shared<std::vector<bus_status>>();
   auto listener = bus_listener_actor{spawn(bus_listener, seen)};
   ask(handle, subscribe_atom_v, listener);
@@ -219,8 +221,8 @@ TEST_CASE_FIXTURE(fixture, "listeners hear why there is no connection, once") {
   CHECK(seen->size() == 3);
 }
 
-TEST_CASE_FIXTURE(fixture, "a connection that ended before it came is no "
-                           "connection") {
+TEST_CASE_FIXTURE(
+  fixture, "a connection that ended before it was reported is discarded") {
   auto dead = std::make_shared<wire>();
   dead->open = false;
   auto number = attempts.back().number;
@@ -236,12 +238,13 @@ TEST_CASE_FIXTURE(fixture, "a connection that ended before it came is no "
   CHECK(connected());
 }
 
-TEST_CASE_FIXTURE(fixture, "what says connected is asked, not remembered") {
+TEST_CASE_FIXTURE(
+  fixture, "the state of the connection is read from the library each time") {
   auto line = accept();
   REQUIRE(connected());
   // There is no callback.
   line->open = false;
-  SUBCASE("by a question for the state") {
+  SUBCASE("by a request for the state") {
     CHECK(!connected());
   }
   SUBCASE("by a request") {
@@ -262,8 +265,8 @@ TEST_CASE_FIXTURE(fixture, "what says connected is asked, not remembered") {
   CHECK(connected());
 }
 
-TEST_CASE_FIXTURE(fixture, "sending that finds the connection ended makes a "
-                           "new one") {
+TEST_CASE_FIXTURE(
+  fixture, "a failure to send because the connection ended opens a new one") {
   auto line = accept();
   auto waiting = request();
   CHECK(!waiting->done());
@@ -292,7 +295,7 @@ TEST_CASE_FIXTURE(fixture, "sending that finds the connection ended makes a "
   CHECK(waiting->code() == ec::lost_in_flight);
   advance(1s);
   CHECK(attempts.size() == 2);
-  // The library reports the end of the first one at last.
+  // The library reports the end of the first one late.
   attempts.front().bridge->call(
     [&](auto& listener) { listener.on_closed(attempts.front().number); });
   run();
@@ -301,7 +304,7 @@ TEST_CASE_FIXTURE(fixture, "sending that finds the connection ended makes a "
   CHECK(connected());
 }
 
-TEST_CASE_FIXTURE(fixture, "connections that end at once are no success") {
+TEST_CASE_FIXTURE(fixture, "connections that end at once count as failures") {
   for (auto i = 0; i < 12; ++i) {
     accept();
     report_closed();
@@ -313,7 +316,7 @@ TEST_CASE_FIXTURE(fixture, "connections that end at once are no success") {
   report_closed();
   advance(7s);
   CHECK(attempts.back().at - before >= 3'750ms);
-  SUBCASE("one that lasted is") {
+  SUBCASE("one that lasted does not") {
     accept();
     advance(5s);
     before = now();
@@ -337,8 +340,9 @@ TEST_CASE_FIXTURE(fixture, "reads leave room for writes") {
   CHECK(writes[256]->code() == ec::overloaded);
 }
 
-TEST_CASE_FIXTURE(fixture, "a sink whose messages were dropped is told, once "
-                           "a second at most") {
+TEST_CASE_FIXTURE(
+  fixture,
+  "a sink whose messages were dropped is notified, at most once a second") {
   auto line = accept();
   auto seen = std::make_shared<std::vector<std::string>>();
   auto other = std::make_shared<std::vector<std::string>>();
@@ -349,7 +353,7 @@ TEST_CASE_FIXTURE(fixture, "a sink whose messages were dropped is told, once "
   auto [id, limit] = line->subjects.at("news");
   seen->clear();
   other->clear();
-  SUBCASE("by ourselves") {
+  SUBCASE("by the bus") {
     for (auto i = 0; i < 3; ++i)
       if (limit->drop())
         report([id = id](auto& listener) { listener.on_drop(id); });

@@ -41,7 +41,7 @@ TEST_CASE("a token may outlive its holder's handle to the credit") {
   held.reset();
 }
 
-TEST_CASE("dropped messages are reported once until somebody resumes") {
+TEST_CASE("dropped messages are reported once until a resume") {
   credit limit;
   CHECK(limit.drop());
   CHECK(!limit.drop());

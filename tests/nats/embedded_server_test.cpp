@@ -55,7 +55,7 @@ struct client : live_system {
     return ask<bus_status>(handle, status_atom_v).cvalue();
   }
 
-  /// Follows a server to wherever it goes.
+  /// Connects to the current address of a server.
   explicit client(const embedded_server& server)
     : handle(spawn_detached(bus, following(server))) {
     // nop
@@ -70,7 +70,7 @@ struct client : live_system {
   bus_actor handle;
 };
 
-/// A file system of 24 MiB of our own; not there when we may not have one.
+/// A separate file system of 24 MiB; absent without the permission to mount it.
 struct small_disk : state_dir {
   small_disk()
     : mounted(::mount("tmpfs", path.c_str(), "tmpfs", 0, "size=24m") == 0) {
@@ -143,7 +143,7 @@ TEST_CASE("the embedded server is private and starts again when it dies") {
   REQUIRE(server.start(dir.path, "nats-server") == "");
   client c{server.connection()};
   REQUIRE(eventually([&] { return c.status().connected; }));
-  // Only who knows the token gets in, and only the owner can read it.
+  // A client needs the token, and only the owner can read it.
   auto stranger = server.connection();
   stranger.token.clear();
   client s{stranger};
@@ -231,7 +231,7 @@ TEST_CASE("a server whose port was taken has another one") {
   auto before = server.connection();
   auto port = port_of(server);
   std::unique_ptr<listening_socket> thief;
-  // The server may be faster, then it is killed again.
+  // The server may take the port first; then it is killed again.
   auto steal = [&] {
     if (auto process = server_process(dir.path); process > 0)
       ::kill(process, SIGKILL);
@@ -268,7 +268,7 @@ TEST_CASE("the wait for a state directory can be ended") {
   CHECK(server_process(dir.path) == owner);
 }
 
-TEST_CASE("after a full disk the server stores again, and lost nothing") {
+TEST_CASE("after a full disk the server stores again and has lost nothing") {
   small_disk disk;
   if (!disk.mounted)
     return;
@@ -284,7 +284,8 @@ TEST_CASE("after a full disk the server stores again, and lost nothing") {
       store, put_atom_v,
       kv_write{"b", std::move(key), std::move(value), std::nullopt})};
   };
-  // Much more than was free is reserved: that must not hide the stream later.
+  // The reservation is larger than the free space. The stream must be restored
+  // nevertheless.
   auto made = c.ask<bus_reply>(
     c.handle, request_atom_v,
     bus_request{"$JS.API.STREAM.CREATE.KV_b",
@@ -301,7 +302,7 @@ TEST_CASE("after a full disk the server stores again, and lost nothing") {
   watch.request_timeout = kv.request_timeout * 2;
   watch.interval = watch.retry_interval = std::chrono::milliseconds{100};
   watch.report = [&](const std::string& failure) { server.probed(failure); };
-  // Until nothing is stored any more.
+  // Until writes fail.
   std::string block(100'000, 'x');
   REQUIRE(eventually([&] { return !put("filler", block); }));
   c.spawn_detached(storage_watch, store, watch);

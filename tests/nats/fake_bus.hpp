@@ -6,19 +6,19 @@
 
 namespace aiops::test {
 
-/// The bus: a script a subject; nobody answers on others.
+/// The bus: one script per subject. Other subjects have no responder.
 struct bus_script {
   using request_script = script<bus_reply, bus_request>;
 
   std::map<std::string, request_script> subjects;
   /// By subject.
   std::multimap<std::string, bus_sink_actor> sinks;
-  /// By subject: the queues that were named.
+  /// The queues of the subscriptions, by subject.
   std::map<std::string, std::string> queues;
-  /// Messages that nobody answers.
+  /// Messages without a reply.
   script<caf::unit_t, bus_message> put{caf::unit};
 
-  /// The script of a subject, made to answer `{}` when it is new.
+  /// The script of a subject. A new script answers `{}`.
   request_script& on(const std::string& subject) {
     return subjects.try_emplace(subject, bus_reply{"{}"}).first->second;
   }
@@ -32,7 +32,7 @@ inline bus_actor::behavior_type fake_bus(bus_actor::pointer self,
     [=](request_atom, const bus_request& request) -> caf::result<bus_reply> {
       auto i = script->subjects.find(request.subject);
       if (i == script->subjects.end())
-        return make_error(ec::no_responders, "nobody answers");
+        return make_error(ec::no_responders, "no responder");
       return i->second(self, request);
     },
     [=](subscribe_atom, const std::string& subject,

@@ -8,7 +8,7 @@
 
 namespace aiops::test {
 
-/// A key-value store in memory, and what can go wrong with it.
+/// A key-value store in memory, and its faults.
 struct kv_memory {
   using place = std::pair<std::string, std::string>;
 
@@ -17,26 +17,26 @@ struct kv_memory {
   std::map<place, uint64_t> removed;
   std::multimap<place, kv_listener_actor> listeners;
   uint64_t sequence = 0;
-  /// Buckets that had to be there, in order.
+  /// Buckets that were checked, in order.
   std::vector<std::string> checked;
   /// Values that were read.
   size_t reads = 0;
   /// Every write that was stored, in order.
   std::vector<kv_write> writes;
-  /// What each write meets: nothing, or an error that leaves it undone.
+  /// Called for each write; a write with an error is not stored.
   std::function<caf::error(const kv_write&)> refuse;
-  /// Likewise, but the write is done all the same.
+  /// Called for each write; a write with an error is stored nevertheless.
   std::function<caf::error(const kv_write&)> lose_answer;
-  /// Fails everything while it is set.
+  /// The error of all requests while it is set.
   caf::error down;
-  /// When a request is done and answered: both at once, the answer later, or
-  /// both later.
+  /// When a request is carried out and answered: both at once, the answer
+  /// later, or both later.
   enum class timing { at_once, late_answer, late };
-  /// Asked for each request; without it all are answered at once.
+  /// Called for each request; without it all are answered at once.
   std::function<timing()> when;
-  /// What was left for later, in order.
+  /// The requests and answers that were postponed, in order.
   std::deque<std::function<void()>> held;
-  /// Whether listeners are left without word.
+  /// Whether listeners get no changes.
   bool quiet = false;
   /// The wall clock.
   std::function<std::chrono::system_clock::time_point()> clock = [] {
@@ -104,7 +104,7 @@ struct kv_memory {
 
 using kv_memory_ptr = std::shared_ptr<kv_memory>;
 
-/// Does what a request asks for and answers it, now or later.
+/// Carries out a request and answers it, now or later.
 template <class T>
 caf::result<T> serve(kv_store_actor::pointer self, const kv_memory_ptr& memory,
                      std::function<caf::expected<T>()> act) {

@@ -20,7 +20,7 @@ jetstream_verdict verdict_of(int err_code, int status,
 
 } // namespace
 
-TEST_CASE("answers of JetStream are told apart by their code") {
+TEST_CASE("answers of JetStream are classified by their code") {
   struct row {
     int err_code;
     int status;
@@ -75,7 +75,8 @@ TEST_CASE("answers of JetStream are told apart by their code") {
   }
 }
 
-TEST_CASE("a store that failed says whether a limit is the cause") {
+TEST_CASE(
+  "the description of a failed store shows whether a limit is the cause") {
   CHECK(verdict_of(10077, 503, "maximum bytes exceeded").outcome
         == outcome::full);
   CHECK(verdict_of(10077, 503, "maximum messages exceeded").outcome
@@ -87,14 +88,14 @@ TEST_CASE("a store that failed says whether a limit is the cause") {
   CHECK(failed.uncertain);
 }
 
-TEST_CASE("what is no answer of JetStream is unreadable, not done") {
+TEST_CASE("an answer that is not of JetStream is unreadable") {
   CHECK(judge(parse_json(R"({"stream":"KV_x","seq":1})")).outcome
         == outcome::done);
   CHECK(judge(parse_json("rubbish")).outcome == outcome::unreadable);
   CHECK(judge(parse_json("[]")).outcome == outcome::unreadable);
   CHECK(judge(parse_json(R"({"error":"x"})")).outcome == outcome::unreadable);
   CHECK(code_of(to_error(judge(parse_json("rubbish")), "x")) == ec::bad_reply);
-  // Without words of the server's own its JSON stands there.
+  // Without a description the text contains the JSON of the server.
   auto silent = judge(parse_json(R"({"error":{"code":500}})"));
   CHECK(silent.outcome == outcome::refused);
   CHECK(silent.description == R"({"code":500})");

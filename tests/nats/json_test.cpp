@@ -7,7 +7,7 @@
 using namespace aiops;
 using namespace aiops::nats;
 
-TEST_CASE("workloads travel as a map of maps of lists") {
+TEST_CASE("workloads are written as a map of maps of lists") {
   CHECK(encode_workloads({}) == "{}");
   workload_list xs{{"a", "n1", "d1"},
                    {"a", "n1", "d2"},
@@ -22,7 +22,7 @@ TEST_CASE("workloads travel as a map of maps of lists") {
         == workload_list{{"b", "n", "d"}});
 }
 
-TEST_CASE("what is no map of workloads is noticed") {
+TEST_CASE("anything but a map of workloads is rejected") {
   for (auto text :
        {"", "null", "[]", "rubbish", "{\"a\":1}", "{\"a\":{\"b\":1}}",
         "{\"a\":{\"b\":[1]}}", "{\"a\":{\"b\":[\"c\"]}", "\xff\xfe"}) {
@@ -31,7 +31,7 @@ TEST_CASE("what is no map of workloads is noticed") {
   }
 }
 
-TEST_CASE("parameters carry the job, and are read in both shapes") {
+TEST_CASE("parameters contain the job and are read in both formats") {
   workload_list xs{{"c", "n", "d"}};
   auto text = encode_parameters({"7", xs});
   CHECK(text == R"({"uuid":"7","workloads":{"c":{"n":["d"]}}})");
@@ -54,7 +54,7 @@ TEST_CASE("parameters carry the job, and are read in both shapes") {
   }
 }
 
-TEST_CASE("replies in text have to be readable") {
+TEST_CASE("text replies must be readable") {
   CHECK(readable("training job submitted"));
   CHECK(readable("état: terminé"));
   CHECK(readable(std::string(1024, 'x')));

@@ -73,7 +73,8 @@ struct fixture : deterministic {
     return seen;
   }
 
-  /// A message on the key's subject, as the broker hands it to everybody.
+  /// A message on the key's subject, as the NATS server delivers it to all
+  /// subscribers.
   void announce(std::string payload) {
     for (auto& [subject, sink] : bus_script->sinks)
       caf::anon_send(sink, bus_message{key_subject, payload});
@@ -97,14 +98,14 @@ TEST_CASE_FIXTURE(fixture, "a value is read from the stream's leader") {
   CHECK(request.payload == R"({"last_by_subj":"$KV.b.k"})");
 }
 
-TEST_CASE_FIXTURE(fixture, "no key and no bucket are no error when reading") {
+TEST_CASE_FIXTURE(fixture, "reading a missing key or bucket is not an error") {
   bus_script->on(get_subject).answer(no_message);
   CHECK(get()->value->revision == 0);
   bus_script->on(get_subject).answer(no_stream);
   CHECK(get()->value->revision == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "a bucket is not read before it holds something") {
+TEST_CASE_FIXTURE(fixture, "a bucket is not read before it contains a value") {
   bus_script->on(get_subject).answer(entry(7, "aGVsbG8="));
   bus_script->on(info_subject).answer(no_stream);
   CHECK(get()->value->revision == 0);
@@ -120,14 +121,14 @@ TEST_CASE_FIXTURE(fixture, "a bucket is not read before it holds something") {
   auto looks = bus_script->on(info_subject).calls();
   CHECK(get()->value->revision == 7);
   CHECK(bus_script->on(info_subject).calls() == looks);
-  // One that is gone may be made anew.
+  // A removed bucket may be created again.
   bus_script->on(get_subject).answer(no_stream);
   get();
   get();
   CHECK(bus_script->on(info_subject).calls() == looks + 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "errors while reading are told apart") {
+TEST_CASE_FIXTURE(fixture, "errors while reading have different codes") {
   bus_script->subjects.erase(info_subject);
   CHECK(get()->code() == ec::disconnected); // no JetStream at all
   bucket_exists();
@@ -142,7 +143,7 @@ TEST_CASE_FIXTURE(fixture, "errors while reading are told apart") {
   CHECK(get()->code() == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture, "a write answers the revision") {
+TEST_CASE_FIXTURE(fixture, "a write returns the revision") {
   bucket_exists();
   bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":3})"});
   CHECK(put("x")->value == 3);
@@ -153,7 +154,7 @@ TEST_CASE_FIXTURE(fixture, "a write answers the revision") {
   auto& guarded = std::get<0>(bus_script->on(key_subject).last());
   CHECK(guarded.headers
         == bus_headers{{"Nats-Expected-Last-Subject-Sequence", "3"}});
-  // One look at the bucket is enough.
+  // One check of the bucket is enough.
   CHECK(bus_script->on(info_subject).calls() == 1);
 }
 
@@ -186,13 +187,14 @@ TEST_CASE_FIXTURE(fixture, "a write waits while another one is not decided") {
     advance(1s);
     CHECK(write->value == 4);
   }
-  SUBCASE("for a bounded time, and was surely not stored then") {
+  SUBCASE("for a bounded time, and was not stored then") {
     advance(5s);
     CHECK(write->code() == ec::overloaded);
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "what the server cannot do now is asked again") {
+TEST_CASE_FIXTURE(
+  fixture, "a request that the server cannot carry out now is repeated") {
   auto written = bus_reply{R"({"stream":"KV_b","seq":4})"};
   bus_script->on(key_subject).answer(not_now);
   bus_script->on(get_subject).answer(not_now);
@@ -208,7 +210,7 @@ TEST_CASE_FIXTURE(fixture, "what the server cannot do now is asked again") {
     CHECK(write->value == 4);
     CHECK(read->value->value == "x");
   }
-  SUBCASE("until the time is over") {
+  SUBCASE("until the deadline") {
     advance(4s);
     CHECK(write->code() == ec::overloaded);
     CHECK(read->code() == ec::overloaded);
@@ -237,7 +239,7 @@ TEST_CASE_FIXTURE(fixture, "a write that may have been stored is looked up") {
     advance(1s);
     CHECK(write->code() == ec::conflict);
   }
-  SUBCASE("unless the server never says") {
+  SUBCASE("unless the server never answers") {
     bus_script->on(key_subject).answer(not_now);
     advance(5s);
     CHECK(write->code() == ec::timeout);
@@ -256,7 +258,7 @@ TEST_CASE_FIXTURE(fixture, "a leader behind its log may store a write") {
   CHECK(write->value == 4);
 }
 
-TEST_CASE_FIXTURE(fixture, "a bucket whose leader is gone is waited for") {
+TEST_CASE_FIXTURE(fixture, "a write waits for a bucket without a leader") {
   bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":3})"});
   REQUIRE(put("x")->value == 3);
   bus_script->on(key_subject).fail(ec::no_responders);
@@ -268,7 +270,7 @@ TEST_CASE_FIXTURE(fixture, "a bucket whose leader is gone is waited for") {
     advance(1s);
     CHECK(write->value == 4);
   }
-  SUBCASE("and made anew when it was removed") {
+  SUBCASE("and created again when it was removed") {
     bus_script->on(info_subject).answer(no_stream);
     bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
     advance(1s);
@@ -280,7 +282,7 @@ TEST_CASE_FIXTURE(fixture, "a bucket whose leader is gone is waited for") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a missing bucket is made") {
+TEST_CASE_FIXTURE(fixture, "a missing bucket is created") {
   bus_script->on(info_subject).answer(no_stream);
   bus_script->on(create_subject).answer({R"({"config":{"name":"KV_b"}})"});
   bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
@@ -289,7 +291,7 @@ TEST_CASE_FIXTURE(fixture, "a missing bucket is made") {
   CHECK(bus_script->on(create_subject).calls() == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a bucket is made with the replicas asked for") {
+TEST_CASE_FIXTURE(fixture, "a bucket is created with the configured replicas") {
   kv_store_config cfg;
   cfg.replicas = 3;
   auto replicated = spawn(kv_store, bus, cfg);
@@ -303,7 +305,8 @@ TEST_CASE_FIXTURE(fixture, "a bucket is made with the replicas asked for") {
   CHECK(made(replicated).find(R"("num_replicas":3,)") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(fixture, "too few nodes for the replicas are named") {
+TEST_CASE_FIXTURE(fixture,
+                  "too few nodes for the replicas are an error that says so") {
   bus_script->on(info_subject).answer(no_stream);
   for (auto answer : {R"({"error":{"code":500,"err_code":10074,"description":)"
                       R"("replicas > 1 not supported in non-clustered mode"}})",
@@ -323,7 +326,7 @@ TEST_CASE_FIXTURE(fixture, "an existing bucket is never changed") {
   CHECK(bus_script->on(create_subject).calls() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "a bucket that was removed is made again") {
+TEST_CASE_FIXTURE(fixture, "a bucket that was removed is created again") {
   bucket_exists();
   bus_script->on(key_subject).fail(ec::timeout);
   CHECK(put("x")->code() == ec::timeout);
@@ -334,7 +337,8 @@ TEST_CASE_FIXTURE(fixture, "a bucket that was removed is made again") {
   CHECK(bus_script->on(create_subject).calls() == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a bucket that somebody else just made will do") {
+TEST_CASE_FIXTURE(fixture,
+                  "a bucket that another program just created is used") {
   bus_script->on(info_subject).answer(no_stream);
   bus_script->on(key_subject).answer({R"({"stream":"KV_b","seq":1})"});
   bus_script->on(create_subject)
@@ -346,8 +350,9 @@ TEST_CASE_FIXTURE(fixture, "a bucket that somebody else just made will do") {
   CHECK(put("x")->value == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a bucket is made without a write, and looked for "
-                           "each time") {
+TEST_CASE_FIXTURE(
+  fixture,
+  "a check creates a bucket without a write, and looks for it each time") {
   auto check = [&] { return ask(store, check_atom_v, std::string{"b"}); };
   bus_script->on(info_subject).answer(no_stream);
   bus_script->on(create_subject).answer({R"({"config":{"name":"KV_b"}})"});
@@ -367,8 +372,8 @@ TEST_CASE_FIXTURE(fixture, "writing without JetStream is refused at once") {
   CHECK(put("x")->code() == ec::disconnected);
 }
 
-TEST_CASE_FIXTURE(fixture, "a followed key that is gone all at once is not "
-                           "believed to be gone") {
+TEST_CASE_FIXTURE(fixture,
+                  "a followed key that disappears does not count as removed") {
   bus_script->on(get_subject).answer(entry(4, "eA=="));
   auto seen = follow();
   REQUIRE(seen->size() == 1);
@@ -377,7 +382,7 @@ TEST_CASE_FIXTURE(fixture, "a followed key that is gone all at once is not "
   advance(25s);
   CHECK(get()->code() == ec::overloaded);
   CHECK(seen->size() == 1);
-  SUBCASE("since another leader may know it") {
+  SUBCASE("because another leader may have it") {
     bus_script->on(get_subject).answer(entry(4, "eA=="));
     CHECK(get()->value->value == "x");
     advance(20s);
@@ -396,7 +401,8 @@ TEST_CASE_FIXTURE(fixture, "a followed key that is gone all at once is not "
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a followed key that was removed is gone at once") {
+TEST_CASE_FIXTURE(fixture,
+                  "a followed key that was removed has no value at once") {
   bus_script->on(get_subject).answer(entry(4, "eA=="));
   auto seen = follow();
   // KV-Operation: DEL
@@ -408,7 +414,7 @@ TEST_CASE_FIXTURE(fixture, "a followed key that was removed is gone at once") {
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "a listener learns the value at once and its changes") {
+                  "a listener gets the value at once, and its changes") {
   bus_script->on(get_subject).answer(no_message);
   auto seen = follow();
   REQUIRE(seen->size() == 1);
@@ -422,7 +428,8 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(seen->size() == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "word of a change may come before the change") {
+TEST_CASE_FIXTURE(fixture,
+                  "the message about a change may arrive before the change") {
   bus_script->on(get_subject).answer(entry(1, "YQ=="));
   auto seen = follow();
   announce("b");
@@ -458,11 +465,11 @@ TEST_CASE_FIXTURE(fixture, "a change during a read is read again") {
   CHECK(seen->back().value == "c");
 }
 
-TEST_CASE_FIXTURE(fixture, "changes are found without any word of them") {
+TEST_CASE_FIXTURE(fixture, "changes are found without a message") {
   bus_script->on(get_subject).answer(entry(1, "YQ=="));
   auto seen = follow();
   bus_script->on(get_subject).answer(entry(2, "Yg=="));
-  SUBCASE("by reading again now and then") {
+  SUBCASE("by reading in an interval") {
     advance(20s);
   }
   SUBCASE("after a new connection") {
@@ -473,7 +480,7 @@ TEST_CASE_FIXTURE(fixture, "changes are found without any word of them") {
   CHECK(seen->back().value == "b");
 }
 
-TEST_CASE_FIXTURE(fixture, "a failed read is made up for") {
+TEST_CASE_FIXTURE(fixture, "a failed read is repeated") {
   bus_script->on(get_subject).fail(ec::disconnected);
   auto seen = follow();
   CHECK(seen->empty());
@@ -482,8 +489,9 @@ TEST_CASE_FIXTURE(fixture, "a failed read is made up for") {
   CHECK(seen->size() == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a connection that comes during a read which then "
-                           "fails is followed by another read") {
+TEST_CASE_FIXTURE(
+  fixture,
+  "a new connection during a read that then fails causes another read") {
   bus_script->on(info_subject).hold();
   auto seen = follow();
   REQUIRE(bus_script->on(info_subject).held() == 1);
@@ -498,7 +506,7 @@ TEST_CASE_FIXTURE(fixture, "a connection that comes during a read which then "
   CHECK(seen->back().value == "a");
 }
 
-TEST_CASE_FIXTURE(fixture, "a key is removed over the revision that it has") {
+TEST_CASE_FIXTURE(fixture, "a key is removed if it has the expected revision") {
   auto remove = [&](std::optional<uint64_t> expected) {
     kv_write what{"b", "k", "", expected};
     what.removal = true;
@@ -512,21 +520,21 @@ TEST_CASE_FIXTURE(fixture, "a key is removed over the revision that it has") {
   CHECK(request.headers
         == bus_headers{{"Nats-Expected-Last-Subject-Sequence", "7"},
                        {"KV-Operation", "DEL"}});
-  SUBCASE("whatever it is") {
+  SUBCASE("at any revision") {
     CHECK(remove({})->value == 8);
     CHECK(std::get<0>(writes.last()).headers
           == bus_headers{{"KV-Operation", "DEL"}});
   }
-  SUBCASE("not a newer one") {
+  SUBCASE("but not at a newer one") {
     writes.answer({R"({"error":{"code":400,"err_code":10071}})"});
     CHECK(remove(7)->code() == ec::conflict);
     CHECK(bus_script->on(get_subject).calls() == 0);
   }
-  SUBCASE("which is looked up when it may have been done") {
+  SUBCASE("a removal that may have been done is looked up") {
     writes.answer({R"({"error":{"code":503,"err_code":10077}})"});
     auto removal = remove(7);
     writes.answer({R"({"error":{"code":400,"err_code":10071}})"});
-    SUBCASE("and was") {
+    SUBCASE("and was done") {
       // "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"
       bus_script->on(get_subject)
         .answer({R"({"message":{"seq":8,"time":"2026-01-31T12:00:00Z",)"
@@ -534,7 +542,7 @@ TEST_CASE_FIXTURE(fixture, "a key is removed over the revision that it has") {
       advance(1s);
       CHECK(removal->value == 8);
     }
-    SUBCASE("and was not: an empty value is no removal") {
+    SUBCASE("and was not done: an empty value is not a removal") {
       bus_script->on(get_subject).answer(entry(8, ""));
       advance(1s);
       CHECK(removal->code() == ec::conflict);
@@ -542,8 +550,9 @@ TEST_CASE_FIXTURE(fixture, "a key is removed over the revision that it has") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a key that must not exist can be one that was "
-                           "removed then and not since") {
+TEST_CASE_FIXTURE(
+  fixture,
+  "a key that must not exist may have been removed at a known revision") {
   // "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"
   auto mark = [](int revision) {
     return bus_reply{
@@ -567,7 +576,7 @@ TEST_CASE_FIXTURE(fixture, "a key that must not exist can be one that was "
   writes.answer({R"({"stream":"KV_b","seq":9})"});
   CHECK(put_after(5)->value == 9);
   CHECK(expected() == "5");
-  // It was never there, as far as the caller knows.
+  // The caller does not know that it existed.
   writes.answer({R"({"error":{"code":400,"err_code":10071}})"});
   CHECK(put_after(0)->code() == ec::conflict);
   CHECK(expected() == "0");
@@ -606,7 +615,7 @@ TEST_CASE_FIXTURE(fixture, "keys are listed by pattern") {
   CHECK(list()->code() == ec::bad_reply);
 }
 
-TEST_CASE_FIXTURE(fixture, "a key that was removed can be made anew") {
+TEST_CASE_FIXTURE(fixture, "a key that was removed can be created again") {
   bus_script->on(key_subject)
     .answer({R"({"error":{"code":400,"err_code":10071}})"});
   // "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"
@@ -614,14 +623,14 @@ TEST_CASE_FIXTURE(fixture, "a key that was removed can be made anew") {
     .answer({R"({"message":{"seq":8,"time":"2026-01-31T12:00:00Z",)"
              R"("hdrs":"TkFUUy8xLjANCktWLU9wZXJhdGlvbjogREVMDQoNCg=="}})"});
   auto answer = put("value", 0);
-  // Whoever was faster than the second write is heard too.
+  // A write between the two attempts is a conflict, too.
   CHECK(answer->code() == ec::conflict);
   auto& writes = bus_script->on(key_subject);
   REQUIRE(writes.calls() == 2);
   auto& headers = std::get<0>(writes.last()).headers;
   CHECK(headers == bus_headers{{"Nats-Expected-Last-Subject-Sequence", "8"}});
   CHECK(std::get<0>(writes.last()).payload == "value");
-  // A value is none of that.
+  // A value is a conflict.
   bus_script->on(get_subject).answer(entry(8, "aGVsbG8="));
   CHECK(put("value", 0)->code() == ec::conflict);
   CHECK(writes.calls() == 3);

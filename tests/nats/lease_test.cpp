@@ -54,13 +54,13 @@ struct fixture : deterministic {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "a lease that nobody holds is taken at once") {
+TEST_CASE_FIXTURE(fixture, "a free lease is taken at once") {
   auto a = start("a");
   REQUIRE(a.holds(now()));
   CHECK(a.seen->back().term == 1);
   CHECK(a.seen->back().until == now() + 7500ms);
   CHECK(stored() == R"({"over":0,"owner":"a"})");
-  // One that comes later waits, as long as it is renewed.
+  // A later replica waits as long as the lease is renewed.
   auto b = start("b");
   advance(1min);
   CHECK(a.holds(now()));
@@ -68,8 +68,7 @@ TEST_CASE_FIXTURE(fixture, "a lease that nobody holds is taken at once") {
   CHECK_FALSE(b.holds(now()));
 }
 
-TEST_CASE_FIXTURE(fixture, "no two writes of a holder are equal, so that none "
-                           "is taken for another") {
+TEST_CASE_FIXTURE(fixture, "no two writes of a holder are equal") {
   auto a = start("a");
   auto first = stored();
   advance(2500ms);
@@ -77,7 +76,7 @@ TEST_CASE_FIXTURE(fixture, "no two writes of a holder are equal, so that none "
   CHECK(stored() != first);
 }
 
-TEST_CASE_FIXTURE(fixture, "of two that come together one gets it") {
+TEST_CASE_FIXTURE(fixture, "one of two concurrent replicas gets the lease") {
   memory->refuse = [n = 0](const kv_write&) mutable -> caf::error {
     return n++ < 2 ? make_error(ec::timeout, "later") : caf::error{};
   };
@@ -87,8 +86,8 @@ TEST_CASE_FIXTURE(fixture, "of two that come together one gets it") {
   CHECK(a.holds(now()) != b.holds(now()));
 }
 
-TEST_CASE_FIXTURE(fixture, "a holder that is gone is followed within two lease "
-                           "times") {
+TEST_CASE_FIXTURE(fixture,
+                  "the lease of a dead holder is taken within two durations") {
   auto a = start("a");
   auto b = start("b");
   advance(9s);
@@ -108,7 +107,7 @@ TEST_CASE_FIXTURE(fixture, "a holder that cannot renew stops before another "
   auto a = start("a");
   auto b = start("b");
   advance(9s);
-  // Only the holder's way is cut.
+  // Only the holder has no connection.
   memory->refuse = [](const kv_write& x) -> caf::error {
     return x.value.find("\"a\"") != std::string::npos
              ? make_error(ec::disconnected, "cut")
@@ -122,14 +121,14 @@ TEST_CASE_FIXTURE(fixture, "a holder that cannot renew stops before another "
   CHECK(b.holds(now()));
   CHECK_FALSE(overlap);
   CHECK_FALSE(a.seen->back().held);
-  // It does not come back as long as the other renews.
+  // It does not get the lease again while the other replica renews it.
   memory->refuse = nullptr;
   advance(1min);
   CHECK(b.holds(now()));
   CHECK_FALSE(a.holds(now()));
 }
 
-TEST_CASE_FIXTURE(fixture, "a renewal of which no word came back is found") {
+TEST_CASE_FIXTURE(fixture, "a renewal without an answer is found") {
   auto a = start("a");
   memory->lose_answer = [n = 0](const kv_write&) mutable -> caf::error {
     return n++ == 0 ? make_error(ec::timeout, "lost") : caf::error{};
@@ -141,7 +140,7 @@ TEST_CASE_FIXTURE(fixture, "a renewal of which no word came back is found") {
   CHECK(a.seen->back().term == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a lease found to be another's is lost at once") {
+TEST_CASE_FIXTURE(fixture, "a lease that another replica has is lost at once") {
   auto a = start("a");
   memory->store({"b", "k", R"({"owner":"x"})", {}});
   advance(2500ms);
@@ -149,7 +148,8 @@ TEST_CASE_FIXTURE(fixture, "a lease found to be another's is lost at once") {
   CHECK(a.seen->back().term == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "an outage ends the lease, its end brings it back") {
+TEST_CASE_FIXTURE(
+  fixture, "an outage ends the lease, and it is taken again afterwards") {
   auto a = start("a");
   auto term = a.seen->back().term;
   memory->down = make_error(ec::disconnected, "down");
@@ -163,7 +163,7 @@ TEST_CASE_FIXTURE(fixture, "an outage ends the lease, its end brings it back") {
   CHECK(a.seen->back().term > term);
 }
 
-TEST_CASE_FIXTURE(fixture, "who ends in order leaves the lease to the next") {
+TEST_CASE_FIXTURE(fixture, "a holder that ends regularly frees the lease") {
   auto a = start("a");
   auto b = start("b");
   advance(3s);
@@ -175,7 +175,8 @@ TEST_CASE_FIXTURE(fixture, "who ends in order leaves the lease to the next") {
   CHECK(b.holds(now()));
 }
 
-TEST_CASE_FIXTURE(fixture, "who ends in order does not wait for a dead store") {
+TEST_CASE_FIXTURE(
+  fixture, "a holder that ends regularly does not wait for a dead store") {
   auto a = start("a");
   kill(a.kv);
   caf::anon_send_exit(a.handle, caf::exit_reason::user_shutdown);
@@ -184,14 +185,15 @@ TEST_CASE_FIXTURE(fixture, "who ends in order does not wait for a dead store") {
   CHECK(still->error);
 }
 
-TEST_CASE_FIXTURE(fixture, "a lease of an earlier run of ours is ours") {
+TEST_CASE_FIXTURE(fixture,
+                  "a lease of an earlier run of the same replica is renewed") {
   memory->store({"b", "k", R"({"owner":"a"})", {}});
   auto a = start("a");
   CHECK(a.holds(now()));
   CHECK(a.seen->back().term == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "rubbish under the key is waited for like a lease") {
+TEST_CASE_FIXTURE(fixture, "an unreadable value counts as a lease") {
   memory->store({"b", "k", "rubbish", {}});
   auto a = start("a");
   advance(9900ms);

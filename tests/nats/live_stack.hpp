@@ -29,8 +29,8 @@ inline nats_config to(const nats_server& server,
   return result;
 }
 
-/// The bus and what rests on it, against a real server, on one thread as in the
-/// program.
+/// The bus and the actors that use it, with a real server, on one thread as in
+/// the program.
 struct live_stack : live_system {
   explicit live_stack(nats_config nats) : live_stack(quick(std::move(nats))) {
     // nop
@@ -40,7 +40,7 @@ struct live_stack : live_system {
     : live_system(host::one_thread_scheduler::use) {
     bus_handle = spawn(bus, std::move(bus_cfg));
     kv_store_config cfg;
-    // Making a bucket may take a while on a busy disk.
+    // Creating a bucket may take a while on a busy disk.
     cfg.request_timeout = 10s;
     kv = spawn(kv_store, bus_handle, cfg);
   }
@@ -92,7 +92,7 @@ listener(kv_listener_actor::pointer,
   };
 }
 
-/// Answers requests on a subject like a backend would.
+/// Answers requests on a subject like a backend.
 class responder {
 public:
   using answer = std::function<std::string(std::string)>;

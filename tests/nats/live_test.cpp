@@ -28,8 +28,8 @@ std::string text_file(const nats_server& server, const std::string& name,
 }
 
 /// A server that greets, answers the first PING, and then closes the connection
-/// after `pause`: of a hundred attempts some end before the library's thread
-/// has handed the connection over.
+/// after `pause`. Of a hundred attempts some end before the library's thread
+/// has reported the connection.
 class closing_server {
 public:
   explicit closing_server(int closings) : left_(closings) {
@@ -55,7 +55,7 @@ public:
     return result;
   }
 
-  /// Whether it has closed them all and keeps the next one.
+  /// Whether it has closed enough connections and keeps the next one.
   bool keeps() const {
     return keeps_;
   }
@@ -73,7 +73,7 @@ private:
     }
   }
 
-  /// One connection at a time is all that a test makes.
+  /// A test opens one connection at a time.
   void talk(int fd, bool once) {
     std::string_view greeting
       = "INFO {\"server_id\":\"x\",\"version\":\"2.9.10\",\"proto\":1,"
@@ -101,7 +101,7 @@ private:
     }
   }
 
-  /// Connections that it will still close.
+  /// Number of connections to close.
   std::atomic<int> left_;
   std::atomic<bool> keeps_{false};
   int listener_ = -1;
@@ -111,11 +111,11 @@ private:
 
 } // namespace
 
-TEST_CASE("requests are answered, refused for want of listeners, or time out") {
+TEST_CASE("requests are answered, fail without a responder, or time out") {
   nats_server server;
   live_stack s{to(server)};
   REQUIRE(s.connects());
-  CHECK(s.request("nobody.here") == ec::no_responders);
+  CHECK(s.request("no.responder") == ec::no_responders);
   responder answering{server, "echo", "reply"};
   auto reply = s.ask<bus_reply>(s.bus_handle, request_atom_v,
                                 bus_request{"echo", "x", {}, 5s});
@@ -131,7 +131,7 @@ TEST_CASE("requests are answered, refused for want of listeners, or time out") {
   }));
 }
 
-TEST_CASE("a payload that the server would refuse is refused here") {
+TEST_CASE("a payload that the server would refuse is not sent") {
   nats_server server{"max_payload: 1024"};
   live_stack s{to(server)};
   REQUIRE(s.connects());
@@ -141,7 +141,8 @@ TEST_CASE("a payload that the server would refuse is refused here") {
   CHECK(s.status().max_payload == 1024);
 }
 
-TEST_CASE("a server that dies is noticed, and found again with all listeners") {
+TEST_CASE(
+  "the bus detects a dead server and subscribes again after its restart") {
   nats_server server;
   live_stack s{to(server)};
   REQUIRE(s.connects());
@@ -187,11 +188,11 @@ TEST_CASE("a connection that its server closes at once is never kept, with "
     s.ask<caf::unit_t>(s.bus_handle, put_atom_v, bus_message{"subject", "x"}));
 }
 
-TEST_CASE("each request has its own reply, whatever came before") {
+TEST_CASE("each request gets its own reply after late replies to others") {
   nats_server server;
   live_stack s{to(server)};
   REQUIRE(s.connects());
-  // Answers twice, the second time when nobody waits any more.
+  // Answers twice; the second answer is too late.
   responder twice{server, "twice", "first"};
   responder again{server, "twice", "second"};
   responder echo{server, "echo", "reply"};
@@ -201,7 +202,7 @@ TEST_CASE("each request has its own reply, whatever came before") {
                      s.spawn(sink, seen));
   for (int i = 0; i < 20; ++i) {
     CHECK(s.request("twice") == ec::none);
-    CHECK(s.request("nobody.here") == ec::no_responders);
+    CHECK(s.request("no.responder") == ec::no_responders);
     CHECK(s.request("mute", 5ms) == ec::timeout);
     auto reply = s.ask<bus_reply>(s.bus_handle, request_atom_v,
                                   bus_request{"echo", "x", {}, 5s});
@@ -210,7 +211,7 @@ TEST_CASE("each request has its own reply, whatever came before") {
   }
 }
 
-TEST_CASE("large values come and go whole") {
+TEST_CASE("large values are stored and read completely") {
   nats_server server{"jetstream: enabled\nmax_payload: 8MB"};
   live_stack s{to(server)};
   REQUIRE(s.connects());
@@ -221,7 +222,7 @@ TEST_CASE("large values come and go whole") {
   }
 }
 
-TEST_CASE("a flood of messages is bounded, and its sink told to catch up") {
+TEST_CASE("a flood of messages is limited, and its sink is notified") {
   nats_server server;
   live_stack s{to(server)};
   REQUIRE(s.connects());
@@ -248,8 +249,8 @@ TEST_CASE("a flood of messages is bounded, and its sink told to catch up") {
     natsConnection_PublishString(publisher, "flood", "x");
   CHECK(natsConnection_Flush(publisher) == NATS_OK);
   natsConnection_Destroy(publisher);
-  // Others are not kept waiting.
-  CHECK(s.request("nobody.here") == ec::no_responders);
+  // Other requests do not wait.
+  CHECK(s.request("no.responder") == ec::no_responders);
   gate.set_value();
   CHECK(eventually([&] { return *caught_up == 2; }));
   CHECK(*handled >= 1024);
@@ -271,7 +272,7 @@ TEST_CASE("requests in flight fail with the connection") {
   killer.join();
 }
 
-TEST_CASE("a server that stands still is a timeout, not a hang") {
+TEST_CASE("a suspended server causes a timeout") {
   nats_server server;
   live_stack s{to(server)};
   REQUIRE(s.connects());
@@ -283,7 +284,7 @@ TEST_CASE("a server that stands still is a timeout, not a hang") {
   CHECK(s.get()->value == "before");
 }
 
-TEST_CASE("the bus finds a server that starts late") {
+TEST_CASE("the bus connects to a server that starts late") {
   nats_server server;
   server.kill();
   live_stack s{to(server)};
@@ -314,7 +315,7 @@ TEST_CASE("values are stored, guarded by revision, and survive a crash") {
   REQUIRE(eventually([&] { return s.get() && s.get()->value == "two"; }));
 }
 
-TEST_CASE("a bucket that an operator made is used and left as it is") {
+TEST_CASE("a bucket that an operator created is used and not changed") {
   nats_server server;
   live_stack s{to(server)};
   REQUIRE(s.connects());
@@ -336,8 +337,8 @@ TEST_CASE("a bucket that an operator made is used and left as it is") {
   CHECK(info->payload.find("\"max_msgs_per_subject\":5") != std::string::npos);
 }
 
-TEST_CASE("three replicas that start together make the buckets of a new "
-          "server") {
+TEST_CASE(
+  "three replicas that start together create the buckets of a new server") {
   for (auto round = 0; round < 5; ++round) {
     nats_server server;
     std::vector<std::unique_ptr<live_stack>> stacks;
@@ -348,7 +349,7 @@ TEST_CASE("three replicas that start together make the buckets of a new "
     for (auto i = 0; i < 3; ++i) {
       auto& s = *stacks.emplace_back(std::make_unique<live_stack>(to(server)));
       s.spawn(buckets, s.bus_handle, s.kv, cfg);
-      // Reads at the same time, as all that follow keys do.
+      // Reads at the same time, like all followers of keys.
       s.ask<caf::unit_t>(s.kv, subscribe_atom_v, std::string{"one"},
                          std::string{"key"}, s.spawn(listener, seen));
     }
@@ -364,7 +365,7 @@ TEST_CASE("three replicas that start together make the buckets of a new "
         }
         return true;
       }));
-    // The server lives, and there was no reconnect.
+    // The server is running, and there was no reconnect.
     for (auto& s : stacks)
       CHECK(s->status().connects == 1);
   }
@@ -396,7 +397,7 @@ TEST_CASE("a follower sees every writer's changes, also over a crash") {
   CHECK(shows("three"));
 }
 
-TEST_CASE("a server without JetStream is named as such") {
+TEST_CASE("a server without JetStream causes an error that says so") {
   nats_server server{""};
   live_stack s{to(server)};
   REQUIRE(s.connects());
@@ -430,7 +431,7 @@ TEST_CASE("user and password, also after the password changed") {
   CHECK(s.status().server.find("secret") == std::string::npos);
 }
 
-TEST_CASE("an NKey seed is all that is needed, for many logins") {
+TEST_CASE("an NKey seed suffices for many logins") {
   constexpr auto seed
     = "SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y";
   nats_server server{

@@ -47,6 +47,6 @@ TEST_CASE("a malformed seed has no public key") {
   // The checksum notices a changed character.
   seed[10] = seed[10] == 'A' ? 'B' : 'A';
   CHECK(!nkey_public_key(seed));
-  // A public key is no seed.
+  // A public key is not a seed.
   CHECK(!nkey_public_key(pairs[0].key));
 }

@@ -13,8 +13,8 @@ using namespace aiops::test;
 
 namespace {
 
-/// A certificate authority, a certificate for `localhost` and one for a
-/// client, in a directory of their own.
+/// A certificate authority, a certificate for `localhost` and one for a client,
+/// in a separate directory.
 struct certificates {
   certificates() {
     auto pattern

@@ -53,9 +53,9 @@ simulated_bus_state::make_behavior(network& net, size_t link) {
     [this](delete_atom, uint64_t id) {
       net_->done(link_, id);
       if (auto node = pending_.extract(id))
-        node.mapped().promise.deliver(
-          make_error(ec::no_responders, "there is no subscriber on the NATS subject '"
-                                          + node.mapped().subject + "'"));
+        node.mapped().promise.deliver(make_error(
+          ec::no_responders, "there is no subscriber on the NATS subject '"
+                               + node.mapped().subject + "'"));
     },
     [this](update_atom, uint64_t id, bus_message& msg) {
       if (auto i = subscriptions_.find(id); i != subscriptions_.end())

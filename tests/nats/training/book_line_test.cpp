@@ -24,7 +24,7 @@ book_line three() {
 
 } // namespace
 
-TEST_CASE("a line that goes on shows no loss") {
+TEST_CASE("consecutive writes show no loss") {
   auto line = three();
   // Once more, an old copy, and one after some that were never seen.
   CHECK_FALSE(line.saw(write(7, "c", "b")));
@@ -42,20 +42,20 @@ TEST_CASE("writes of older versions have no ids and show no loss") {
   CHECK_FALSE(line.saw(write(5, "b", "a")));
 }
 
-TEST_CASE("a revision that comes with another write shows a loss, once") {
+TEST_CASE("a revision with another write shows a loss, once") {
   auto line = three();
   CHECK(line.saw(write(7, "x", "b")));
   CHECK_FALSE(line.saw(write(7, "x", "b")));
   CHECK_FALSE(line.saw(write(8, "y", "x")));
 }
 
-TEST_CASE("a write that goes on from an older one than the last shows a loss") {
+TEST_CASE("a write based on an older one than the last shows a loss") {
   auto line = three();
   CHECK(line.saw(write(9, "x", "b")));
   CHECK_FALSE(line.saw(write(10, "y", "x")));
 }
 
-TEST_CASE("a book that was begun anew shows a loss, once") {
+TEST_CASE("a book that was started again shows a loss, once") {
   auto from = [](uint64_t revision, std::string id, std::string origin) {
     auto result = write(revision, std::move(id), "unknown");
     result.origin = std::move(origin);
@@ -64,47 +64,48 @@ TEST_CASE("a book that was begun anew shows a loss, once") {
   book_line line;
   CHECK_FALSE(line.saw(from(3, "a", "first")));
   CHECK_FALSE(line.saw(from(9, "b", "first")));
-  SUBCASE("by another") {
+  SUBCASE("by another replica") {
     CHECK(line.saw(from(20, "c", "second")));
   }
-  SUBCASE("by us") {
+  SUBCASE("by this replica") {
     CHECK(line.wrote(from(20, "c", "second"), false));
   }
   CHECK_FALSE(line.saw(from(21, "d", "second")));
-  // What older versions write has no origin, and gets none.
+  // Writes of older versions have no origin.
   CHECK_FALSE(line.saw(from(22, "e", "")));
   CHECK_FALSE(line.saw(from(23, "f", "")));
   CHECK(line.saw(from(24, "g", "third")));
 }
 
-TEST_CASE("our write over an older revision shows a loss") {
+TEST_CASE("an own write over an older revision shows a loss") {
   auto line = three();
   CHECK(line.wrote(write(8, "x", "b"), true));
   CHECK_FALSE(line.wrote(write(9, "y", "x"), false));
 }
 
-TEST_CASE("our write over an older revision shows a loss under a revision that "
-          "was used before, too") {
+TEST_CASE(
+  "an own write over an older revision shows a loss at a used revision, too") {
   auto line = three();
   CHECK(line.wrote(write(5, "x", "b"), true));
   CHECK_FALSE(line.older(write(5, "", "")));
   CHECK_FALSE(line.saw(write(6, "y", "x")));
 }
 
-TEST_CASE("word of our write may come before its answer") {
+TEST_CASE("an own write may be read before its answer arrives") {
   auto line = three();
   CHECK_FALSE(line.saw(write(8, "d", "c")));
   CHECK_FALSE(line.wrote(write(8, "d", "c"), false));
 }
 
-TEST_CASE("somebody may have written over ours before its answer comes") {
+TEST_CASE(
+  "another replica may write over an own write before its answer arrives") {
   auto line = three();
   CHECK_FALSE(line.saw(write(8, "d", "c")));
   CHECK_FALSE(line.saw(write(9, "e", "d")));
   CHECK_FALSE(line.wrote(write(8, "d", "c"), false));
 }
 
-TEST_CASE("an older book is no loss until it gives way") {
+TEST_CASE("an older book shows no loss until it is accepted") {
   auto line = three();
   CHECK(line.older(write(4, "b", "a")));
   CHECK_FALSE(line.older(write(7, "c", "b")));
@@ -115,7 +116,7 @@ TEST_CASE("an older book is no loss until it gives way") {
   CHECK_FALSE(line.saw(write(5, "x", "b")));
 }
 
-TEST_CASE("what is older but was stored later shows a loss") {
+TEST_CASE("an older revision that was stored later shows a loss") {
   auto line = three();
   auto at = [](uint64_t revision, std::string id, int second) {
     auto x = write(revision, std::move(id));
@@ -132,14 +133,14 @@ TEST_CASE("what is older but was stored later shows a loss") {
   CHECK_FALSE(line.older(at(6, "z", 4)));
 }
 
-TEST_CASE("a book that is gone gives way to any other") {
+TEST_CASE("after a removed book any other is accepted") {
   auto line = three();
   line.give_way({});
   CHECK_FALSE(line.older({}));
   CHECK_FALSE(line.wrote(write(1, "x"), false));
 }
 
-TEST_CASE("a long line is remembered in part") {
+TEST_CASE("only the latest writes are remembered") {
   book_line line;
   for (uint64_t n = 1; n <= 1000; ++n)
     CHECK_FALSE(line.saw(write(n, std::to_string(n), std::to_string(n - 1))));

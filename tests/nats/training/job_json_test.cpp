@@ -41,7 +41,7 @@ training_job full_job() {
   return x;
 }
 
-/// As a book has it that was read from the store.
+/// The job as in a book that was read from the store.
 training_job listless_job(uint64_t number) {
   auto x = summary_of(full_job()).job;
   x.number = number;
@@ -86,7 +86,7 @@ std::string old_book(const std::string& job, const std::string& before) {
 
 // -- jobs ---------------------------------------------------------------------
 
-TEST_CASE("a job is written for everybody to read") {
+TEST_CASE("a job is written for other programs") {
   CHECK(nlohmann::json::parse(encode_job(full_job()))
         == nlohmann::json::parse(R"({
           "id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
@@ -119,7 +119,7 @@ TEST_CASE("a record is read as it was written, in every state") {
     x.state = static_cast<job_state>(i);
     auto written = encode_record(x);
     if (ended(x.state)) {
-      // Nothing depends on these any more.
+      // These are not used after the end.
       x.told.clear();
       x.contested_elapsed = 0;
     }
@@ -133,7 +133,7 @@ TEST_CASE("a record is read as it was written, in every state") {
   }
 }
 
-TEST_CASE("a record is as small with a large list") {
+TEST_CASE("the size of a record does not depend on its list") {
   auto x = full_job();
   auto small = encode_record(x);
   workload_list many;
@@ -161,7 +161,7 @@ TEST_CASE("a record of an older version has its lists") {
   CHECK(x->removed == 1);
 }
 
-TEST_CASE("times survive in milliseconds, every one of them") {
+TEST_CASE("all times keep their milliseconds") {
   for (auto ms = 0; ms < 1000; ++ms) {
     auto x = full_job();
     x.started_at = noon + std::chrono::milliseconds{ms};
@@ -172,7 +172,7 @@ TEST_CASE("times survive in milliseconds, every one of them") {
   CHECK(encode_record(finer) == encode_record(full_job()));
 }
 
-TEST_CASE("a reader takes what it can make sense of") {
+TEST_CASE("a reader ignores unknown members") {
   auto x = decode_record(R"({"number":"12","statistics":{"timeElapsed":"61"},
     "later":{"a":1},"endedAt":null,"reason":null,"state":"stalled",
     "workloadCount":"7"})");
@@ -208,7 +208,7 @@ TEST_CASE("a reader takes what it can make sense of") {
   }
 }
 
-TEST_CASE("what is no UTF-8 does not cost the job") {
+TEST_CASE("bytes that are not UTF-8 are replaced") {
   auto x = full_job();
   x.response = "\xff";
   auto again = decode_record(encode_record(x));
@@ -267,7 +267,7 @@ TEST_CASE("a book has no lists") {
 
 namespace {
 
-/// What takes the most room as JSON.
+/// The text with the longest JSON.
 std::string noise(size_t size) {
   std::string result;
   while (result.size() < size)
@@ -275,7 +275,7 @@ std::string noise(size_t size) {
   return result;
 }
 
-/// As it is left by a backend that sends nothing but noise.
+/// The book after changes whose texts are only noise.
 training_book after(const training_book& book, const job_change& change) {
   change_context by;
   by.now = noon;
@@ -284,7 +284,7 @@ training_book after(const training_book& book, const job_change& change) {
   return *result;
 }
 
-/// A job with the longest texts that a change enters, and the largest numbers.
+/// A job with the longest texts that a change can set, and the largest numbers.
 training_job worst_job(const std::string& id) {
   job_submission entry;
   entry.id = id;
@@ -292,9 +292,9 @@ training_job worst_job(const std::string& id) {
   constexpr auto most = std::numeric_limits<int64_t>::max();
   training_statistics statistics{
     most, 100, most, most, 1.2345678901234567e-308, noise(1000)};
-  auto told = after(entered, job_progress{id, noise(1000), statistics});
-  REQUIRE(told.submission);
-  auto result = *told.submission;
+  auto reported = after(entered, job_progress{id, noise(1000), statistics});
+  REQUIRE(reported.submission);
+  auto result = *reported.submission;
   result.response
     = after(entered, job_acceptance{id, noise(1000)}).training->response;
   result.reason
@@ -328,7 +328,7 @@ TEST_CASE("the worst book is smaller than the limit") {
   CHECK(decode_book(text));
 }
 
-TEST_CASE("a job from outside with the worst id leaves room, too") {
+TEST_CASE("a foreign job with the worst id leaves room, too") {
   job_progress report;
   report.status = std::string{model_text::training};
   report.statistics = training_statistics{};
@@ -346,7 +346,7 @@ TEST_CASE("a job from outside with the worst id leaves room, too") {
 
 // -- books of older versions --------------------------------------------------
 
-TEST_CASE("of an old book the running train is the training") {
+TEST_CASE("in an old book the running train is the training") {
   auto x = read_book(old_book(
     old_job("a", 7,
             of_d
@@ -376,8 +376,8 @@ TEST_CASE("of an old book the running train is the training") {
   CHECK(busy(*x));
 }
 
-TEST_CASE("of an old book a training that nobody submitted is known by its "
-          "empty difference") {
+TEST_CASE(
+  "in an old book an empty difference shows a training without submission") {
   auto x = read_book(old_book(
     old_job("a", 7, R"("state":"training","action":"train","workloads":{})"),
     "null"));
@@ -386,8 +386,8 @@ TEST_CASE("of an old book a training that nobody submitted is known by its "
   CHECK(x->training->adopted);
 }
 
-TEST_CASE("of an old book the train that was given up leaves no watchlist to "
-          "compare with") {
+TEST_CASE(
+  "in an old book a cancelled train leaves no watchlist to compare with") {
   auto x = read_book(
     old_book(old_job("a", 7, of_d + R"(,"state":"cancelled","action":"train")"),
              "null"));
@@ -398,8 +398,8 @@ TEST_CASE("of an old book the train that was given up leaves no watchlist to "
   CHECK(basis_list(*x).empty());
 }
 
-TEST_CASE("of an old book the submission without outcome stands beside the "
-          "train before") {
+TEST_CASE(
+  "in an old book the submission without outcome is beside the earlier train") {
   auto pending_job = old_job(
     "b", 7,
     R"("workloads":{"c":{"n":["d","e"]}},"added":{"c":{"n":["e"]}},)"
@@ -424,13 +424,13 @@ TEST_CASE("of an old book the submission without outcome stands beside the "
   CHECK(x->leaving.empty());
   CHECK(x->watchlist.job_id == "a");
   CHECK(basis_list(*x) == shared_workloads{{"c", "n", "d"}});
-  // It lives on if the submission is refused.
+  // It continues if the submission is refused.
   CHECK(running(x->training->state));
   CHECK(!x->training->ended_at);
 }
 
-TEST_CASE("of an old book the first submission without outcome has no train "
-          "before") {
+TEST_CASE(
+  "in an old book the first submission without outcome has no earlier train") {
   auto x = read_book(
     old_book(old_job("b", 7, of_d + R"(,"state":"submitted","action":"train")"),
              "null"));
@@ -441,8 +441,8 @@ TEST_CASE("of an old book the first submission without outcome has no train "
   CHECK(x->leaving.empty());
 }
 
-TEST_CASE("of an old book a completed update is the watchlist, and the train "
-          "before the training") {
+TEST_CASE("in an old book a completed update is the watchlist, and the earlier "
+          "train is the training") {
   auto update = old_job(
     "b", 7,
     R"("workloads":{"c":{"n":["d"]}},"added":{},)"

@@ -88,7 +88,7 @@ struct fixture : deterministic {
     return i == memory->entries.end() ? 0 : i->second.revision;
   }
 
-  /// Has a new replica read the book from a store that fails just after that.
+  /// Lets a new replica read the book from a store that fails just after that.
   auto get_with_fault() {
     memory->when = [] { return kv_memory::timing::late; };
     handle = replica();
@@ -148,14 +148,14 @@ struct fixture : deterministic {
     return std::pair{memory->entries, memory->sequence};
   }
 
-  /// The store loses what was written since, without a word.
+  /// The store loses all later writes, and listeners get no message.
   void go_back(const std::pair<std::map<kv_memory::place, kv_entry>, uint64_t>&
                  remembered) {
     memory->entries = remembered.first;
     memory->sequence = remembered.second;
   }
 
-  /// The store tells how the book stands.
+  /// The store sends the book to the listeners.
   void announce() {
     auto i = memory->entries.find({gateway_bucket, book_key});
     auto entry = i == memory->entries.end() ? kv_entry{} : i->second;
@@ -181,7 +181,8 @@ struct fixture : deterministic {
 
 // -- the book -----------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "the book is written over the revision it had") {
+TEST_CASE_FIXTURE(fixture,
+                  "the book is written only over the expected revision") {
   auto empty = get();
   REQUIRE(empty->value);
   CHECK(empty->value->revision == 0);
@@ -203,7 +204,8 @@ TEST_CASE_FIXTURE(fixture, "the book is written over the revision it had") {
   CHECK(put(3, *second)->code() == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture, "each write names the one that it was judged by") {
+TEST_CASE_FIXTURE(fixture,
+                  "each write contains the id of the one that it is based on") {
   auto record = [this] { return decode_book(value(book_key)).value(); };
   put(1, 0);
   CHECK(record().write == "write-1");
@@ -215,7 +217,7 @@ TEST_CASE_FIXTURE(fixture, "each write names the one that it was judged by") {
   put(4, revision());
   CHECK(record().write == "write-3");
   CHECK(record().previous == "theirs");
-  // So does who only read it.
+  // So does a replica that only read it.
   memory->quiet = true;
   auto other = replica();
   ask(other, get_atom_v);
@@ -223,8 +225,8 @@ TEST_CASE_FIXTURE(fixture, "each write names the one that it was judged by") {
   CHECK(record().previous == "write-3");
 }
 
-TEST_CASE_FIXTURE(fixture, "each write names the one with which the book "
-                           "began") {
+TEST_CASE_FIXTURE(
+  fixture, "each write contains the id of the one with which the book began") {
   auto origin = [this] { return decode_book(value(book_key)).value().origin; };
   put(1, 0);
   CHECK(origin() == "write-1");
@@ -233,12 +235,12 @@ TEST_CASE_FIXTURE(fixture, "each write names the one with which the book "
   store_book(book(3), "theirs", "write-2", "write-1");
   put(4, revision());
   CHECK(origin() == "write-1");
-  SUBCASE("a book that was gone begins anew") {
+  SUBCASE("a removed book starts again") {
     memory->entries.erase({gateway_bucket, book_key});
     put(5, 0);
     CHECK(origin() == "write-4");
   }
-  SUBCASE("so does one that cannot be read") {
+  SUBCASE("an unreadable book starts again") {
     store(book_key, "rubbish");
     run();
     put(5, revision());
@@ -264,8 +266,8 @@ TEST_CASE_FIXTURE(fixture, "each write names the one with which the book "
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "an unreadable book is kept aside, and can be "
-                           "replaced") {
+TEST_CASE_FIXTURE(
+  fixture, "an unreadable book is kept under another key and can be replaced") {
   store(book_key, "rubbish");
   run();
   auto answer = get();
@@ -276,7 +278,7 @@ TEST_CASE_FIXTURE(fixture, "an unreadable book is kept aside, and can be "
   CHECK(put(1, answer->value->revision)->value);
   CHECK(get()->value->value == book(1));
   CHECK(value("training.unreadable.1") == "rubbish");
-  // Jobs go on being counted.
+  // Numbers of jobs continue.
   auto later = std::string{
     R"({"training":{"state":"from the future"},"lastNumber":41})"};
   store(book_key, later);
@@ -289,8 +291,7 @@ TEST_CASE_FIXTURE(fixture, "an unreadable book is kept aside, and can be "
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "an unreadable book in the place of a known one is a "
-                  "loss, once") {
+                  "an unreadable book instead of a known one is a loss, once") {
   put(1, 0);
   auto seen = follow();
   store(book_key, "rubbish");
@@ -302,8 +303,8 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(get()->value->losses == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "an unreadable book that cannot be kept aside is no "
-                           "obstacle") {
+TEST_CASE_FIXTURE(fixture,
+                  "an unreadable book that cannot be kept can be replaced") {
   memory->refuse = [](const kv_write& x) {
     return x.key == book_key ? caf::error{} : make_error(ec::refused, "full");
   };
@@ -326,7 +327,7 @@ TEST_CASE_FIXTURE(fixture, "a book of an older version is read and replaced") {
   CHECK(old.training->workloads == de);
   CHECK(old.watchlist.workloads == de);
   CHECK(read->value->losses == 0);
-  // The list comes to stand in a value of its own.
+  // The list is stored in a separate value.
   old.training->statistics.percentage_completed = 7;
   auto stored = ask(handle, put_atom_v, old, read->value->revision);
   CHECK(stored->value);
@@ -337,7 +338,7 @@ TEST_CASE_FIXTURE(fixture, "a book of an older version is read and replaced") {
   CHECK(again->value->losses == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "listeners hear of every change, whoever made it") {
+TEST_CASE_FIXTURE(fixture, "listeners get the changes of all replicas") {
   auto seen = follow();
   REQUIRE(seen->size() == 1);
   CHECK(seen->back().revision == 0);
@@ -348,7 +349,7 @@ TEST_CASE_FIXTURE(fixture, "listeners hear of every change, whoever made it") {
   store_book(book(2), "theirs", "write-1");
   REQUIRE(seen->size() == 3);
   CHECK(seen->back().value == book(2));
-  // Later listeners are told at once.
+  // Later listeners are notified at once.
   auto late = follow();
   REQUIRE(late->size() == 1);
   CHECK(late->back().value == book(2));
@@ -356,8 +357,9 @@ TEST_CASE_FIXTURE(fixture, "listeners hear of every change, whoever made it") {
 
 // -- numbers ------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "without a book the last number is found in the "
-                           "history, or with the hooks") {
+TEST_CASE_FIXTURE(
+  fixture,
+  "without a book the last number is read from the history or the hooks") {
   archive(41);
   archive(7);
   uint64_t expected = 41;
@@ -368,7 +370,7 @@ TEST_CASE_FIXTURE(fixture, "without a book the last number is found in the "
     ask(handle, put_atom_v, hooks_atom_v, uint64_t{43});
     expected = 43;
   }
-  SUBCASE("whatever an unreadable book says") {
+  SUBCASE("in spite of an unreadable book") {
     store(book_key, R"({"training":7,"lastNumber":12})");
     run();
   }
@@ -378,8 +380,8 @@ TEST_CASE_FIXTURE(fixture, "without a book the last number is found in the "
   CHECK(!answer->value->value.training);
 }
 
-TEST_CASE_FIXTURE(fixture, "the last number is found again when the book goes "
-                           "away later") {
+TEST_CASE_FIXTURE(
+  fixture, "the last number is read again when the book is removed later") {
   put(41, 0);
   archive(40);
   ask(handle, put_atom_v, hooks_atom_v, uint64_t{39});
@@ -391,15 +393,15 @@ TEST_CASE_FIXTURE(fixture, "the last number is found again when the book goes "
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "numbers do not begin anew while nobody can tell the "
-                  "last one") {
+                  "numbers do not start again while the last one is unknown") {
   archive(41);
   CHECK(get_with_fault()->code() == ec::timeout);
   CHECK(ask(handle, get_atom_v)->value->value.last_number == 41);
 }
 
-TEST_CASE_FIXTURE(fixture, "no book begins by what was found before another "
-                           "one stood there") {
+TEST_CASE_FIXTURE(
+  fixture,
+  "no book starts with a number that was read before another book existed") {
   auto remove_book = [this] {
     kv_write what{gateway_bucket, book_key, "", {}};
     what.removal = true;
@@ -413,16 +415,16 @@ TEST_CASE_FIXTURE(fixture, "no book begins by what was found before another "
   ask(other, put_atom_v, book(41), uint64_t{0});
   remove_book();
   CHECK(put(1, 0)->code() == ec::conflict);
-  // That one left the number that the other had noted.
+  // The other replica had stored its number.
   CHECK(get()->value->value.last_number == 41);
-  // Who was answered before that knows no better.
+  // A replica with the earlier answer does not know it.
   CHECK(put(1, 0)->code() == ec::conflict);
   CHECK(put(42, 0)->value);
 }
 
 // -- watchlists ---------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a list stands in a value of its own, once") {
+TEST_CASE_FIXTURE(fixture, "a list is stored once, in a separate value") {
   auto x = book(2);
   x.training = job(1, de, "", {});
   x.submission = job(2, ef, "job-1", de);
@@ -442,7 +444,7 @@ TEST_CASE_FIXTURE(fixture, "a list stands in a value of its own, once") {
   CHECK(value("training.watchlist.job-1") == R"({"c":{"n":["d","e"]}})");
   CHECK(value(book_key).find(R"("workloads")") == std::string::npos);
   CHECK(value(book_key).size() < max_book_size);
-  // The lists come first, so that the book never refers to nothing.
+  // The lists are stored first, so that the book never refers to a missing one.
   CHECK(memory->writes.back().key == book_key);
   CHECK(get()->value->value == x);
   // Others read them.
@@ -451,8 +453,9 @@ TEST_CASE_FIXTURE(fixture, "a list stands in a value of its own, once") {
   CHECK(read->value->value == x);
 }
 
-TEST_CASE_FIXTURE(fixture, "a list that came with nobody's job is stored with "
-                           "the job that was compared with it") {
+TEST_CASE_FIXTURE(
+  fixture,
+  "a list without a job is stored with the job that was compared with it") {
   auto x = book(1);
   x.submission = job(1, ef, base_list_id("job-1"), de);
   x.training.reset();
@@ -463,7 +466,7 @@ TEST_CASE_FIXTURE(fixture, "a list that came with nobody's job is stored with "
   CHECK(read->value->value == x);
 }
 
-TEST_CASE_FIXTURE(fixture, "without its lists no book is stored") {
+TEST_CASE_FIXTURE(fixture, "a book is not stored without its lists") {
   memory->refuse = [](const kv_write& x) {
     return x.key == book_key ? caf::error{}
                              : make_error(ec::too_large, "large");
@@ -476,7 +479,7 @@ TEST_CASE_FIXTURE(fixture, "without its lists no book is stored") {
   CHECK(memory->writes.empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a lost list costs nothing but the list") {
+TEST_CASE_FIXTURE(fixture, "only the list is missing when a list is lost") {
   auto x = book(1);
   x.training = job(1, de, "", {});
   x.watchlist = {"job-1", 1, training_action::train, {}, de, "job-1", false};
@@ -498,8 +501,7 @@ TEST_CASE_FIXTURE(fixture, "a lost list costs nothing but the list") {
   CHECK(found.last_number == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a book whose list cannot be read now is not "
-                           "answered without it") {
+TEST_CASE_FIXTURE(fixture, "a book whose list cannot be read now is an error") {
   auto x = book(1);
   x.training = job(1, de, "", {});
   ask(handle, put_atom_v, x, uint64_t{0});
@@ -507,8 +509,8 @@ TEST_CASE_FIXTURE(fixture, "a book whose list cannot be read now is not "
   CHECK(get()->value->value == x);
 }
 
-TEST_CASE_FIXTURE(fixture, "a book that could not be understood is looked at "
-                           "again, though nobody tells of it") {
+TEST_CASE_FIXTURE(
+  fixture, "a book that could not be read is read again without a message") {
   auto x = book(1);
   x.training = job(1, de, "", {});
   auto other = replica();
@@ -543,7 +545,7 @@ TEST_CASE_FIXTURE(fixture, "lists are listed and removed by id") {
   CHECK(remove()->value);
   CHECK(list()->value == strings{"job-2.base"});
   CHECK(remove()->value);
-  // It is stored again when somebody brings it.
+  // It is stored again with the next job that has it.
   ask(handle, put_atom_v, backend_submission{"job-1", de});
   CHECK(list()->value->size() == 2);
   memory->down = make_error(ec::timeout, "late");
@@ -551,10 +553,11 @@ TEST_CASE_FIXTURE(fixture, "lists are listed and removed by id") {
   CHECK(remove()->code() == ec::timeout);
 }
 
-// -- a store that goes back ---------------------------------------------------
+// -- losses of the store ------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a write over an older revision than the last shows "
-                           "that the store went back") {
+TEST_CASE_FIXTURE(
+  fixture,
+  "a write over an older revision than the last shows a loss of the store") {
   put(1, 0);
   auto old = remember();
   put(2, revision());
@@ -580,8 +583,7 @@ TEST_CASE_FIXTURE(fixture, "a write over an older revision than the last shows "
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "a revision that comes with another write shows that "
-                  "the store went back") {
+                  "a revision with another write shows a loss of the store") {
   put(1, 0);
   auto old = remember();
   put(2, revision());
@@ -589,7 +591,7 @@ TEST_CASE_FIXTURE(fixture,
   auto lost = revision();
   go_back(old);
   memory->sequence = lost - 1;
-  SUBCASE("when it is told") {
+  SUBCASE("when it is reported") {
     store_book(book(3), "theirs", "write-1");
     CHECK(seen->back().revision == lost);
     CHECK(seen->back().value == book(3));
@@ -605,8 +607,8 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(answer->value->losses == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a write that goes on from an older one shows that "
-                           "the store went back") {
+TEST_CASE_FIXTURE(fixture,
+                  "a write based on an older one shows a loss of the store") {
   put(1, 0);
   auto old = remember();
   put(2, revision());
@@ -617,8 +619,8 @@ TEST_CASE_FIXTURE(fixture, "a write that goes on from an older one shows that "
   CHECK(get()->value->value == book(3));
 }
 
-TEST_CASE_FIXTURE(fixture, "an older book that stays shows that the store went "
-                           "back") {
+TEST_CASE_FIXTURE(fixture,
+                  "an older book that stays shows a loss of the store") {
   put(1, 0);
   auto old = remember();
   put(2, revision());
@@ -643,8 +645,8 @@ TEST_CASE_FIXTURE(fixture, "an older book that stays shows that the store went "
   CHECK(seen->back().value == book(3));
 }
 
-TEST_CASE_FIXTURE(fixture, "a book that is gone and stays so shows that the "
-                           "store went back") {
+TEST_CASE_FIXTURE(fixture,
+                  "a book that stays removed shows a loss of the store") {
   put(1, 0);
   archive(7);
   auto seen = follow();
@@ -661,7 +663,7 @@ TEST_CASE_FIXTURE(fixture, "a book that is gone and stays so shows that the "
   CHECK(get()->value->losses == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "an old copy of the book is no loss") {
+TEST_CASE_FIXTURE(fixture, "an old copy of the book shows no loss") {
   put(1, 0);
   auto old = remember();
   put(2, revision());
@@ -670,10 +672,10 @@ TEST_CASE_FIXTURE(fixture, "an old copy of the book is no loss") {
   go_back(old);
   announce();
   go_back(newest);
-  SUBCASE("when the newest comes again") {
+  SUBCASE("when the newest is read again") {
     announce();
   }
-  SUBCASE("when a second look finds the newest") {
+  SUBCASE("when a second read finds the newest") {
     // As is.
   }
   advance(1min);
@@ -681,8 +683,8 @@ TEST_CASE_FIXTURE(fixture, "an old copy of the book is no loss") {
   CHECK(seen->back().losses == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "a store that is away is no reason to take an older "
-                           "book for the truth") {
+TEST_CASE_FIXTURE(
+  fixture, "an older book is not accepted while the store is unavailable") {
   put(1, 0);
   auto old = remember();
   put(2, revision());
@@ -698,8 +700,8 @@ TEST_CASE_FIXTURE(fixture, "a store that is away is no reason to take an older "
   CHECK(seen->back().value == book(1));
 }
 
-TEST_CASE_FIXTURE(fixture, "a list that was lost with the book is stored again "
-                           "by who knows it") {
+TEST_CASE_FIXTURE(
+  fixture, "a list that was lost with the book is stored again from memory") {
   put(1, 0);
   auto old = remember();
   auto x = book(2);
@@ -711,7 +713,7 @@ TEST_CASE_FIXTURE(fixture, "a list that was lost with the book is stored again "
   CHECK(value("training.watchlist.job-2") == R"({"c":{"n":["d","e"]}})");
 }
 
-TEST_CASE_FIXTURE(fixture, "two who write in turn lose nothing") {
+TEST_CASE_FIXTURE(fixture, "two replicas that write in turn lose nothing") {
   auto other = replica();
   auto seen = follow();
   uint64_t revision = 0;
@@ -729,20 +731,21 @@ TEST_CASE_FIXTURE(fixture, "two who write in turn lose nothing") {
 
 // -- the history --------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a slot that was written here is written again "
-                           "without a look") {
+TEST_CASE_FIXTURE(
+  fixture, "a slot that this replica wrote is written again without a read") {
   CHECK(archive(7)->value);
   auto reads = memory->reads;
   CHECK(archive(107)->value);
   CHECK(slot(7) == 107);
   CHECK(memory->reads == reads);
-  // Another replica went on.
+  // Another replica wrote the slot.
   CHECK(ask(replica(), put_atom_v, job(307))->value);
   CHECK(archive(207)->value);
   CHECK(slot(7) == 307);
 }
 
-TEST_CASE_FIXTURE(fixture, "the history is a ring that only goes forward") {
+TEST_CASE_FIXTURE(fixture,
+                  "the history is a ring whose slots only get later jobs") {
   CHECK(archive(7)->value);
   CHECK(slot(7) == 7);
   auto writes = memory->writes.size();
@@ -757,7 +760,8 @@ TEST_CASE_FIXTURE(fixture, "the history is a ring that only goes forward") {
   CHECK(slot(8) == 8);
 }
 
-TEST_CASE_FIXTURE(fixture, "two that archive at once end with the later job") {
+TEST_CASE_FIXTURE(fixture,
+                  "of two concurrent jobs for a slot the later one stays") {
   auto others = 1;
   memory->refuse = [&](const kv_write& x) -> caf::error {
     if (x.expected && others-- > 0)
@@ -766,7 +770,7 @@ TEST_CASE_FIXTURE(fixture, "two that archive at once end with the later job") {
   };
   CHECK(archive(107)->value);
   CHECK(slot(7) == 207);
-  // Not for ever.
+  // Not without end.
   others = 1'000;
   memory->refuse = [&](const kv_write& x) -> caf::error {
     if (x.expected)
@@ -776,7 +780,7 @@ TEST_CASE_FIXTURE(fixture, "two that archive at once end with the later job") {
   CHECK(archive(307)->code() == ec::conflict);
 }
 
-TEST_CASE_FIXTURE(fixture, "the history is what can be read of it") {
+TEST_CASE_FIXTURE(fixture, "unreadable jobs are omitted from the history") {
   CHECK(ask(handle, list_atom_v)->value == job_summaries{});
   for (uint64_t n = 1; n <= 150; ++n)
     archive(n);
@@ -793,7 +797,7 @@ TEST_CASE_FIXTURE(fixture, "the history is what can be read of it") {
   CHECK(ask(handle, list_atom_v)->code() == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture, "the history tells how long the lists are") {
+TEST_CASE_FIXTURE(fixture, "the history contains the lengths of the lists") {
   auto x = job(7, ef, "job-6", de);
   CHECK(ask(handle, put_atom_v, x)->value);
   store("training.history.8", encode_job(job(8, de, "", {})));
@@ -832,8 +836,8 @@ TEST_CASE_FIXTURE(fixture, "a job of the history is read with its lists") {
   CHECK(find(7)->code() == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture, "lists that are being read are not forgotten for "
-                           "those of the book") {
+TEST_CASE_FIXTURE(fixture,
+                  "lists that are being read are kept when the book changes") {
   auto stored = job(7, ef, "job-6", de);
   ask(handle, put_atom_v, backend_submission{"job-6", de});
   ask(handle, put_atom_v, backend_submission{"job-7", ef});
@@ -888,7 +892,7 @@ holding_kv_store(kv_store_actor::pointer self,
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "a list of jobs reads a few at a time") {
+TEST_CASE_FIXTURE(fixture, "a list of jobs limits its concurrent reads") {
   auto held = std::make_shared<held_reads>();
   auto aut = spawn(job_store, kv_store_actor{spawn(holding_kv_store, held)},
                    job_store_config{});
@@ -901,14 +905,14 @@ TEST_CASE_FIXTURE(fixture, "a list of jobs reads a few at a time") {
     run();
     ++answered;
   };
-  SUBCASE("and all in the end") {
+  SUBCASE("and reads all in the end") {
     while (!held->reads.empty())
       answer(kv_entry{encode_record(job(1)), 1, {}});
     CHECK(answered == 100);
     REQUIRE(list->value);
     CHECK(list->value->size() == 100);
   }
-  SUBCASE("and no more after an error") {
+  SUBCASE("and stops after an error") {
     answer(kv_entry{encode_record(job(1)), 1, {}});
     while (!held->reads.empty())
       answer(make_error(ec::timeout, "late"));
@@ -918,7 +922,7 @@ TEST_CASE_FIXTURE(fixture, "a list of jobs reads a few at a time") {
   CHECK(held->most == 8);
 }
 
-TEST_CASE_FIXTURE(fixture, "what the world was told is remembered") {
+TEST_CASE_FIXTURE(fixture, "the number of the last reported job is stored") {
   CHECK(ask(handle, get_atom_v, hooks_atom_v)->value == 0);
   CHECK(ask(handle, put_atom_v, hooks_atom_v, uint64_t{7})->value);
   CHECK(ask(handle, get_atom_v, hooks_atom_v)->value == 7);
@@ -931,7 +935,7 @@ TEST_CASE_FIXTURE(fixture, "what the world was told is remembered") {
         == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture, "a store that dies does not leave anybody waiting") {
+TEST_CASE_FIXTURE(fixture, "requests fail when the store ends") {
   kill(kv);
   CHECK(ask(handle, get_atom_v)->done());
   CHECK(put(1, 0)->done());

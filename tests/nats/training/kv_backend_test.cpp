@@ -57,7 +57,7 @@ struct fixture : deterministic {
 
 // -- submissions --------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "what is stored is what is sent, to the byte") {
+TEST_CASE_FIXTURE(fixture, "the stored and the sent payload are equal") {
   store(older);
   backend_service().hold();
   auto answer = train();
@@ -81,30 +81,30 @@ TEST_CASE_FIXTURE(fixture, "an empty watchlist omits the workloads") {
   CHECK(std::get<0>(backend_service().last()).payload == R"({"uuid":"id"})");
 }
 
-TEST_CASE_FIXTURE(fixture, "what was stored stays, whatever comes of it") {
+TEST_CASE_FIXTURE(fixture, "the stored watchlist stays with every outcome") {
   store(older);
   auto code = ec::none;
-  SUBCASE("what surely did not arrive") {
+  SUBCASE("a request that was not sent") {
     code = ec::disconnected;
     backend_service().fail(code);
   }
-  SUBCASE("what is too much at the moment") {
+  SUBCASE("too many requests") {
     code = ec::overloaded;
     backend_service().fail(code);
   }
-  SUBCASE("what is too large") {
+  SUBCASE("a request that is too large") {
     code = ec::too_large;
     backend_service().fail(code);
   }
-  SUBCASE("what the backend refused") {
+  SUBCASE("a refusal of the backend") {
     code = ec::refused;
     backend_service().answer({"error: no GPU"});
   }
-  SUBCASE("silence") {
+  SUBCASE("no answer") {
     code = ec::timeout;
     backend_service().fail(code);
   }
-  SUBCASE("rubbish") {
+  SUBCASE("an unreadable answer") {
     code = ec::bad_reply;
     backend_service().answer({"\xff"});
   }
@@ -117,7 +117,7 @@ TEST_CASE_FIXTURE(fixture, "what was stored stays, whatever comes of it") {
   CHECK(parameters() == ours);
 }
 
-TEST_CASE_FIXTURE(fixture, "a backend that starts meanwhile is asked again") {
+TEST_CASE_FIXTURE(fixture, "a backend that starts meanwhile gets the request") {
   backend_service().fail(ec::no_responders);
   auto answer = train();
   CHECK(backend_service().calls() == 1);
@@ -132,16 +132,14 @@ TEST_CASE_FIXTURE(fixture, "a backend that starts meanwhile is asked again") {
   auto& second = std::get<0>(backend_service().call(1));
   CHECK(second.payload == first.payload);
   CHECK(second.timeout == first.timeout - 1s);
-  // One write: who starts late finds what it is told of.
+  // One write: a backend that starts late reads it.
   CHECK(memory->writes.size() == 1);
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "a backend that never starts is asked until the time "
-                  "is over") {
+TEST_CASE_FIXTURE(fixture, "the request is repeated until the deadline") {
   backend_service().fail(ec::no_responders);
   auto answer = train();
-  // The rest of the 3 s is for taking it back.
+  // The rest of the 3 s is reserved for undoing the submission.
   advance(1999ms);
   CHECK_FALSE(answer->done());
   advance(1ms);
@@ -152,7 +150,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(parameters() == ours);
 }
 
-TEST_CASE_FIXTURE(fixture, "submissions wait for a backend side by side") {
+TEST_CASE_FIXTURE(fixture, "submissions wait for a backend concurrently") {
   backend_service().fail(ec::no_responders);
   auto one = train();
   advance(500ms);
@@ -165,7 +163,7 @@ TEST_CASE_FIXTURE(fixture, "submissions wait for a backend side by side") {
   CHECK(two->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "of two that submit one is told of the other") {
+TEST_CASE_FIXTURE(fixture, "one of two concurrent submissions is a conflict") {
   memory->refuse = [this](const kv_write& x) -> caf::error {
     if (x.value == ours)
       store("theirs");
@@ -176,7 +174,7 @@ TEST_CASE_FIXTURE(fixture, "of two that submit one is told of the other") {
   CHECK(script->subjects.empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a store that fails is answered, not asked past") {
+TEST_CASE_FIXTURE(fixture, "an error of the store ends the submission") {
   backend_service();
   // Nothing was stored or sent.
   memory->down = make_error(ec::timeout, "late");
@@ -189,15 +187,16 @@ TEST_CASE_FIXTURE(fixture, "a store that fails is answered, not asked past") {
   CHECK(backend_service().calls() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is not sent on") {
+TEST_CASE_FIXTURE(fixture,
+                  "a write without an answer is not sent to the backend") {
   store(older);
   backend_service();
   for (auto code : {ec::timeout, ec::bad_reply}) {
     memory->lose_answer = [code](const kv_write& x) {
       return x.value == ours ? make_error(code, "lost") : caf::error{};
     };
-    // So the backend surely did not get it; what is stored is put right by who
-    // keeps the book.
+    // So the backend did not get it. The replica that keeps the book corrects
+    // the stored value.
     CHECK(train()->code() == ec::overloaded);
     CHECK(parameters() == ours);
   }
@@ -223,10 +222,9 @@ TEST_CASE_FIXTURE(fixture, "a slow store leaves the backend less time") {
   CHECK(answer->code() == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "a store that is silent is not waited for too long") {
+TEST_CASE_FIXTURE(fixture, "the wait for a silent store is limited") {
   backend_service();
-  // Reads, and then never again.
+  // Answers the read and nothing after that.
   auto silent = [](kv_store_actor::pointer,
                    int) -> kv_store_actor::behavior_type {
     return {
@@ -255,15 +253,15 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(backend_service().calls() == 0);
 }
 
-// -- questions ----------------------------------------------------------------
+// -- requests -----------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "the backend does not tell its status") {
+TEST_CASE_FIXTURE(fixture, "the backend does not report its status") {
   auto answer = ask(handle, status_atom_v);
   REQUIRE(answer->value);
   CHECK(!answer->value->status);
 }
 
-TEST_CASE_FIXTURE(fixture, "the watchlist is what is stored, in both shapes") {
+TEST_CASE_FIXTURE(fixture, "the stored watchlist is read in both formats") {
   auto watchlist = [this] { return ask(handle, watchlist_atom_v); };
   CHECK(watchlist()->value == workload_list{});
   store(ours);
@@ -319,7 +317,7 @@ TEST_CASE_FIXTURE(fixture, "status and statistics are one value") {
   CHECK(ask(handle, get_atom_v)->value->revision == 4);
 }
 
-TEST_CASE_FIXTURE(fixture, "the status is forgotten, the watchlist is not") {
+TEST_CASE_FIXTURE(fixture, "the status is removed, the watchlist is not") {
   store(ours);
   memory->store({parameters_bucket, "lastModelTrained", "{}", {}});
   memory->store({statistics_bucket, statistics_key, "{}", {}});
@@ -334,7 +332,7 @@ TEST_CASE_FIXTURE(fixture, "the status is forgotten, the watchlist is not") {
 
 // -- the watchlist in the store -----------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "it is told whose watchlist is stored") {
+TEST_CASE_FIXTURE(fixture, "the job of the stored watchlist is reported") {
   auto model = [this] { return ask(handle, get_atom_v); };
   CHECK(model()->value->watchlist_revision == 0);
   CHECK(model()->value->watchlist_job.empty());
@@ -342,9 +340,9 @@ TEST_CASE_FIXTURE(fixture, "it is told whose watchlist is stored") {
   store(ours);
   CHECK(model()->value->watchlist_revision == 1);
   CHECK(model()->value->watchlist_job == "id");
-  // There is no status all the same.
+  // There is no status nevertheless.
   CHECK(model()->value->revision == 0);
-  // Of an older version, or somebody else's.
+  // Of an older version or another program.
   for (auto value : {R"({"c":{"n":["d"]}})", R"({"uuid":7})", "rubbish"}) {
     CAPTURE(value);
     store(value);
@@ -355,9 +353,7 @@ TEST_CASE_FIXTURE(fixture, "it is told whose watchlist is stored") {
   CHECK(model()->code() == ec::disconnected);
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "a watchlist is put in the place of the one that was "
-                  "seen") {
+TEST_CASE_FIXTURE(fixture, "a watchlist replaces the one that was read") {
   auto put = [this](const backend_submission& x, uint64_t expected) {
     return ask(handle, put_atom_v, x, expected);
   };
@@ -365,13 +361,13 @@ TEST_CASE_FIXTURE(fixture,
   backend_submission right{"id", {{"c", "n", "d"}}};
   CHECK(put(right, 1)->value);
   CHECK(parameters() == ours);
-  // Not over a newer one.
+  // It does not replace a newer one.
   store("newer");
   CHECK(put(right, 2)->code() == ec::conflict);
   CHECK(parameters() == "newer");
   CHECK(put({}, 2)->code() == ec::conflict);
   CHECK(parameters() == "newer");
-  // What is the backend's stays.
+  // The values of the backend stay.
   memory->store({parameters_bucket, "lastModelTrained", "{}", {}});
   CHECK(put({}, 3)->value);
   auto& removal = memory->writes.back();

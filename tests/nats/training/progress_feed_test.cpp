@@ -47,7 +47,7 @@ struct fixture : deterministic {
     run();
   }
 
-  /// What was answered last.
+  /// The last answer.
   const bus_message& answered() {
     return std::get<0>(script->put.last());
   }
@@ -61,7 +61,7 @@ struct fixture : deterministic {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "progress is stored, and then answered") {
+TEST_CASE_FIXTURE(fixture, "progress is answered after it is stored") {
   REQUIRE(script->sinks.count("aiops.training.progress") == 1);
   CHECK(script->queues["aiops.training.progress"] == "aiops-gateway");
   put->hold();
@@ -78,7 +78,7 @@ TEST_CASE_FIXTURE(fixture, "progress is stored, and then answered") {
   CHECK(answered().payload == "{}");
 }
 
-TEST_CASE_FIXTURE(fixture, "what is wrong is answered as over HTTP") {
+TEST_CASE_FIXTURE(fixture, "errors are answered as over HTTP") {
   send(R"({"percentageCompleted":"x"})");
   CHECK(put->calls() == 0);
   CHECK(answered().payload
@@ -92,14 +92,14 @@ TEST_CASE_FIXTURE(fixture, "what is wrong is answered as over HTTP") {
   CHECK(answered().payload.starts_with(R"({"code":8,)"));
 }
 
-TEST_CASE_FIXTURE(fixture, "who does not wait for an answer gets none") {
+TEST_CASE_FIXTURE(fixture, "a message without a reply subject gets no answer") {
   send("{}", "");
   send("rubbish", "");
   CHECK(put->calls() == 1);
   CHECK(script->put.calls() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "more than can be stored is refused") {
+TEST_CASE_FIXTURE(fixture, "too many messages are refused") {
   put->hold();
   send("{}");
   send("{}");
@@ -111,7 +111,7 @@ TEST_CASE_FIXTURE(fixture, "more than can be stored is refused") {
   run();
   send("{}");
   CHECK(put->calls() == 3);
-  // Silence does not count for ever.
+  // A message without an answer of the store counts only until its deadline.
   advance(5s);
   CHECK(answered().payload.starts_with(R"({"code":4,)"));
   send("{}");

@@ -23,7 +23,7 @@ TEST_CASE("a message is the statistics, or status and statistics") {
   CHECK(full->statistics == statistics);
 }
 
-TEST_CASE("null and absence are nothing, or zeros") {
+TEST_CASE("null and missing members are nothing or zeros") {
   for (auto text : {R"({"status":"completed","statistics":null})",
                     R"({"status":"completed","uuid":null})"}) {
     auto x = decode_progress(text);
@@ -38,7 +38,7 @@ TEST_CASE("null and absence are nothing, or zeros") {
   CHECK(decode_progress("{}")->statistics == training_statistics{});
 }
 
-TEST_CASE("what is wrong is named") {
+TEST_CASE("errors name the member") {
   auto problem = [](std::string_view text) {
     auto x = decode_progress(text);
     REQUIRE(!x);
@@ -70,7 +70,7 @@ TEST_CASE("impossible numbers are corrected") {
         == training_statistics{0, 100, 3, 0, 0.5, "train"});
 }
 
-TEST_CASE("an outcome has the words of the REST surface") {
+TEST_CASE("an outcome has the format of the REST API") {
   CHECK(encode_outcome({}) == "{}");
   CHECK(encode_outcome(make_error(ec::conflict, "an older job"))
         == R"({"code":10,"details":[],"message":"an older job"})");

@@ -40,7 +40,7 @@ struct fixture : deterministic {
 
 } // namespace
 
-TEST_CASE_FIXTURE(fixture, "a submission carries the bare map") {
+TEST_CASE_FIXTURE(fixture, "a submission contains the bare map") {
   script->on("train_model").answer({"training job submitted"});
   CHECK(train({{"c", "n", "d"}})->value == "training job submitted");
   auto& request = std::get<0>(script->on("train_model").last());
@@ -51,7 +51,8 @@ TEST_CASE_FIXTURE(fixture, "a submission carries the bare map") {
   CHECK(memory->writes.empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "questions carry what the backend expects") {
+TEST_CASE_FIXTURE(fixture,
+                  "requests have the payloads that the backend expects") {
   script->on("model_status").answer({"training"});
   CHECK(ask(handle, status_atom_v)->value->status == "training");
   CHECK(std::get<0>(script->on("model_status").last()).payload
@@ -64,7 +65,7 @@ TEST_CASE_FIXTURE(fixture, "questions carry what the backend expects") {
         == "model_training_parameters");
 }
 
-TEST_CASE_FIXTURE(fixture, "faults of the backend are told apart") {
+TEST_CASE_FIXTURE(fixture, "faults of the backend have different codes") {
   CHECK(ask(handle, status_atom_v)->code() == ec::no_responders);
   CHECK(ask(handle, check_atom_v)->code() == ec::no_responders);
   CHECK(train({})->code() == ec::no_responders);
@@ -84,7 +85,7 @@ TEST_CASE_FIXTURE(fixture, "faults of the backend are told apart") {
   CHECK(ask(handle, status_atom_v)->code() == ec::disconnected);
 }
 
-TEST_CASE_FIXTURE(fixture, "a refusal is told from an answer") {
+TEST_CASE_FIXTURE(fixture, "a refusal is distinguished from an acceptance") {
   for (auto no : {"error: no GPU", "Failed to parse", "refused",
                   "Rejected: busy", "not a training request", "invalid payload",
                   "Cannot train", "unable to train", "no GPU"}) {
@@ -113,7 +114,7 @@ TEST_CASE_FIXTURE(fixture, "a submission that may have arrived is a timeout") {
   CHECK(answer->code() == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture, "a bus that dies does not leave anybody waiting") {
+TEST_CASE_FIXTURE(fixture, "requests fail when the bus ends") {
   script->on("model_status").hold();
   auto answer = ask(handle, status_atom_v);
   auto check = ask(handle, check_atom_v);
@@ -123,7 +124,8 @@ TEST_CASE_FIXTURE(fixture, "a bus that dies does not leave anybody waiting") {
   CHECK(check->done());
 }
 
-TEST_CASE_FIXTURE(fixture, "statistics live under the original's key") {
+TEST_CASE_FIXTURE(
+  fixture, "statistics are stored under the key of the original program") {
   store(R"({"percentageCompleted":"42"})");
   auto answer = ask(handle, get_atom_v);
   REQUIRE(answer->value);
@@ -146,7 +148,7 @@ TEST_CASE_FIXTURE(fixture, "no or unreadable statistics are zeros") {
   CHECK(ask(handle, get_atom_v)->code() == ec::timeout);
 }
 
-TEST_CASE_FIXTURE(fixture, "statistics are written and forgotten") {
+TEST_CASE_FIXTURE(fixture, "statistics are written and removed") {
   model_status x{"training", {}};
   x.statistics.percentage_completed = 7;
   CHECK(ask(handle, put_atom_v, x)->value);
@@ -165,7 +167,7 @@ TEST_CASE_FIXTURE(fixture, "statistics are written and forgotten") {
   CHECK(ask(handle, delete_atom_v)->code() == ec::disconnected);
 }
 
-TEST_CASE_FIXTURE(fixture, "the store has no watchlist to put right") {
+TEST_CASE_FIXTURE(fixture, "the store has no watchlist to correct") {
   store(R"({"percentageCompleted":"42"})");
   auto model = ask(handle, get_atom_v);
   REQUIRE(model->value);

@@ -40,7 +40,7 @@ book_numbers(book_listener_actor::pointer,
   };
 }
 
-/// Notes the jobs that progress is about; refuses those of job `old`.
+/// Records the jobs of progress; refuses progress of the job `old`.
 training_status_actor::behavior_type
 progress_notes(training_status_actor::pointer, mails seen) {
   return {
@@ -57,7 +57,7 @@ progress_notes(training_status_actor::pointer, mails seen) {
   };
 }
 
-/// A replica: the stack and what the training needs.
+/// A replica: the stack and the actors of the training.
 struct replica : live_stack {
   explicit replica(const nats_server& server) : live_stack(to(server)) {
     jobs = spawn(job_store, kv, job_store_config{10s});
@@ -84,7 +84,7 @@ struct replica : live_stack {
     return ask<workload_list>(backend, watchlist_atom_v);
   }
 
-  /// Puts a watchlist in the place of the one with that revision.
+  /// Replaces the watchlist with this revision.
   caf::expected<caf::unit_t> replace(const backend_submission& x,
                                      uint64_t revision) {
     return ask<caf::unit_t>(backend, put_atom_v, x, revision);
@@ -102,7 +102,7 @@ struct replica : live_stack {
   }
 
   bool flushed() {
-    return request("nobody.here") == ec::no_responders;
+    return request("no.responder") == ec::no_responders;
   }
 
   job_store_actor jobs;
@@ -117,7 +117,7 @@ bool contains(const std::vector<std::string>& xs, const std::string& x) {
 
 // -- the bus ------------------------------------------------------------------
 
-TEST_CASE("each message comes to one of a queue, also after a crash") {
+TEST_CASE("each message goes to one member of a queue, also after a crash") {
   nats_server server;
   replica one{server};
   replica two{server};
@@ -156,7 +156,7 @@ TEST_CASE("each message comes to one of a queue, also after a crash") {
   REQUIRE(one.flushed());
   REQUIRE(two.flushed());
   CHECK(send_some());
-  // A member that is gone takes no share with it.
+  // A member that has ended gets no more messages.
   caf::anon_send_exit(leaving, caf::exit_reason::kill);
   REQUIRE(eventually([&] {
     two.flushed();
@@ -170,7 +170,7 @@ TEST_CASE("each message comes to one of a queue, also after a crash") {
   CHECK(counted(seen) <= sent);
 }
 
-TEST_CASE("a message too large for the server is refused here") {
+TEST_CASE("a message that is too large for the server is not sent") {
   nats_server server{"max_payload: 1024"};
   replica r{server};
   REQUIRE(r.connects());
@@ -179,7 +179,7 @@ TEST_CASE("a message too large for the server is refused here") {
   CHECK(code_of(result.error()) == ec::too_large);
 }
 
-TEST_CASE("listeners follow the connection") {
+TEST_CASE("listeners get the state of the connection") {
   nats_server server;
   replica r{server};
   REQUIRE(r.connects());
@@ -199,7 +199,8 @@ TEST_CASE("listeners follow the connection") {
 
 // -- the store ----------------------------------------------------------------
 
-TEST_CASE("of two replicas one writes the book, and both hear of it") {
+TEST_CASE("one of two concurrent writes of the book succeeds, and both "
+          "replicas get it") {
   nats_server server;
   replica one{server};
   replica two{server};
@@ -214,7 +215,7 @@ TEST_CASE("of two replicas one writes the book, and both hear of it") {
   CHECK(code_of(two.put_book(2, 0).error()) == ec::conflict);
   CHECK(eventually([&] { return seen->all().back() == 1; }));
   CHECK(two.book()->revision == *first);
-  // Both want to count on, many times.
+  // Both increment it many times.
   std::atomic<int> stored = 0;
   auto count = [&](replica& r) {
     for (auto done = 0; done < 20;) {
@@ -235,8 +236,7 @@ TEST_CASE("of two replicas one writes the book, and both hear of it") {
   CHECK(eventually([&] { return seen->all().back() == 41; }));
 }
 
-TEST_CASE(
-  "a watchlist stands in the store once, and another replica reads it") {
+TEST_CASE("a watchlist is stored once, and another replica reads it") {
   nats_server server;
   replica one{server};
   replica two{server};
@@ -278,7 +278,7 @@ TEST_CASE(
       ->empty());
 }
 
-TEST_CASE("a hundred jobs are kept over a crash") {
+TEST_CASE("a hundred jobs survive a crash") {
   nats_server server;
   replica r{server};
   REQUIRE(r.connects());
@@ -301,7 +301,7 @@ TEST_CASE("a hundred jobs are kept over a crash") {
   CHECK(least->job.number == 4);
 }
 
-TEST_CASE("many who list the jobs leave the bus to progress") {
+TEST_CASE("many lists of jobs do not delay progress") {
   nats_server server;
   replica r{server};
   REQUIRE(r.connects());
@@ -341,12 +341,12 @@ TEST_CASE("many who list the jobs leave the bus to progress") {
   CHECK(*failures == 0);
 }
 
-TEST_CASE("a key that somebody removed can be written again") {
+TEST_CASE("a key that another client removed can be written again") {
   nats_server server;
   replica r{server};
   REQUIRE(r.connects());
   REQUIRE(r.put("one"));
-  // As other clients remove a key: by a mark in its place.
+  // Other clients remove a key by writing a mark.
   bus_request removal{"$KV.bucket.key", "", {{"KV-Operation", "DEL"}}, 5s};
   REQUIRE(r.ask<bus_reply>(r.bus_handle, request_atom_v, removal));
   CHECK(r.get()->revision == 0);
@@ -357,7 +357,7 @@ TEST_CASE("a key that somebody removed can be written again") {
 
 // -- the key-value backend ----------------------------------------------------
 
-TEST_CASE("a submission is stored before the backend hears of it") {
+TEST_CASE("a submission is stored before the backend gets a request") {
   nats_server server;
   replica r{server};
   replica reader{server};
@@ -399,11 +399,11 @@ TEST_CASE("parameters wait for a backend that starts later") {
   CHECK(answer.get().cvalue() == "training job submitted");
 }
 
-TEST_CASE("without a backend the parameters stay until they are put right") {
+TEST_CASE("without a backend the parameters stay until they are corrected") {
   nats_server server;
   replica r{server};
   REQUIRE(r.connects());
-  // Making a bucket may take a while on a busy disk.
+  // Creating a bucket may take a while on a busy disk.
   REQUIRE(r.ask<caf::unit_t>(r.kv, check_atom_v,
                              std::string{"model-training-parameters"}));
   auto train = [&](const std::string& id) {
@@ -425,7 +425,7 @@ TEST_CASE("without a backend the parameters stay until they are put right") {
   CHECK(r.watchlist().cvalue() == workload_list{{"c", "n", "9"}});
 }
 
-TEST_CASE("a backend that falls silent leaves the parameters for a look") {
+TEST_CASE("the parameters stay readable when the backend does not answer") {
   nats_server server;
   replica r{server};
   REQUIRE(r.connects());
@@ -437,7 +437,8 @@ TEST_CASE("a backend that falls silent leaves the parameters for a look") {
   CHECK(r.watchlist().cvalue() == workload_list{{"c", "n", "d"}});
 }
 
-TEST_CASE("model and parameters are forgotten, what is the backend's is not") {
+TEST_CASE(
+  "model and parameters are removed, the values of the backend are not") {
   nats_server server;
   replica r{server};
   REQUIRE(r.connects());
@@ -498,7 +499,7 @@ TEST_CASE("progress over NATS reaches one gateway and is answered") {
   CHECK(report("rubbish").starts_with(R"({"code":3,)"));
 }
 
-TEST_CASE("whoever listens hears of a job that has ended") {
+TEST_CASE("subscribers get a job that has ended") {
   nats_server server;
   replica r{server};
   REQUIRE(r.connects());

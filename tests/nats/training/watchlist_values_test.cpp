@@ -85,12 +85,12 @@ TEST_CASE_FIXTURE(fixture, "a list is read once") {
   CHECK(aut.list("3").empty());
   CHECK(!load({"2", "1"}));
   CHECK(reads.size() == 2);
-  // Whoever read it need not store it.
+  // A list that was read need not be stored.
   CHECK(!store("1", d));
   CHECK(writes.empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a store that fails is no lost list") {
+TEST_CASE_FIXTURE(fixture, "an error of the store is not a lost list") {
   stored["training.watchlist.1"] = R"({"c":{"n":["d"]}})";
   down = make_error(ec::timeout, "late");
   CHECK(code_of(load({"1"})) == ec::timeout);
@@ -108,7 +108,8 @@ TEST_CASE_FIXTURE(fixture, "a list that is lost or unreadable is empty") {
   CHECK(aut.list("3") == d);
 }
 
-TEST_CASE_FIXTURE(fixture, "the difference of two lists is that of now") {
+TEST_CASE_FIXTURE(
+  fixture, "the difference of two lists is computed from the current lists") {
   CHECK(!store("1", d));
   CHECK(!store("2", e));
   CHECK(aut.changes("1", "2") == workload_diff{e, d});
@@ -123,7 +124,7 @@ TEST_CASE_FIXTURE(fixture, "the difference of two lists is that of now") {
   CHECK(aut.changes("1", "2") == workload_diff{e, d});
 }
 
-TEST_CASE_FIXTURE(fixture, "what is not kept is read again") {
+TEST_CASE_FIXTURE(fixture, "a list that is not kept is read again") {
   CHECK(!store("1", d));
   CHECK(!store("2", e));
   aut.keep({"2", ""});
@@ -149,7 +150,7 @@ TEST_CASE_FIXTURE(fixture, "lists that the store lost are stored again") {
   aut.store_missing({"1"});
   CHECK(writes.size() == 3);
   CHECK(stored.contains("training.watchlist.2"));
-  // Whoever needs one that could not be stored looks for it.
+  // A list that could not be stored is read when it is needed.
   down = make_error(ec::timeout, "later");
   aut.store_missing({"1"});
   CHECK(aut.knows("1"));

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Takes reports on any path.
+/// Accepts reports on any path.
 class receiver {
 public:
   explicit receiver(std::unique_ptr<httplib::Server> server
@@ -46,7 +46,7 @@ public:
     return requests_;
   }
 
-  /// What it answers; set before it is asked.
+  /// The answer; set before the first request.
   std::function<void(const httplib::Request&, httplib::Response&)> how =
     [](auto&, auto& response) { response.status = 204; };
   std::atomic<bool> ending = false;
@@ -66,7 +66,7 @@ struct fixture : live_system {
     return result;
   }
 
-  /// Reports one job; an error whose code is `none` when it was taken.
+  /// Reports one job; the error has the code `none` when it was accepted.
   caf::error report(webhook_config cfg) {
     auto hook = spawn_detached(webhook, std::move(cfg));
     auto answer = ask<caf::unit_t>(job_hook_actor{hook}, put_atom_v, job);
@@ -77,7 +77,7 @@ struct fixture : live_system {
     job.id = "1234";
   }
 
-  /// What the webhook is called with.
+  /// The values with which the webhook is called.
   std::string body() const {
     return encode_job(job);
   }
@@ -107,7 +107,8 @@ TEST_CASE_FIXTURE(fixture, "a report goes where the URL says, unsigned") {
   CHECK(there.requests().back().target == "/?q=1");
 }
 
-TEST_CASE_FIXTURE(fixture, "a secret signs, as it stands in the file now") {
+TEST_CASE_FIXTURE(
+  fixture, "reports are signed with the current content of the secret file") {
   CHECK(hub_signature("key", "The quick brown fox jumps over the lazy dog")
         == "sha256=f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a"
            "3cd8");
@@ -124,7 +125,8 @@ TEST_CASE_FIXTURE(fixture, "a secret signs, as it stands in the file now") {
   CHECK(signature() == hub_signature("other", body()));
 }
 
-TEST_CASE_FIXTURE(fixture, "nothing is sent without a secret that should be") {
+TEST_CASE_FIXTURE(fixture,
+                  "nothing is sent when the configured secret is missing") {
   receiver there;
   auto cfg = config("http://" + there.host() + "/");
   cfg.secret_file = files / "missing";
@@ -138,7 +140,7 @@ TEST_CASE_FIXTURE(fixture, "nothing is sent without a secret that should be") {
   CHECK(there.requests().empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "only 2xx is success, whatever the body") {
+TEST_CASE_FIXTURE(fixture, "only 2xx is success, with any body") {
   receiver there;
   auto url = "http://" + there.host() + "/hook?token=hush";
   auto status = 200;
@@ -183,7 +185,7 @@ TEST_CASE_FIXTURE(fixture, "a receiver that is dead or hangs is an error") {
   CHECK(text_of(late).find("hush") == std::string::npos);
 }
 
-TEST_CASE_FIXTURE(fixture, "a receiver has to be who it says") {
+TEST_CASE_FIXTURE(fixture, "the certificate of a receiver is verified") {
   auto& keys = certificates();
   receiver there{std::make_unique<httplib::SSLServer>(
     (keys / "server.pem").c_str(), (keys / "server.key").c_str())};
