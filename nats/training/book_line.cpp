@@ -6,7 +6,7 @@ namespace aiops::nats {
 
 namespace {
 
-/// Writes that are remembered.
+/// Maximum of writes that are kept.
 constexpr size_t max_writes = 64;
 
 /// How much the clocks of the servers of a cluster may differ.
@@ -42,7 +42,7 @@ bool book_line::saw(const book_write& x) {
     return true;
   }
   if (older(x)) {
-    // An old copy has nothing that was stored later.
+    // An old copy contains nothing that was stored later.
     auto& last = line_.back();
     auto later = last.created.time_since_epoch().count() != 0
                  && x.created > last.created + clock_tolerance;
@@ -53,11 +53,11 @@ bool book_line::saw(const book_write& x) {
   auto parent = std::find_if(line_.begin(), line_.end(), [&](auto& y) {
     return !y.id.empty() && y.id == x.previous;
   });
-  // One that we never saw says nothing: word of it may have been lost.
+  // An unknown write shows nothing: the message about it may have been lost.
   auto fork = (parent != line_.end() && parent + 1 != line_.end())
               || (!line_.empty() && x.number < line_.back().number);
-  // Who begins a book has found none. Over one that could not be read it is no
-  // other loss.
+  // A replica starts a book when there is none. Over an unreadable book this is
+  // not another loss.
   auto begun_anew = !x.origin.empty() && !line_.empty()
                     && !line_.back().id.empty()
                     && x.origin != line_.back().origin;
@@ -71,7 +71,7 @@ bool book_line::saw(const book_write& x) {
 bool book_line::wrote(const book_write& x, bool went_back) {
   auto known = std::any_of(line_.begin(), line_.end(),
                            [&](auto& y) { return y.id == x.id; });
-  // Word of it may come before the answer.
+  // It may be read before the answer arrives.
   if (known)
     return false;
   if (!went_back)

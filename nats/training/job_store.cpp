@@ -20,11 +20,11 @@ const auto book_key = std::string{subjects::book_key};
 const auto hooks_key = std::string{subjects::hooks_key};
 const auto number_key = std::string{subjects::number_key};
 
-/// A write may meet that many others to the same slot.
+/// Maximum of attempts to write a slot after conflicts.
 constexpr int max_tries = 5;
 
-/// Jobs that are read at the same time, so that a list leaves the bus to
-/// others.
+/// Maximum of jobs that are read at the same time, so that a list does not
+/// occupy the bus.
 constexpr size_t read_window = 8;
 
 /// Reads of a list that follow one another.
@@ -32,10 +32,10 @@ constexpr int max_reads_in_a_row = static_cast<int>(subjects::job_slots
                                                     / read_window)
                                    + 2;
 
-/// Writes whose ids are remembered.
+/// Maximum of writes whose ids are kept.
 constexpr size_t max_known_writes = 16;
 
-/// The last number that a value tells; 0 when it tells none.
+/// The last number in a value; 0 when it has none.
 uint64_t number_in(const kv_entry& entry) {
   auto number = integer_at(parse_json(entry.value), "lastNumber");
   return static_cast<uint64_t>(std::max<int64_t>(number, 0));
@@ -52,7 +52,7 @@ struct job_store_state::archival {
 struct job_store_state::listing {
   caf::typed_response_promise<job_summaries> promise;
   job_summaries jobs;
-  /// Those that were not asked for yet.
+  /// The keys that were not read yet.
   std::vector<std::string> keys;
   size_t in_flight = 0;
   bool failed = false;
@@ -145,7 +145,7 @@ void job_store_state::understand(const kv_entry& entry, on_book then) {
   if (entry.revision != 0) {
     forget(entry.revision);
     keep_aside(entry);
-    // The one that was known is gone. What is older is still an old copy.
+    // The known book was replaced. An older value is an old copy.
     if (line_.newest() != 0 && line_.newest() < entry.revision) {
       line_.give_way({entry.revision});
       report_loss(entry.revision);
@@ -174,14 +174,15 @@ void job_store_state::keep_aside(const kv_entry& entry) {
   if (std::exchange(kept_aside_, entry.revision) == entry.revision)
     return;
   auto key = subjects::unreadable_key(entry.revision);
-  log::error(name, "takes an unreadable training book for empty",
+  log::error(name, "treats an unreadable training book as empty",
              {{"bucket", bucket}, {"key", book_key}, {"keptAs", key}});
   self_
     ->request(kv_store_, patience_, put_atom_v,
               kv_write{bucket, key, entry.value, std::nullopt})
     .then([](uint64_t) { /* nop */ },
           [](const caf::error& err) {
-            log::warning(name, "cannot keep an unreadable book aside",
+            log::warning(name,
+                         "cannot keep an unreadable book under another key",
                          {{"reason", text_of(err)}});
           });
 }
@@ -200,7 +201,7 @@ void job_store_state::begin_anew(stored_book book, uint64_t removed,
     if (!number)
       return then(number.error());
     if (*number > 0 && std::exchange(recovered_, *number) != *number)
-      log::warning(name, "goes on counting jobs without their book",
+      log::warning(name, "continues the numbers of jobs without their book",
                    {{"last", *number}});
     with(*number);
   });
@@ -220,23 +221,23 @@ void job_store_state::find_last_number(on_number then) {
         },
         failed);
   };
-  auto with_told = [=, this](uint64_t told) {
+  auto with_notified = [=, this](uint64_t notified) {
     self_->request(kv_store_, patience_, get_atom_v, bucket, number_key)
       .then(
-        [with_noted, told](const kv_entry& entry) {
-          with_noted(std::max(told, number_in(entry)));
+        [with_noted, notified](const kv_entry& entry) {
+          with_noted(std::max(notified, number_in(entry)));
         },
         failed);
   };
   self_->request(self, outlast(patience_), get_atom_v, hooks_atom_v)
-    .then(with_told, failed);
+    .then(with_notified, failed);
 }
 
 void job_store_state::note_number(uint64_t number) {
   if (number <= noted_)
     return;
   noted_ = number;
-  // Sent before the book, so usually stored before it; nobody waits for it.
+  // Sent before the book, so usually stored before it; the book does not wait.
   write_number(number, max_tries);
 }
 
@@ -250,8 +251,8 @@ void job_store_state::write_number(uint64_t number, int tries) {
     else
       noted_ = std::max(noted_, there);
   };
-  // Over what is known to be lower: the book may turn out to be an old one, and
-  // others may have noted a higher number.
+  // Only over a value that is known to be lower: the book may be an old copy,
+  // and other replicas may have stored a higher number.
   self_
     ->request(kv_store_, patience_, put_atom_v,
               kv_write{bucket, number_key, dump_json({{"lastNumber", number}}),
@@ -270,7 +271,7 @@ void job_store_state::fill(book_record record, const kv_entry& entry,
   auto book = std::make_shared<training_book>(std::move(record.book));
   std::vector<std::string> ids;
   auto need = [&](const std::string& id, const shared_workloads& list) {
-    // That of an older version is in the book itself.
+    // A book of an older version contains its lists.
     if (list.empty() && !id.empty())
       ids.push_back(id);
   };
@@ -313,7 +314,7 @@ void job_store_state::fill(book_record record, const kv_entry& entry,
 
 caf::result<uint64_t> job_store_state::put_book(const training_book& x,
                                                 uint64_t expected) {
-  // Another book stood there while the last number was looked for.
+  // There was another book while the last number was read.
   if (expected == 0 && beginning_ && x.last_number < beginning_->number)
     return make_error(ec::conflict, "jobs after number "
                                       + std::to_string(x.last_number)
@@ -335,8 +336,8 @@ caf::result<uint64_t> job_store_state::put_book(const training_book& x,
 std::vector<backend_submission>
 job_store_state::missing_lists(const training_book& book) const {
   std::vector<backend_submission> result;
-  // The empty list has no id: one that is empty here was not found, and must
-  // not replace what others stored.
+  // The empty list has no id: a list with an id that is empty here was not
+  // found, and must not replace the stored list.
   auto add = [&](const std::string& id, shared_workloads list) {
     if (!lists_.knows(id) && !list.empty())
       result.push_back({id, std::move(list)});
@@ -392,7 +393,7 @@ void job_store_state::write_book(
         if (line_.wrote({revision, id, over.id, {}, number, over.origin},
                         went_back)) {
           report_loss(revision);
-          // Word of it may have come before, and seemed to be an old copy.
+          // It may have been read before, and seemed to be an old copy.
           read_again();
         }
         promise.deliver(revision);
@@ -405,7 +406,7 @@ void job_store_state::follow(const kv_entry& entry) {
     if (book)
       publish(*book);
     else
-      // Nobody tells of it again unless it changes.
+      // The store sends it again only when it changes.
       look_for_lists();
   });
 }
@@ -440,7 +441,7 @@ void job_store_state::publish(const stored_book& book) {
 void job_store_state::read_again() {
   self_->request(kv_store_, patience_, get_atom_v, bucket, book_key)
     .then([this](const kv_entry& entry) { follow(entry); },
-          [](const caf::error&) { /* the next change brings it */ });
+          [](const caf::error&) { /* it is read at the next change */ });
 }
 
 void job_store_state::look_again() {
@@ -450,7 +451,7 @@ void job_store_state::look_again() {
   auto missing = std::exchange(lists_missing_, false);
   if (!due && !missing)
     return;
-  // An old copy has what was there when the suspicion arose.
+  // An old copy is older than the newest book at the time of the suspicion.
   auto newest = due ? gone_back_->newest : 0;
   self_->request(kv_store_, patience_, get_atom_v, bucket, book_key)
     .then(
@@ -588,7 +589,7 @@ caf::result<job_summaries> job_store_state::list() {
               std::string{subjects::job_pattern})
     .then(
       [this, x](std::vector<std::string>& keys) {
-        // Somebody else may have put anything there.
+        // Other programs may have stored any number of keys.
         if (keys.size() > subjects::job_slots)
           keys.resize(subjects::job_slots);
         x->keys = std::move(keys);
@@ -645,7 +646,7 @@ caf::result<training_job> job_store_state::get_job(uint64_t number) {
 
 void job_store_state::fill_job(
   training_job job, caf::typed_response_promise<training_job> promise) {
-  // An older version kept the lists with the job.
+  // An older version stored the lists with the job.
   if (job.list_id.empty() && job.base_id.empty()) {
     promise.deliver(std::move(job));
     return;

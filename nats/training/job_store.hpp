@@ -17,24 +17,24 @@ namespace aiops::nats {
 struct book_record;
 
 struct job_store_config {
-  /// Deadline of each request to the key-value store, which keeps its own.
+  /// Deadline of each request to the key-value store, which has its own.
   caf::timespan request_timeout = std::chrono::seconds{5};
-  /// How long the store may show an older book than before until it is taken
-  /// to have lost the newer one.
+  /// If the store shows an older book than before for this long, it has lost
+  /// the newer one.
   caf::timespan stale_read_time = std::chrono::seconds{10};
-  /// Of each write.
+  /// Makes the id of each write.
   std::function<std::string()> make_id = make_uuid;
 };
 
-/// INTERNAL: what the key-value store tells its listeners, and time to look at
-/// a book that seems to have gone back.
+/// INTERNAL: messages of the key-value store to its listeners, and time to read
+/// a book again that seems to be older than before.
 using internal_job_store_actor = job_store_actor::extend_with<
   kv_listener_actor>::extend<caf::replies_to<tick_atom>::with<void>>;
 
-/// Knows under which keys the training book, the watchlists and the history
-/// live, and as what JSON. A book that cannot be read is kept aside and counts
-/// as empty, with the revision that it has: the next write replaces it, and
-/// nobody is locked out.
+/// Defines the keys and the JSON of the training book, the watchlists and the
+/// history. An unreadable book is kept under another key and counts as empty,
+/// with its revision: the next write replaces it, and the training stays
+/// usable.
 class job_store_state {
 public:
   static inline const char* name = "job-store";
@@ -49,7 +49,7 @@ private:
   using on_number = std::function<void(const caf::expected<uint64_t>&)>;
   using on_done = std::function<void(const caf::error&)>;
 
-  /// A job on its way into the history.
+  /// A job that is being written to the history.
   struct archival;
 
   using archival_ptr = std::shared_ptr<archival>;
@@ -63,37 +63,37 @@ private:
 
   caf::result<stored_book> get_book();
 
-  /// Makes a book of what stands under its key.
+  /// Makes a book of the value of its key.
   void understand(const kv_entry& entry, on_book then);
 
-  /// There is no book that could be read: the numbers that were given stand in
-  /// the history.
+  /// Without a readable book: reads the last number of a job from the history
+  /// and the hooks.
   /// @param removed As `kv_entry` says.
   void begin_anew(stored_book book, uint64_t removed, on_book then);
 
   void find_last_number(on_number then);
 
-  /// Keeps the last number outside of the book, too.
+  /// Stores the last number outside of the book, too.
   void note_number(uint64_t number);
 
-  /// Replaces the number that is noted by a higher one.
+  /// Replaces the stored number by a higher one.
   void write_number(uint64_t number, int tries);
 
-  /// Keeps the ids of a write, for the next one to name.
+  /// Keeps the ids of a write, because the next write contains them.
   void remember(uint64_t revision, const std::string& write,
                 const std::string& origin);
 
-  /// What stands under that revision is none that could be read.
+  /// Forgets the write of a revision whose book is unreadable.
   void forget(uint64_t revision);
 
   void keep_aside(const kv_entry& entry);
 
-  /// Reads the lists that the book refers to, and puts them in.
+  /// Reads the lists that the book refers to and inserts them.
   void fill(book_record record, const kv_entry& entry, on_book then);
 
   caf::result<uint64_t> put_book(const training_book& x, uint64_t expected);
 
-  /// The lists of a book that are not known to stand in the store.
+  /// The lists of a book that are not known to be in the store.
   std::vector<backend_submission>
   missing_lists(const training_book& book) const;
 
@@ -104,10 +104,10 @@ private:
 
   void follow(const kv_entry& entry);
 
-  /// Tells the listeners, unless the book is older than what they know.
+  /// Sends the book to the listeners unless it is older than what they have.
   void publish(const stored_book& book);
 
-  /// The losses to tell with a book: none with one that may be an old copy.
+  /// The losses to report with a book: none if it may be an old copy.
   uint64_t losses_at(uint64_t revision) const;
 
   /// The store shows an older book than before: it may be an old copy.
@@ -115,11 +115,11 @@ private:
 
   void look_again();
 
-  /// Tells the listeners of the book as it stands now.
+  /// Sends the current book to the listeners.
   void read_again();
 
-  /// A list that the book refers to was not there: it may be an old copy that
-  /// answered, so it is looked for again.
+  /// Reads again after a list of the book was missing, because an old copy of
+  /// the store may have answered.
   void look_for_lists();
 
   void report_loss(uint64_t revision);
@@ -168,7 +168,7 @@ private:
   /// Deadline of each request to the key-value store.
   caf::timespan patience_{0};
   subscribers<book_listener_actor> listeners_;
-  /// What they know.
+  /// The book that the listeners have.
   std::optional<stored_book> book_;
   watchlist_values lists_;
   book_line line_;
@@ -177,10 +177,11 @@ private:
     uint64_t revision = 0;
   };
 
-  /// The slots of the history that we wrote ourselves, by key.
+  /// The slots of the history that this replica wrote, by key.
   std::map<std::string, known_slot> slots_;
-  /// Writes of ours and others, for the next one to name; that seen last is the
-  /// last, since after a loss its revision may be the lowest.
+  /// Writes of all replicas, in the order in which they were seen, because
+  /// after a loss the last one may have the lowest revision. The next write
+  /// contains the id of the one that it replaces.
   struct known_write {
     uint64_t revision = 0;
     std::string id;
@@ -190,20 +191,20 @@ private:
   std::deque<known_write> known_writes_;
   /// How often the store was seen to have lost writes.
   uint64_t losses_ = 0;
-  /// How a book may begin: after this removal of the one before, and with
-  /// numbers after this one, which was found since.
+  /// The conditions for the first write of a book: the removal of the previous
+  /// book that it replaces, and the number that was read after that.
   struct beginning {
     uint64_t removed = 0;
     uint64_t number = 0;
   };
 
   std::optional<beginning> beginning_;
-  /// The last number, as found when there was no book; logged once.
+  /// The last number that was read when there was no book; logged once.
   uint64_t recovered_ = 0;
-  /// The last number that was noted outside of the book.
+  /// The last number that was stored outside of the book.
   uint64_t noted_ = 0;
   uint64_t noted_revision_ = 0;
-  /// Revision of the unreadable book that was kept aside.
+  /// Revision of the unreadable book that was kept under another key.
   uint64_t kept_aside_ = 0;
   /// An older book than this revision was shown, the first time at `since`.
   struct suspicion {
@@ -212,7 +213,7 @@ private:
   };
 
   std::optional<suspicion> gone_back_;
-  /// Whether time was asked for to look for lists that seem to be lost.
+  /// Whether a timer is set to read lists again that seem to be lost.
   bool lists_missing_ = false;
 };
 
