@@ -170,6 +170,12 @@ TEST_CASE_FIXTURE(fixture, "a certain failure is undone before the answer") {
   SUBCASE("not sent") {
     code = ec::overloaded;
   }
+  SUBCASE("nothing to update") {
+    code = ec::not_found;
+  }
+  SUBCASE("unusable configuration") {
+    code = ec::invalid_configuration;
+  }
   backend->train.fail(code);
   CHECK(submit({b})->code() == code);
   CHECK(book().training == before.training);
@@ -234,6 +240,7 @@ TEST_CASE_FIXTURE(fixture, "an error of the backend comes with a remedy") {
   };
   CHECK(text(ec::no_responders).ends_with("start it, then submit again"));
   CHECK(text(ec::timeout).find("may have started") != std::string::npos);
+  CHECK(text(ec::lost_in_flight).find("may have started") != std::string::npos);
   CHECK(text(ec::bad_reply).find("--backend-protocol") != std::string::npos);
   CHECK(text(ec::refused) == "what happened");
 }

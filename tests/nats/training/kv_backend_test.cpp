@@ -191,7 +191,8 @@ TEST_CASE_FIXTURE(fixture,
                   "a write without an answer is not sent to the backend") {
   store(older);
   backend_service();
-  for (auto code : {ec::timeout, ec::bad_reply}) {
+  for (auto code :
+       {ec::timeout, ec::lost_in_flight, ec::bad_reply, ec::internal}) {
     memory->lose_answer = [code](const kv_write& x) {
       return x.value == ours ? make_error(code, "lost") : caf::error{};
     };
