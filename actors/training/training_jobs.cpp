@@ -316,8 +316,9 @@ void training_jobs_state::write(const change_ptr& job, const stored_book& base,
           return judge_later(job);
         // The store may have written it before it found no connection for
         // another attempt.
-        auto stored = may_have_happened(code) || code == ec::disconnected;
-        if (!stored || job->uncertain)
+        auto may_be_stored = may_have_happened(code)
+                             || code == ec::disconnected;
+        if (!may_be_stored || job->uncertain)
           return fail(job, err);
         // If it is stored, judging it again finds nothing to do.
         job->uncertain = true;
