@@ -22,8 +22,9 @@ using storage_watch_actor = typed_actor<
   // INTERNAL: time to write.
   caf::result<void>(tick_atom)>;
 
-/// Writes a small value in an interval. A server whose disk was full answers
-/// pings and even some requests, so only a write shows that it stores values.
+/// Writes a small value at regular intervals. A server whose disk was full
+/// answers pings and even some requests, so only a write shows that it stores
+/// values.
 class storage_watch_state {
 public:
   static inline const char* name = "storage-watch";

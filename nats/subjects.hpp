@@ -8,7 +8,7 @@
 
 /// @file
 /// Every subject, bucket and key that we use, and how names become subject
-/// tokens. `docs/nats.md` says what travels on each.
+/// tokens. `docs/nats.md` describes the messages on each.
 
 namespace aiops::nats::subjects {
 
@@ -77,7 +77,7 @@ inline constexpr std::string_view failure_key = "counts.failure";
 /// dot) and never changes.
 std::string generation_prefix(uint64_t term, uint64_t number);
 
-// What is below the prefix: `begin` says who writes it, `manifest` is written
+// What is below the prefix: `begin` contains the writer, `manifest` is written
 // last, `index.<n>` lists the shards, `shard.<cluster>.<part>` holds counts.
 inline constexpr std::string_view generation_begin = "begin";
 inline constexpr std::string_view generation_manifest = "manifest";

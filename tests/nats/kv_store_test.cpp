@@ -469,7 +469,7 @@ TEST_CASE_FIXTURE(fixture, "changes are found without a message") {
   bus_script->on(get_subject).answer(entry(1, "YQ=="));
   auto seen = follow();
   bus_script->on(get_subject).answer(entry(2, "Yg=="));
-  SUBCASE("by reading in an interval") {
+  SUBCASE("by reading at regular intervals") {
     advance(20s);
   }
   SUBCASE("after a new connection") {

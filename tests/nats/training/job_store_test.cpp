@@ -82,7 +82,7 @@ struct fixture : deterministic {
     return ask(handle, get_atom_v);
   }
 
-  /// Of the book, as it stands in the store.
+  /// The revision of the book in the store.
   uint64_t revision() {
     auto i = memory->entries.find({gateway_bucket, book_key});
     return i == memory->entries.end() ? 0 : i->second.revision;
