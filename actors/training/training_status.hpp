@@ -184,7 +184,7 @@ private:
 
   /// Nothing before the book was received.
   std::optional<stored_book> book_;
-  word_clock clock_;
+  report_clock clock_;
   backend_health backend_health_;
   std::string stale_reason_;
   bool polling_ = false;
