@@ -80,7 +80,7 @@ private:
   void work();
 
   /// Begins again with the book in the store.
-  void begin_afresh(const submission_ptr& submission);
+  void begin_with_fresh_book(const submission_ptr& submission);
 
   /// Determines the action, and stores the list at the same time.
   void compare(const submission_ptr& submission);
@@ -132,7 +132,7 @@ private:
 
   /// The rest of the time for a submission, but not more than the deadline of
   /// one request.
-  caf::timespan patience(const pending_submission& submission) const;
+  caf::timespan request_time(const pending_submission& submission) const;
 
   caf::timespan remaining(const pending_submission& submission) const;
 

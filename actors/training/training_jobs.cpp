@@ -29,7 +29,7 @@ bool urgent(const job_change& what) {
 }
 
 /// Maximum number of outcomes that are kept while they cannot be stored.
-constexpr size_t max_debts = 64;
+constexpr size_t max_unstored_outcomes = 64;
 
 /// Whether two outcomes are the same outcome of the same submission.
 bool same_outcome(const job_change& x, const job_change& y) {
@@ -47,7 +47,7 @@ bool same_outcome(const job_change& x, const job_change& y) {
 }
 
 /// Whether a watchlist that was stored for the backend may have to be removed.
-bool takes_back(const job_change& what) {
+bool may_remove_watchlist(const job_change& what) {
   return std::holds_alternative<job_rejection>(what)
          || std::holds_alternative<job_cancellation>(what);
 }
@@ -140,7 +140,7 @@ training_jobs_state::make_behavior(job_store_actor store, backend_actor backend,
     [this](tick_atom) { tick(); },
     [this](restart_atom) {
       if (current_)
-        judge_afresh(current_);
+        judge_by_fresh_book(current_);
     },
   };
 }
@@ -183,7 +183,7 @@ void training_jobs_state::work() {
   if (known_)
     judge(change, *known_);
   else
-    judge_afresh(change);
+    judge_by_fresh_book(change);
 }
 
 caf::expected<training_book>
@@ -191,8 +191,8 @@ training_jobs_state::apply(const training_book& base,
                            const job_change& what) const {
   auto by = context();
   auto book = base;
-  for (auto& debt : debts_)
-    if (auto next = apply_change(book, debt, by))
+  for (auto& outcome : unstored_outcomes_)
+    if (auto next = apply_change(book, outcome, by))
       book = std::move(*next);
   // After a loss, the book does not know all earlier jobs.
   auto report = std::get_if<job_progress>(&what);
@@ -213,7 +213,7 @@ void training_jobs_state::judge(const change_ptr& change,
     if (base.revision < known_->revision)
       touch(change, base);
     else if (!change->fresh && !recurs(change->what))
-      judge_afresh(change);
+      judge_by_fresh_book(change);
     else if (next)
       find_nothing_to_do(change, base);
     else
@@ -232,7 +232,7 @@ void training_jobs_state::find_nothing_to_do(const change_ptr& change,
                                              const stored_book& base) {
   // The stored book has all outcomes.
   if (change->fresh)
-    debts_.clear();
+    unstored_outcomes_.clear();
   succeed(change, base.value, base);
 }
 
@@ -255,7 +255,7 @@ void training_jobs_state::touch(const change_ptr& change,
       });
 }
 
-void training_jobs_state::judge_afresh(const change_ptr& change) {
+void training_jobs_state::judge_by_fresh_book(const change_ptr& change) {
   read([this, change](const caf::expected<stored_book>& got) {
     if (!got)
       return fail(change, got.error());
@@ -273,7 +273,7 @@ void training_jobs_state::judge_later(const change_ptr& change) {
   // The first conflict was probably a coincidence; later ones may mean that an
   // old copy of the store answers.
   if (change->tries == 1)
-    return judge_afresh(change);
+    return judge_by_fresh_book(change);
   self_->delayed_send(
     self_, change->backoff.fail(cfg_.first_backoff, cfg_.last_backoff),
     restart_atom_v);
@@ -299,15 +299,16 @@ void training_jobs_state::archive_first(const change_ptr& change,
 void training_jobs_state::write(const change_ptr& change,
                                 const stored_book& base,
                                 const training_book& next) {
-  auto paid = debts_.size();
+  auto included = unstored_outcomes_.size();
   // The store accepts a change of an older book only if it lost the newer one.
   auto losses = known_->losses + (base.revision < known_->revision ? 1 : 0);
   auto sent = self_->clock().now();
   self_->request(store_, cfg_.request_timeout, put_atom_v, next, base.revision)
     .then(
-      [this, change, next, base, paid, losses, sent](uint64_t revision) {
-        debts_.erase(debts_.begin(),
-                     debts_.begin() + static_cast<std::ptrdiff_t>(paid));
+      [this, change, next, base, included, losses, sent](uint64_t revision) {
+        unstored_outcomes_.erase(unstored_outcomes_.begin(),
+                                 unstored_outcomes_.begin()
+                                   + static_cast<std::ptrdiff_t>(included));
         auto late = std::chrono::duration_cast<milliseconds>(
           self_->clock().now() - sent);
         succeed(change, base.value, {next, revision, losses}, late);
@@ -323,7 +324,7 @@ void training_jobs_state::write(const change_ptr& change,
             if (change->uncertain)
               return fail(change, err);
             change->uncertain = true;
-            return judge_afresh(change);
+            return judge_by_fresh_book(change);
           default:
             fail(change, err);
         }
@@ -344,7 +345,7 @@ void training_jobs_state::succeed(const change_ptr& change,
   if (urgent(change->what)) {
     deliver();
     mirror_.follow(*known_, [] { /* nop */ });
-  } else if (takes_back(change->what)) {
+  } else if (may_remove_watchlist(change->what)) {
     mirror_.follow(*known_, [this, deliver]() mutable {
       mirror_.correct_watchlist(false, [deliver](const caf::error&) mutable {
         // The next comparison corrects it after a failure.
@@ -361,33 +362,35 @@ void training_jobs_state::succeed(const change_ptr& change,
 void training_jobs_state::fail(const change_ptr& change,
                                const caf::error& err) {
   if (settles(change->what) && !planted(planted_bug::outcome_written_once))
-    owe(change->what);
+    keep_outcome(change->what);
   change->promise.deliver(err);
   finish();
 }
 
-void training_jobs_state::owe(const job_change& what) {
+void training_jobs_state::keep_outcome(const job_change& what) {
   auto same = [&](auto& x) { return same_outcome(x, what); };
-  if (std::any_of(debts_.begin(), debts_.end(), same))
+  if (std::any_of(unstored_outcomes_.begin(), unstored_outcomes_.end(), same))
     return;
-  debts_.push_back(what);
-  if (debts_.size() <= max_debts)
+  unstored_outcomes_.push_back(what);
+  if (unstored_outcomes_.size() <= max_unstored_outcomes)
     return;
   // Most are rejections of submissions that could not be entered. If one of
   // these is in the store, it is settled like one of a replica that ended.
-  auto i = std::find_if(debts_.begin(), debts_.end(), [](auto& x) {
-    return std::holds_alternative<job_rejection>(x);
-  });
-  debts_.erase(i != debts_.end() ? i : debts_.begin());
+  auto i = std::find_if(
+    unstored_outcomes_.begin(), unstored_outcomes_.end(),
+    [](auto& x) { return std::holds_alternative<job_rejection>(x); });
+  unstored_outcomes_.erase(
+    i != unstored_outcomes_.end() ? i : unstored_outcomes_.begin());
 }
 
-void training_jobs_state::settle_debts() {
-  if (current_ || debts_.empty())
+void training_jobs_state::store_outcomes() {
+  if (current_ || unstored_outcomes_.empty())
     return;
   // A change stores all of them.
   self_
     ->request(caf::actor_cast<training_jobs_actor>(self_),
-              change_time(cfg_.request_timeout), put_atom_v, debts_.front())
+              change_time(cfg_.request_timeout), put_atom_v,
+              unstored_outcomes_.front())
     .then([this](const book_update&) { next_compare_ = self_->clock().now(); },
           [](const caf::error& err) {
             log::warning(name, "cannot store the outcome of a submission yet",
@@ -707,7 +710,7 @@ void training_jobs_state::tick() {
     self_->delayed_send(self_, pause, tick_atom_v);
   if (!known_)
     return read([](const caf::expected<stored_book>&) { /* the next time */ });
-  settle_debts();
+  store_outcomes();
   job_change silence = job_silence{cfg_.stall_after, cfg_.outcome_time};
   auto next = apply_change(known_->value, silence, context());
   if (next && *next != known_->value)
@@ -722,7 +725,7 @@ void training_jobs_state::tick() {
             });
   archive();
   auto now = self_->clock().now();
-  if (now >= next_compare_ || mirror_.doubtful()) {
+  if (now >= next_compare_ || mirror_.needs_compare()) {
     next_compare_ = now + cfg_.compare_interval;
     mirror_.compare();
     // This makes the store correct missing entries.

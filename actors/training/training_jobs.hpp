@@ -102,7 +102,7 @@ private:
   void touch(const change_ptr& change, const stored_book& base);
 
   /// Reads the book, then judges the change by it.
-  void judge_afresh(const change_ptr& change);
+  void judge_by_fresh_book(const change_ptr& change);
 
   /// The same after a pause, because of a conflict.
   void judge_later(const change_ptr& change);
@@ -119,12 +119,12 @@ private:
   void fail(const change_ptr& change, const caf::error& err);
 
   /// Keeps an outcome that could not be stored.
-  void owe(const job_change& what);
+  void keep_outcome(const job_change& what);
 
   void find_nothing_to_do(const change_ptr& change, const stored_book& base);
 
   /// Stores outcomes that could not be stored before.
-  void settle_debts();
+  void store_outcomes();
 
   void finish();
 
@@ -209,7 +209,7 @@ private:
   change_ptr current_;
   std::deque<change_ptr> waiting_;
   /// Outcomes of submissions that are not stored yet; bounded.
-  std::vector<job_change> debts_;
+  std::vector<job_change> unstored_outcomes_;
 
   training_mirror mirror_;
   caf::actor_clock::time_point next_compare_;

@@ -112,7 +112,7 @@ private:
   answer remember(model_status status);
 
   /// Answers the callers whose deadline has passed, if a status is known.
-  void answer_impatient();
+  void answer_overdue();
 
   /// Schedules a message for the next deadline of a caller.
   void arm_timer();
