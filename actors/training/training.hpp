@@ -32,7 +32,7 @@ struct training_config {
   std::function<std::string()> make_id = make_uuid;
 };
 
-/// How much longer than the backend's own deadline we wait for its answer.
+/// How much longer than the backend's own deadline to wait for its answer.
 inline constexpr milliseconds training_grace{100};
 
 /// INTERNAL: also continues with the current submission.

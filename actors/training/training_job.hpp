@@ -50,7 +50,7 @@ enum class job_state : uint8_t {
   training,
   completed,
   failed,
-  /// The backend has been silent for too long; it may come back.
+  /// The backend has been silent for too long; it may report again.
   stalled,
   /// Cancelled by request.
   cancelled,

@@ -540,8 +540,8 @@ void training_jobs_state::know(stored_book book, milliseconds late) {
     history_.clear();
     archived_.clear();
   }
-  // What was found without a book is no book: its number may be one that was
-  // noted for a change which came to nothing.
+  // The first book is not compared with the values found before it: their
+  // number may be one that was stored for a change that failed.
   if (known_ && known_->revision != 0 && book.revision > known_->revision
       && book.losses == known_->losses)
     assert_none(broken_invariant(known_->value, book.value));
