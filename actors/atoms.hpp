@@ -3,8 +3,8 @@
 #include "base/caf_compat.hpp"
 
 /// @file
-/// The verbs of our messages. CAF's own are used where they fit: `get`, `put`,
-/// `delete`, `update`, `subscribe`, `tick`, `connect`.
+/// The verbs of the messages. Those of CAF are used where they fit: `get`,
+/// `put`, `delete`, `update`, `subscribe`, `tick`, `connect`.
 
 CAF_BEGIN_TYPE_ID_BLOCK(aiops_gateway, first_custom_type_id)
 

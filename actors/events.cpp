@@ -21,8 +21,9 @@ std::optional<training_job> shown_job(const training_book& book) {
   if (!job)
     return std::nullopt;
   auto result = *job;
-  result.confirmed = result.contested = result.completion_told = false;
-  result.contested_elapsed = 0;
+  result.confirmed = result.may_receive_stale_progress
+    = result.completion_reported = false;
+  result.stale_progress_elapsed = 0;
   return result;
 }
 

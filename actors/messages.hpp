@@ -261,12 +261,12 @@ struct bus_message {
 /// The state of the connection to NATS.
 struct bus_status {
   bool connected = false;
-  /// The server we are connected to, without credentials; empty when not
+  /// The connected server, without credentials; empty when not
   /// connected.
   std::string server;
   /// The largest payload that the server takes, in bytes.
   int64_t max_payload = 0;
-  /// Why we are not connected; empty when we are.
+  /// Why there is no connection; empty when there is one.
   std::string reason;
   /// Connections made since the start.
   int64_t connects = 0;

@@ -75,7 +75,7 @@ caf::result<training_result> training_state::submit(training_request request) {
     pending_submission{std::move(request), promise, deadline});
   if (submission->request.dry_run) {
     // Changes nothing, so it does not wait for other submissions.
-    begin_afresh(submission);
+    begin_with_fresh_book(submission);
   } else {
     waiting_.push_back(std::move(submission));
     work();
@@ -96,15 +96,15 @@ void training_state::work() {
                            "nothing was submitted, try again"));
   submission->result.job_id = cfg_.make_id();
   if (!book_)
-    return begin_afresh(submission);
+    return begin_with_fresh_book(submission);
   submission->book = *book_;
   compare(submission);
 }
 
 // -- before the backend is asked ----------------------------------------------
 
-void training_state::begin_afresh(const submission_ptr& submission) {
-  self_->request(jobs_, patience(*submission), get_atom_v)
+void training_state::begin_with_fresh_book(const submission_ptr& submission) {
+  self_->request(jobs_, request_time(*submission), get_atom_v)
     .then(
       [this, submission](stored_book& book) {
         submission->book = std::move(book);
@@ -135,7 +135,7 @@ void training_state::ask_for_base(const submission_ptr& submission) {
                || !book.watchlist.job_id.empty();
   if (cfg_.compare_by_book && known)
     return by_book({});
-  self_->request(backend_, patience(*submission), watchlist_atom_v)
+  self_->request(backend_, request_time(*submission), watchlist_atom_v)
     .then(
       [this, submission](workload_list& xs) {
         submission->base = normalize(std::move(xs));
@@ -153,7 +153,7 @@ void training_state::store_list(const submission_ptr& submission) {
       || list == submission->book.value.watchlist.workloads)
     return end_step(submission, {});
   self_
-    ->request(store_, patience(*submission), put_atom_v,
+    ->request(store_, request_time(*submission), put_atom_v,
               backend_submission{submission->result.job_id, list})
     .then(
       [this, submission] { end_step(submission, {}); },
@@ -195,7 +195,7 @@ void training_state::enter(const submission_ptr& submission) {
   if (planted(planted_bug::book_after_backend)
       && submission->result.response.empty())
     return send(submission);
-  self_->request(jobs_, patience(*submission), put_atom_v, std::move(entry))
+  self_->request(jobs_, request_time(*submission), put_atom_v, std::move(entry))
     .then(
       [this, submission](const book_update&) {
         if (planted(planted_bug::book_after_backend))
@@ -231,7 +231,7 @@ void training_state::not_entered(const submission_ptr& submission,
       return answer(submission);
     }
     submission->book = std::move(stored);
-    auto again = [this, submission] { begin_afresh(submission); };
+    auto again = [this, submission] { begin_with_fresh_book(submission); };
     if (pending(submission->book.value))
       later(submission, again,
             make_error(ec::overloaded,
@@ -241,7 +241,7 @@ void training_state::not_entered(const submission_ptr& submission,
     else
       compare(submission);
   };
-  self_->request(jobs_, patience(*submission), get_atom_v)
+  self_->request(jobs_, request_time(*submission), get_atom_v)
     .then(on_book, [this, submission](const caf::error& err2) {
       fail(submission, err2);
     });
@@ -414,7 +414,7 @@ void training_state::finish() {
 }
 
 caf::timespan
-training_state::patience(const pending_submission& submission) const {
+training_state::request_time(const pending_submission& submission) const {
   auto minimum = caf::timespan{milliseconds{1}};
   return std::clamp<caf::timespan>(
     remaining(submission), minimum,

@@ -32,7 +32,7 @@ struct training_config {
   std::function<std::string()> make_id = make_uuid;
 };
 
-/// How much longer than the backend's own deadline we wait for its answer.
+/// How much longer than the backend's own deadline to wait for its answer.
 inline constexpr milliseconds training_grace{100};
 
 /// INTERNAL: also continues with the current submission.
@@ -80,7 +80,7 @@ private:
   void work();
 
   /// Begins again with the book in the store.
-  void begin_afresh(const submission_ptr& submission);
+  void begin_with_fresh_book(const submission_ptr& submission);
 
   /// Determines the action, and stores the list at the same time.
   void compare(const submission_ptr& submission);
@@ -132,7 +132,7 @@ private:
 
   /// The rest of the time for a submission, but not more than the deadline of
   /// one request.
-  caf::timespan patience(const pending_submission& submission) const;
+  caf::timespan request_time(const pending_submission& submission) const;
 
   caf::timespan remaining(const pending_submission& submission) const;
 

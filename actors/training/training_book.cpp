@@ -23,19 +23,20 @@ std::string describe(const training_job& job) {
   return "job " + job.id + " (" + std::string{to_string(job.state)} + ")";
 }
 
-// Most bytes of a text in the book, as JSON.
+// Maximum sizes of texts in the book, in bytes of JSON.
 constexpr size_t reason_size = 88;
 constexpr size_t response_size = 48;
-constexpr size_t word_size = 24;
+constexpr size_t status_size = 24;
 
-/// How many bytes of JSON a character takes at most.
+/// The maximum size of a character in JSON, in bytes.
 size_t json_size(std::string_view character) {
   auto c = static_cast<unsigned char>(character.front());
   constexpr size_t escaped = 6; // as in \u0000
   return c < 0x20 || c == '"' || c == '\\' ? escaped : character.size();
 }
 
-/// As much of a text as the book keeps: whole characters of valid UTF-8.
+/// Cuts a text to the size that the book keeps: whole characters of valid
+/// UTF-8.
 std::string clip(const std::string& text, size_t limit) {
   if (planted(planted_bug::text_not_cut))
     return text;
@@ -65,12 +66,12 @@ bool trains(const training_job& job) {
   return job.action == training_action::train;
 }
 
-/// The jobs of a book that the backend may be training.
+/// Whether there is such a job and the backend may be training it.
 bool runs(const std::optional<training_job>& job) {
   return job && running(job->state);
 }
 
-/// Whether the last training did not end well.
+/// Whether the last training did not complete.
 bool has_no_model(const std::optional<training_job>& last) {
   return last
          && (last->state == job_state::failed
@@ -78,7 +79,7 @@ bool has_no_model(const std::optional<training_job>& last) {
              || last->state == job_state::cancelled);
 }
 
-/// Enters a state; false when the table does not allow it.
+/// Enters a state; returns false when the transition is not allowed.
 bool enter(training_job& job, job_state next, std::string reason,
            time_point now) {
   if (!can_follow(job.state, next))
@@ -91,7 +92,7 @@ bool enter(training_job& job, job_state next, std::string reason,
   return true;
 }
 
-/// A model that is there is wholly there, whatever the last progress said.
+/// A completed model is at 100 percent, also if the last report had less.
 void normalize_completed(training_statistics& x) {
   x.percentage_completed = 100;
   x.remaining_time = 0;
@@ -127,38 +128,37 @@ void end_submission(training_book& book, job_state state, std::string reason,
   book.leaving.push_back(std::move(job));
 }
 
-/// Whether the backend may go on to report progress of this job when another
-/// one has taken its place.
-bool may_linger(const training_job& job) {
+/// Whether the backend may still report progress of this job after another one
+/// has replaced it.
+bool may_still_report(const training_job& job) {
   if (planted(planted_bug::stale_progress_not_inherited))
     return false;
   return !ended(job.state) || job.state == job_state::cancelled
          || job.state == job_state::superseded || job.state == job_state::failed
-         || (job.contested && !job.progressed);
+         || (job.may_receive_stale_progress && !job.progressed);
 }
 
 /// Makes `job` the training; the one before leaves the book.
 void begin(training_book& book, training_job job, time_point now) {
   if (auto& last = book.training) {
-    job.contested = may_linger(*last);
+    job.may_receive_stale_progress = may_still_report(*last);
     if (last->progressed)
-      job.contested_elapsed = last->statistics.time_elapsed;
-    else if (job.contested)
-      job.contested_elapsed = last->contested_elapsed;
-    enter(*last, job_state::superseded, "job " + job.id + " took its place",
-          now);
+      job.stale_progress_elapsed = last->statistics.time_elapsed;
+    else if (job.may_receive_stale_progress)
+      job.stale_progress_elapsed = last->stale_progress_elapsed;
+    enter(*last, job_state::superseded, "replaced by job " + job.id, now);
     book.leaving.push_back(std::move(*last));
   }
   book.training = std::move(job);
 }
 
 uint64_t next_number(training_book& book, const change_context& context) {
-  book.last_number = std::max(book.last_number, context.least_number) + 1;
+  book.last_number = std::max(book.last_number, context.last_given_number) + 1;
   return book.last_number;
 }
 
-/// A training that was not submitted through a gateway, or that the gateways
-/// forgot.
+/// Enters a training that no gateway submitted, or whose job the store has
+/// lost.
 void adopt(training_book& book, std::string id, int64_t elapsed,
            const change_context& context) {
   training_job job;
@@ -166,7 +166,7 @@ void adopt(training_book& book, std::string id, int64_t elapsed,
   job.adopted = true;
   job.workloads = book.watchlist.workloads;
   job.list_id = job.base_id = book.watchlist.list_id;
-  // Nothing that is counted here is older.
+  // Bounded, so that the subtraction cannot overflow.
   constexpr int64_t century = int64_t{100} * 365 * 24 * 3600;
   job.started_at = context.now
                    - seconds{std::clamp<int64_t>(elapsed, 0, century)};
@@ -182,7 +182,7 @@ void accept_list(training_book& book, const training_job& job) {
                       job.workloads, job.list_id, false};
 }
 
-/// The submission, which is to be trained, becomes the training.
+/// Makes the submission, which trains, the training.
 void begin_submitted(training_book& book, std::string reason,
                      const change_context& context) {
   auto job = take_submission(book);
@@ -190,29 +190,29 @@ void begin_submitted(training_book& book, std::string reason,
     enter(job, job_state::submitted, std::move(reason), context.now);
     job.statistics = context.initial;
   } else {
-    // The last word stays the backend's.
+    // `updated_at` stays the time of the backend's last report.
     job.reason = clip(reason, reason_size);
   }
-  auto told = std::exchange(job.told, {});
+  auto status = std::exchange(job.reported_status, {});
   begin(book, std::move(job), context.now);
   book.model = {std::string{model_text::training}, book.training->statistics};
-  // The backend was faster than its answer.
-  if (told == model_text::completed)
+  // A report of the backend may arrive before its answer.
+  if (status == model_text::completed)
     complete(book, context.now);
-  else if (failure_text(told))
+  else if (failure_text(status))
     fail(book, "the backend reports that the training failed", context.now);
-  else if (!told.empty())
-    book.model.status = told;
+  else if (!status.empty())
+    book.model.status = status;
 }
 
-/// A doubtful submission stands behind a training that runs, and no longer.
+/// A submission of doubtful outcome waits only while another training runs.
 training_book tidy(training_book book, const change_context& context) {
   if (book.submission && !pending(book) && !runs(book.training)) {
-    // The last word on it stays what it was.
-    auto last_word = book.submission->updated_at;
+    // Time and reason of its last change stay as they are.
+    auto last_report = book.submission->updated_at;
     auto reason = book.submission->reason;
     begin_submitted(book, std::move(reason), context);
-    book.training->updated_at = last_word;
+    book.training->updated_at = last_report;
   }
   return book;
 }
@@ -221,60 +221,62 @@ bool blank(const job_progress& progress) {
   return !progress.statistics || progress.statistics == training_statistics{};
 }
 
-bool tells_end(const job_progress& progress) {
+bool reports_end(const job_progress& progress) {
   return progress.status
          && (*progress.status == model_text::completed
              || failure_text(*progress.status));
 }
 
-/// Whether the report is of a training that goes on.
-bool says_training(const job_progress& x) {
+/// Whether the report is about a running training.
+bool reports_training(const job_progress& x) {
   return x.statistics && (!x.status || *x.status == model_text::training);
 }
 
-/// How long ago something happened at most: a replica that started since has
+/// The longest possible time since an event: a replica that started later has
 /// not seen it, and wall clocks differ.
 milliseconds longest(milliseconds seen, time_point since, time_point now) {
   return std::max(seen, duration_cast<milliseconds>(now - since));
 }
 
-/// The age of a job. Wall clocks tell only what this replica has not seen.
-milliseconds age_of(const training_job& job, milliseconds seen, bool came,
+/// The age of a job. Wall clocks are used only when this replica has not seen
+/// its beginning.
+milliseconds age_of(const training_job& job, milliseconds seen, bool exact,
                     time_point now) {
-  return came ? seen : longest(seen, job.started_at, now);
+  return exact ? seen : longest(seen, job.started_at, now);
 }
 
 std::optional<int64_t> elapsed_in(const job_progress& x) {
   return x.statistics ? x.statistics->time_elapsed : std::nullopt;
 }
 
-/// Whether `timeElapsed` is longer than `age` allows: the report is of an older
-/// training.
+/// Whether `timeElapsed` is longer than `age` allows, so that the report is
+/// about an older training.
 bool older_than(const job_progress& progress, milliseconds age,
                 seconds tolerance = settling_time) {
   auto elapsed = elapsed_in(progress);
   return elapsed && seconds{*elapsed} > duration_cast<seconds>(age) + tolerance;
 }
 
-/// How much what backends count may differ from what we do.
+/// Tolerance between the times of a backend and those of the gateway.
 constexpr seconds jitter{1};
 
-/// Whether the report goes on from one of a training that was at work before
-/// something that is as old as `age`.
-bool goes_on(const job_progress& x, int64_t last_elapsed, milliseconds age) {
+/// Whether the report continues that of a training which began before an event
+/// of age `age`.
+bool continues_older(const job_progress& x, int64_t last_elapsed,
+                     milliseconds age) {
   return older_than(x, age, jitter) && *elapsed_in(x) >= last_elapsed;
 }
 
-/// Whether a report was overtaken by one that is there already: it is not so
-/// much older that the training can have begun again.
+/// Whether a report is older than the last one, but not so much older that the
+/// training can have restarted.
 bool overtaken(const training_job& job, const job_progress& x,
                milliseconds quiet) {
-  // After such a silence the training may have begun again.
+  // After a long silence the training may have restarted.
   if (quiet > settling_time)
     return false;
   auto elapsed = elapsed_in(x);
-  // An end is believed, unless another training may have come to it.
-  auto end = tells_end(x) && (blank(x) || !job.contested);
+  // An end is accepted, unless it may be that of another training.
+  auto end = reports_end(x) && (blank(x) || !job.may_receive_stale_progress);
   if (!job.progressed || !elapsed || end)
     return false;
   auto& last = job.statistics;
@@ -287,41 +289,42 @@ bool overtaken(const training_job& job, const job_progress& x,
                   < last.percentage_completed);
 }
 
-/// Whether progress that came after the end of the last training can be that
-/// of another one, which nobody submitted through us.
-bool starts_anew(const training_book& book, const job_progress& progress,
-                 const change_context& context) {
+/// Whether progress after the end of the last training can be that of another
+/// training, which no gateway submitted.
+bool starts_another(const training_book& book, const job_progress& progress,
+                    const change_context& context) {
   auto& last = *book.training;
   auto may = last.state != job_state::cancelled;
-  if (!may || !says_training(progress)
+  if (!may || !reports_training(progress)
       || progress.statistics->percentage_completed.value_or(0) >= 100)
     return false;
-  // Nobody submits through us, so this is how the next one begins.
+  // Trainings are submitted without a gateway, so the next one begins like
+  // this.
   if (last.adopted && last.state != job_state::superseded)
     return true;
   auto since_end = longest(context.quiet, *last.ended_at, context.now);
   auto settled = context.quiet > settling_time;
-  // The one that a reset ended may go on to report.
+  // A training that was ended by a reset may still report.
   if (last.state == job_state::superseded && last.progressed
-      && goes_on(progress, last.statistics.time_elapsed, since_end))
+      && continues_older(progress, last.statistics.time_elapsed, since_end))
     return false;
-  // Nothing was to be trained, so a training goes on in spite of that.
+  // The last submission trains nothing, so a training may have continued.
   auto& list = book.watchlist;
   if (list.number > last.number && list.action != training_action::train)
     return settled || !older_than(progress, since_end);
   return settled && !older_than(progress, since_end);
 }
 
-/// Enters what a report says about a training that has this status now. The end
-/// of a training may come with statistics that are all 0: those say nothing.
+/// Enters the statistics of a report. Statistics that are all 0 in a report of
+/// the end of a training are ignored.
 void enter(training_statistics& to, const job_progress& progress) {
-  if (progress.statistics && !(tells_end(progress) && blank(progress))) {
+  if (progress.statistics && !(reports_end(progress) && blank(progress))) {
     to = progress.statistics->over(to);
-    to.stage = clip(to.stage, word_size);
+    to.stage = clip(to.stage, status_size);
   }
 }
 
-/// Whether the last word of the gateways was a list that needs no training.
+/// Whether the last list that a gateway submitted needs no training.
 bool keeps_model(const training_book& book) {
   auto keeps = [](training_action x) {
     return x == training_action::update || x == training_action::none;
@@ -340,14 +343,15 @@ training_book show_completed(training_book book, const job_progress& progress) {
   return book;
 }
 
-/// A word that is about no training goes through to the dashboard.
-training_book show_word(training_book book, const job_progress& progress) {
-  book.model.status = clip(progress.status.value_or(std::string{}), word_size);
+/// A status that is not about a training is passed to the dashboard.
+training_book show_status(training_book book, const job_progress& progress) {
+  book.model.status = clip(progress.status.value_or(std::string{}),
+                           status_size);
   enter(book.model.statistics, progress);
   return book;
 }
 
-/// Progress that came after the end of the training: fine if it says the same.
+/// Progress after the end of the training: accepted if it reports the same end.
 caf::expected<training_book> refine(training_book book,
                                     const job_progress& progress) {
   auto& job = *book.training;
@@ -373,18 +377,18 @@ caf::expected<training_book> refine(training_book book,
       && progress.status == model_text::completed)
     return show_completed(std::move(book), progress);
   if (progress.status && *progress.status != model_text::training
-      && !tells_end(progress))
-    return show_word(std::move(book), progress);
-  return conflict("this progress is of an older training: " + describe(job)
+      && !reports_end(progress))
+    return show_status(std::move(book), progress);
+  return conflict("this progress is about an older training: " + describe(job)
                   + " has ended");
 }
 
-/// Enters progress in a job that may still be at work.
+/// Enters progress in a job that has not ended.
 void enter_progress(training_job& job, const job_progress& x, time_point now) {
   job.progressed = true;
-  job.completion_told = false;
+  job.completion_reported = false;
   enter(job.statistics, x);
-  // Whatever else the status says, it goes through to the dashboard.
+  // Any other status is only passed to the dashboard.
   auto next = job.state;
   if (!x.status || *x.status == model_text::training)
     next = job.statistics.stage == fetching_stage ? job_state::fetching_data
@@ -392,8 +396,8 @@ void enter_progress(training_job& job, const job_progress& x, time_point now) {
   enter(job, next, {}, now);
 }
 
-/// Progress of the submission, which came before its outcome: it is kept, and
-/// the outcome decides.
+/// Progress of the submission before its outcome: it is kept until the outcome
+/// is known.
 training_book report_early(training_book book, const job_progress& x,
                            const change_context& context) {
   auto& job = *book.submission;
@@ -401,24 +405,24 @@ training_book report_early(training_book book, const job_progress& x,
     return book;
   auto reason = job.reason;
   enter_progress(job, x, context.now);
-  job.told = clip(x.status.value_or(std::string{}), word_size);
-  // That names the job, so it is no guess.
+  job.reported_status = clip(x.status.value_or(std::string{}), status_size);
+  // The report names the job, so it is certainly about this one.
   job.confirmed = job.confirmed || !x.id.empty();
   if (!reason.empty()) {
-    // There is no better answer than to train.
+    // Training is as good as an answer.
     accept_list(book, job);
     begin_submitted(book, {}, context);
     return book;
   }
-  auto text = tells_end(x) || job.told.empty()
+  auto text = reports_end(x) || job.reported_status.empty()
                 ? std::string{model_text::training}
-                : job.told;
+                : job.reported_status;
   book.model = {std::move(text), job.statistics};
   return book;
 }
 
-/// Whether a report is blank and says that there is a model just after the
-/// backend was given a list that needs no training: it may be about that list.
+/// Whether a blank report of a complete model may be about a list that needs no
+/// training, which the backend got just before.
 bool may_answer_update(const training_book& book, const job_progress& x,
                        const change_context& context) {
   return x.status == model_text::completed && blank(x) && keeps_model(book)
@@ -431,7 +435,7 @@ training_book report(training_book book, const job_progress& x,
                      const change_context& context) {
   auto& job = *book.training;
   if (x.id.empty() && may_answer_update(book, x, context)) {
-    job.completion_told = true;
+    job.completion_reported = true;
     return book;
   }
   if (overtaken(job, x, context.quiet))
@@ -445,12 +449,12 @@ training_book report(training_book book, const job_progress& x,
     fail(book, "the backend reports that the training failed", context.now);
   else
     book.model = {
-      clip(x.status.value_or(std::string{model_text::training}), word_size),
+      clip(x.status.value_or(std::string{model_text::training}), status_size),
       job.statistics};
   return book;
 }
 
-/// Whether progress without an id is that of the submission rather than of the
+/// Whether progress without an id is about the submission and not about the
 /// training before.
 bool of_submission(const training_book& book, const job_progress& x,
                    const change_context& context) {
@@ -458,46 +462,47 @@ bool of_submission(const training_book& book, const job_progress& x,
     return false;
   auto& next = *book.submission;
   auto& last = book.training;
-  auto age = age_of(next, context.submission_age, context.submission_came,
-                    context.now);
-  if (!says_training(x) && !next.progressed)
+  auto age = age_of(next, context.submission_age,
+                    context.submission_age_is_exact, context.now);
+  if (!reports_training(x) && !next.progressed)
     return false;
   if (!runs(last)) {
-    auto linger = last && may_linger(*last);
+    auto linger = last && may_still_report(*last);
     auto before = last && last->progressed ? last->statistics.time_elapsed
-                  : linger                 ? last->contested_elapsed
+                  : linger                 ? last->stale_progress_elapsed
                                            : 0;
-    auto late = (linger || before > 0) && context.submission_came
-                && goes_on(x, before, age);
+    auto late = (linger || before > 0) && context.submission_age_is_exact
+                && continues_older(x, before, age);
     return !late && !(linger && older_than(x, age));
   }
-  // A training does not grow younger: another one has begun.
+  // The elapsed time of a training never decreases: another one has begun.
   auto elapsed = elapsed_in(x);
-  return elapsed && !tells_end(x) && !older_than(x, age, jitter)
+  return elapsed && !reports_end(x) && !older_than(x, age, jitter)
          && last->progressed && !overtaken(*last, x, context.quiet)
          && seconds{*elapsed} + jitter < seconds{last->statistics.time_elapsed};
 }
 
-/// Whether progress without an id is that of a training before this one.
+/// Whether progress without an id is about a training before this one.
 bool of_older(const training_job& job, const job_progress& x,
               const change_context& context) {
-  auto age = age_of(job, context.training_age, context.training_came,
+  auto age = age_of(job, context.training_age, context.training_age_is_exact,
                     context.now);
-  // One that has ended does not go on, but its last report may come late.
-  auto late = (job.contested || job.contested_elapsed > 0)
-              && context.training_came
-              && goes_on(x, job.contested_elapsed, age);
-  return late || (job.contested && older_than(x, age));
+  // A training that has ended does not continue, but its last report may be
+  // late.
+  auto late = (job.may_receive_stale_progress || job.stale_progress_elapsed > 0)
+              && context.training_age_is_exact
+              && continues_older(x, job.stale_progress_elapsed, age);
+  return late || (job.may_receive_stale_progress && older_than(x, age));
 }
 
-/// Whether progress that names a job unknown to the book is of a training that
-/// began later than the one in the book. That one was adopted, so the book is
-/// not complete: it may be the one before.
+/// Whether progress that names a job unknown to the book is about a training
+/// that began later than the one in the book. The one in the book was adopted,
+/// so the book is incomplete, and the other one may be older.
 bool began_later(const training_book& book, const job_progress& x,
                  const change_context& context) {
   auto& last = *book.training;
   auto elapsed = elapsed_in(x);
-  if (!last.adopted || !last.progressed || !says_training(x) || !elapsed
+  if (!last.adopted || !last.progressed || !reports_training(x) || !elapsed
       || clip(x.id, max_job_id) != x.id)
     return false;
   auto age = seconds{last.statistics.time_elapsed}
@@ -505,20 +510,20 @@ bool began_later(const training_book& book, const job_progress& x,
   return seconds{*elapsed} + jitter < age;
 }
 
-/// Whether a word that names no job says that there is a model, while it is not
-/// known that the backend ever had the list: what may never have been sent does
-/// not complete.
-bool says_too_little(const training_book& book, const job_progress& x) {
+/// Whether a report without an id is of a complete model, while it is not known
+/// that the backend ever got the list: a list that may never have been sent
+/// does not complete.
+bool is_inconclusive(const training_book& book, const job_progress& x) {
   auto& job = *book.training;
   return x.status == model_text::completed && blank(x) && job.response.empty()
          && !job.progressed && !job.confirmed && !job.adopted;
 }
 
-// -- one function a change ----------------------------------------------------
+// -- one function per change --------------------------------------------------
 
 caf::expected<training_book> change(training_book book, const job_submission& x,
                                     const change_context& context) {
-  // A write whose answer got lost.
+  // The answer to an earlier write of it was lost.
   if (find_job(book, x.id) && !planted(planted_bug::retry_without_identity))
     return book;
   if (pending(book))
@@ -529,8 +534,8 @@ caf::expected<training_book> change(training_book book, const job_submission& x,
   if (basis_of(book) != x.basis && !planted(planted_bug::stale_comparison))
     return conflict("the watchlist was changed at the same time");
   if (book.submission)
-    end_submission(book, job_state::superseded,
-                   "job " + x.id + " took its place", context.now);
+    end_submission(book, job_state::superseded, "replaced by job " + x.id,
+                   context.now);
   training_job job;
   job.id = x.id;
   job.action = x.action;
@@ -574,7 +579,7 @@ caf::expected<training_book> change(training_book book, const job_acceptance& x,
     book.model = {context.idle_text, {}};
     return book;
   }
-  // It was settled without the answer.
+  // The submission was settled without the answer.
   if (book.training && book.training->id == x.id
       && book.training->response.empty()) {
     auto& job = *book.training;
@@ -593,7 +598,7 @@ caf::expected<training_book> change(training_book book, const job_rejection& x,
   };
   if (book.submission && book.submission->id == x.id
       && book.submission->confirmed) {
-    // The backend found the list by itself, and trains it.
+    // The backend found the list in the store and trains it.
     accept_list(book, *book.submission);
     begin_submitted(book, {}, context);
     return book;
@@ -614,7 +619,7 @@ caf::expected<training_book> change(training_book book, const job_rejection& x,
     book.leaving.push_back(std::move(job));
     if (!early)
       return book;
-    // What was reported meanwhile was about some other training.
+    // The reports until now were about another training.
     if (runs(book.training))
       return report(std::move(book), *early, context);
     if (book.training && book.training->state == job_state::cancelled)
@@ -634,7 +639,7 @@ caf::expected<training_book> change(training_book book, const job_doubt& x,
     return book;
   auto& job = *book.submission;
   if (!trains(job)) {
-    // Nothing will ever tell.
+    // No later report can show its outcome.
     end_submission(book, job_state::failed, x.reason, context.now);
     return book;
   }
@@ -643,7 +648,7 @@ caf::expected<training_book> change(training_book book, const job_doubt& x,
     begin_submitted(book, {}, context);
     return book;
   }
-  // The training that runs may be the only one there is.
+  // The running training may be the only one.
   job.reason = clip(x.reason.empty() ? "no answer" : x.reason, reason_size);
   job.updated_at = context.now;
   return book;
@@ -665,15 +670,15 @@ caf::expected<training_book> change(training_book book, const job_progress& x,
     if (of_list && x.status == model_text::completed)
       return show_completed(std::move(book), x);
     if (of_list)
-      return conflict("this progress is of a training, but job " + x.id
+      return conflict("this progress is about a training, but job " + x.id
                       + " trains nothing");
     auto last = find_job(book, x.id);
     if (last && ended(last->state) && !(training && training->id == x.id))
-      return conflict("this progress is of an older training: "
+      return conflict("this progress is about an older training: "
                       + describe(*last));
     if (training && training->id != x.id && !began_later(book, x, context))
-      return conflict("this progress is of job " + x.id + ", but the latest is "
-                      + describe(*training));
+      return conflict("this progress is about job " + x.id
+                      + ", but the latest is " + describe(*training));
   } else if (of_submission(book, x, context)) {
     return report_early(std::move(book), x, context);
   }
@@ -681,20 +686,21 @@ caf::expected<training_book> change(training_book book, const job_progress& x,
   if (!training) {
     if (x.status == model_text::completed && keeps_model(book))
       return show_completed(std::move(book), x);
-    if (!says_training(x) && !tells_end(x))
-      return show_word(std::move(book), x);
+    if (!reports_training(x) && !reports_end(x))
+      return show_status(std::move(book), x);
     if (clip(x.id, max_job_id) != x.id)
-      return conflict("this progress is of a job with an id that is too long");
+      return conflict(
+        "this progress is about a job with an id that is too long");
     adopt(book, x.id, elapsed, context);
   } else if (!x.id.empty() && training->id != x.id) {
     adopt(book, x.id, elapsed, context);
   } else if (ended(training->state)) {
-    if (!x.id.empty() || !starts_anew(book, x, context))
+    if (!x.id.empty() || !starts_another(book, x, context))
       return refine(std::move(book), x);
     adopt(book, {}, elapsed, context);
   } else if (x.id.empty()
-             && (of_older(*training, x, context) || says_too_little(book, x))) {
-    return conflict("this progress is of a training that began before "
+             && (of_older(*training, x, context) || is_inconclusive(book, x))) {
+    return conflict("this progress is about a training that began before "
                     + describe(*training));
   }
   return report(std::move(book), x, context);
@@ -703,8 +709,8 @@ caf::expected<training_book> change(training_book book, const job_progress& x,
 caf::expected<training_book> change(training_book book,
                                     const job_observation& x,
                                     const change_context& context) {
-  // An answer that is still to come says more, and without one it is not known
-  // what this is about.
+  // The answer to the submission has more information, and without it the
+  // status may be about either job.
   if (book.submission)
     return book;
   auto trains_now = x.status == model_text::training;
@@ -727,46 +733,48 @@ caf::expected<training_book> change(training_book book,
     return book;
   }
   if (trains_now) {
-    // Without an answer, what trains may be the one before.
-    auto other = job.contested && job.response.empty() && !job.progressed;
+    // Without an answer, the running training may be the one before.
+    auto other = job.may_receive_stale_progress && job.response.empty()
+                 && !job.progressed;
     job.confirmed = job.confirmed || !other;
     return book;
   }
-  // What may never have been sent does not end.
+  // A list that may never have been sent does not end.
   if (job.response.empty() && !job.progressed && !job.confirmed && !job.adopted
       && !planted(planted_bug::observation_completes_unanswered))
     return book;
-  // What is told just after a submission, or between two reports, may be about
-  // an earlier training.
+  // A status just after a submission, or between two reports, may be about an
+  // earlier training.
   auto settled = job.confirmed || job.statistics.percentage_completed == 100
                  || planted(planted_bug::observation_completes_unanswered)
                  || context.quiet > settling_time;
   auto failed = failure_text(x.status);
-  // Unless it cannot be.
-  if (!settled && !(failed && !job.contested && !job.response.empty()))
+  // A failure is accepted if there is no earlier training.
+  if (!settled
+      && !(failed && !job.may_receive_stale_progress && !job.response.empty()))
     return book;
   if (x.status == model_text::completed)
     complete(book, context.now);
   else if (failed)
-    fail(book, "the backend says that the training failed", context.now);
+    fail(book, "the backend reports that the training failed", context.now);
   return book;
 }
 
 caf::expected<training_book> change(training_book book, const job_cancellation&,
                                     const change_context& context) {
-  constexpr auto reason = "given up by request";
+  constexpr auto reason = "cancelled by request";
   auto stuck = book.model.status == model_text::training
                || failure_text(book.model.status);
   if (book.training
       && enter(*book.training, job_state::cancelled, reason, context.now)) {
     stuck = true;
-    book.watchlist.given_up = true;
+    book.watchlist.cancelled = true;
   }
   if (book.submission) {
     stuck = stuck || trains(*book.submission);
     auto job = take_submission(book);
     enter(job, job_state::cancelled, reason, context.now);
-    // The backend may train it all the same.
+    // The backend may train it nevertheless.
     if (trains(job))
       begin(book, std::move(job), context.now);
     else
@@ -784,7 +792,7 @@ caf::expected<training_book> change(training_book book, const job_silence& x,
       return book;
     return change(std::move(book),
                   job_doubt{book.submission->id,
-                            "nobody stored what became of the submission"},
+                            "the outcome of the submission was not stored"},
                   context);
   }
   if (book.submission && context.submission_age > x.outcome_time + x.limit)
@@ -794,27 +802,27 @@ caf::expected<training_book> change(training_book book, const job_silence& x,
   if (!runs(book.training))
     return book;
   auto& job = *book.training;
-  if (job.completion_told && context.quiet > settling_time) {
+  if (job.completion_reported && context.quiet > settling_time) {
     complete(book, context.now);
     return book;
   }
   if (context.quiet <= x.limit)
     return book;
   auto silent = duration_cast<seconds>(context.quiet);
-  // The last word stays the backend's.
-  auto last_word = job.updated_at;
+  // `updated_at` stays the time of the backend's last report.
+  auto last_report = job.updated_at;
   enter(job, job_state::stalled,
-        "no word from the training backend for "
+        "the training backend has not reported for "
           + std::to_string(silent.count()) + " s",
         context.now);
-  job.updated_at = last_word;
+  job.updated_at = last_report;
   book.model = {std::string{model_text::failed}, job.statistics};
   return book;
 }
 
 } // namespace
 
-// -- what is in the book ------------------------------------------------------
+// -- the content of the book --------------------------------------------------
 
 const training_job* current_job(const training_book& book) {
   if (book.submission)
@@ -852,16 +860,16 @@ bool forgotten(const training_book& book) {
     return false;
   auto& list = book.watchlist;
   auto nothing = !book.training || book.training->state == job_state::cancelled;
-  return list.given_up || (list.job_id.empty() && nothing);
+  return list.cancelled || (list.job_id.empty() && nothing);
 }
 
 shared_workloads basis_list(const training_book& book) {
-  return book.watchlist.given_up ? shared_workloads{}
-                                 : book.watchlist.workloads;
+  return book.watchlist.cancelled ? shared_workloads{}
+                                  : book.watchlist.workloads;
 }
 
 book_basis basis_of(const training_book& book) {
-  return {book.last_number, book.watchlist.job_id, book.watchlist.given_up,
+  return {book.last_number, book.watchlist.job_id, book.watchlist.cancelled,
           has_no_model(book.training)};
 }
 
@@ -879,26 +887,26 @@ bool settles(const job_change& what) {
          || std::holds_alternative<job_doubt>(what);
 }
 
-std::string shown_status(const training_book& book, const std::string& told,
+std::string shown_status(const training_book& book, const std::string& status,
                          const change_context& context) {
   if (pending(book) || !book.training)
-    return told;
+    return status;
   auto& job = *book.training;
-  auto trains_now = told == model_text::training;
+  auto trains_now = status == model_text::training;
   switch (job.state) {
     case job_state::stalled:
       return std::string{model_text::failed};
     case job_state::failed:
-      return trains_now ? std::string{model_text::failed} : told;
+      return trains_now ? std::string{model_text::failed} : status;
     case job_state::cancelled:
-      return trains_now ? context.idle_text : told;
+      return trains_now ? context.idle_text : status;
     case job_state::submitted: {
-      // Since the outcome of the submission, which may take its time.
+      // Counted from the outcome of the submission, which may take long.
       auto settled = job.adopted || context.quiet > settling_time;
-      return settled ? told : std::string{model_text::training};
+      return settled ? status : std::string{model_text::training};
     }
     default:
-      return told;
+      return status;
   }
 }
 
@@ -911,7 +919,7 @@ training_book import_model(const model_status& model, time_point stored_at,
     then.now = stored_at;
     adopt(result, {}, model.statistics.time_elapsed, then);
     result.training->statistics = model.statistics;
-    result.training->reason = "submitted before there was a book of jobs";
+    result.training->reason = "submitted before there was a book";
   }
   return result;
 }
@@ -938,47 +946,48 @@ milliseconds lateness::of(training_job::time_point stored_at, time_point now) {
          - *std::min_element(differences_.begin(), differences_.end());
 }
 
-void word_clock::see(const training_book& book, time_point now,
-                     milliseconds late) {
-  auto came = std::exchange(started_, true) && late <= jitter;
-  auto note = [now, came](std::optional<sighting>& last,
-                          const std::optional<training_job>& job, bool word) {
+void report_clock::see(const training_book& book, time_point now,
+                       milliseconds late) {
+  auto exact = std::exchange(started_, true) && late <= jitter;
+  auto note = [now, exact](std::optional<sighting>& last,
+                           const std::optional<training_job>& job,
+                           bool by_report) {
     if (!job) {
       last.reset();
       return;
     }
-    auto when = word ? job->updated_at : training_job::time_point{};
-    if (!last || last->id != job->id || last->word != when)
-      // One that has an outcome or progress came some time ago.
+    auto when = by_report ? job->updated_at : training_job::time_point{};
+    if (!last || last->id != job->id || last->reported_at != when)
+      // A job with an outcome or progress began some time ago.
       last = {job->id, when, now,
-              came && job->reason.empty() && job->response.empty()
+              exact && job->reason.empty() && job->response.empty()
                 && !job->progressed};
   };
-  // A submission that becomes the training was seen before.
+  // A submission that becomes the training keeps its times.
   if (submission_ && book.training && submission_->id == book.training->id
       && (!training_ || training_->id != submission_->id)) {
     training_ = submission_;
-    word_ = submission_word_;
+    report_ = submission_report_;
   }
   note(training_, book.training, false);
-  note(word_, book.training, true);
+  note(report_, book.training, true);
   note(submission_, book.submission, false);
-  note(submission_word_, book.submission, true);
+  note(submission_report_, book.submission, true);
   auto& list = book.watchlist.job_id;
   if (!list_ || list_->id != list)
     list_ = {list, {}, now};
 }
 
-void word_clock::measure(change_context& context, time_point now) const {
+void report_clock::measure(change_context& context, time_point now) const {
   auto since = [now](const std::optional<sighting>& x) {
     return x ? duration_cast<milliseconds>(now - x->since) : milliseconds{0};
   };
-  context.quiet = since(word_);
+  context.quiet = since(report_);
   context.training_age = since(training_);
   context.submission_age = since(submission_);
   context.list_age = since(list_);
-  context.training_came = training_ && training_->came;
-  context.submission_came = submission_ && submission_->came;
+  context.training_age_is_exact = training_ && training_->exact;
+  context.submission_age_is_exact = submission_ && submission_->exact;
 }
 
 } // namespace aiops

@@ -20,7 +20,7 @@ struct training_hooks_config {
   milliseconds give_up{60 * 60'000};
 };
 
-/// INTERNAL: also tries again.
+/// INTERNAL: also continues after a pause.
 using internal_training_hooks_actor
   = training_hooks_actor::extend<caf::replies_to<tick_atom>::with<void>>;
 

@@ -80,7 +80,7 @@ std::string broken_sequence(const stored_book& before,
                             const stored_book& after) {
   if (after.revision <= before.revision || after.losses != before.losses)
     return {};
-  // What stands for a book that nobody stored has the numbers that were noted.
+  // A book of revision 0 was never stored. It has the numbers that were noted.
   // Those of jobs that were never stored are free.
   return broken_invariant(before.revision != 0 ? before.value : training_book{},
                           after.value);

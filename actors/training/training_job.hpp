@@ -50,7 +50,7 @@ enum class job_state : uint8_t {
   training,
   completed,
   failed,
-  /// The backend has been silent for too long; it may come back.
+  /// The backend has been silent for too long; it may report again.
   stalled,
   /// Cancelled by request.
   cancelled,
@@ -115,15 +115,15 @@ struct training_job {
   bool confirmed = false;
   /// Whether the backend may still report progress of the job before, and its
   /// `timeElapsed` at the last report; 0 when it gave none.
-  bool contested = false;
-  int64_t contested_elapsed = 0;
+  bool may_receive_stale_progress = false;
+  int64_t stale_progress_elapsed = 0;
   /// Whether no gateway submitted it: the backend started the training itself.
   bool adopted = false;
   /// The status in the last report; empty when there was none.
-  std::string told;
+  std::string reported_status;
   /// Whether the backend reported a complete model, but possibly about another
   /// submission.
-  bool completion_told = false;
+  bool completion_reported = false;
 
   friend bool operator==(const training_job&, const training_job&) = default;
 };

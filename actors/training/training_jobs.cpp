@@ -14,24 +14,24 @@ namespace aiops {
 
 namespace {
 
-/// Whether a change that finds nothing to do needs no second look: it will
-/// come again.
+/// Whether a change without an effect need not be judged again by a fresh book,
+/// because it recurs.
 bool recurs(const job_change& what) {
   return std::holds_alternative<job_observation>(what)
          || std::holds_alternative<job_silence>(what);
 }
 
-/// Whether the caller need not wait until all can see the change: the backend
-/// waits behind a submission, and people behind the answer to theirs.
+/// Whether the caller does not wait until other programs can see the change:
+/// the next step of a submission depends on it.
 bool urgent(const job_change& what) {
   return std::holds_alternative<job_submission>(what)
          || std::holds_alternative<job_acceptance>(what);
 }
 
-/// Outcomes that are kept while they cannot be stored.
-constexpr size_t max_debts = 64;
+/// Maximum number of outcomes that are kept while they cannot be stored.
+constexpr size_t max_unstored_outcomes = 64;
 
-/// Of the changes that settle a submission: whether they say the same of it.
+/// Whether two outcomes are the same outcome of the same submission.
 bool same_outcome(const job_change& x, const job_change& y) {
   auto id = [](const job_change& what) {
     return std::visit(
@@ -46,8 +46,8 @@ bool same_outcome(const job_change& x, const job_change& y) {
   return x.index() == y.index() && id(x) == id(y);
 }
 
-/// Whether a watchlist that was stored for the backend may have to go.
-bool takes_back(const job_change& what) {
+/// Whether a watchlist that was stored for the backend may have to be removed.
+bool may_remove_watchlist(const job_change& what) {
   return std::holds_alternative<job_rejection>(what)
          || std::holds_alternative<job_cancellation>(what);
 }
@@ -69,8 +69,8 @@ void assert_none(const std::string& broken) {
 #endif
 }
 
-/// Whether a list that the book refers to is not there. The store may show it
-/// later: what answered was an old copy.
+/// Whether a list that the book refers to is missing. It may appear later,
+/// because an old copy of the store may have answered.
 bool lacks_lists(const training_book& book) {
   auto lacks = [](const std::string& id, const shared_workloads& list) {
     return !id.empty() && list.empty();
@@ -140,19 +140,19 @@ training_jobs_state::make_behavior(job_store_actor store, backend_actor backend,
     [this](tick_atom) { tick(); },
     [this](restart_atom) {
       if (current_)
-        judge_afresh(current_);
+        judge_by_fresh_book(current_);
     },
   };
 }
 
 change_context training_jobs_state::context() const {
   change_context result;
-  // As it is stored.
+  // With the precision of the store.
   result.now = std::chrono::floor<milliseconds>(cfg_.wall_clock());
   result.fresh_id = cfg_.make_id();
   result.idle_text = cfg_.idle_text;
   result.initial = cfg_.initial;
-  result.least_number = last_number_;
+  result.last_given_number = last_number_;
   clock_.measure(result, self_->clock().now());
   if (planted(planted_bug::age_by_wall_clock) && known_
       && known_->value.training)
@@ -178,12 +178,12 @@ void training_jobs_state::work() {
   if (current_ || waiting_.empty())
     return;
   // A copy for the callees: `current_` changes when they finish.
-  auto job = current_ = std::move(waiting_.front());
+  auto change = current_ = std::move(waiting_.front());
   waiting_.pop_front();
   if (known_)
-    judge(job, *known_);
+    judge(change, *known_);
   else
-    judge_afresh(job);
+    judge_by_fresh_book(change);
 }
 
 caf::expected<training_book>
@@ -191,159 +191,162 @@ training_jobs_state::apply(const training_book& base,
                            const job_change& what) const {
   auto by = context();
   auto book = base;
-  for (auto& debt : debts_)
-    if (auto next = apply_change(book, debt, by))
+  for (auto& outcome : unstored_outcomes_)
+    if (auto next = apply_change(book, outcome, by))
       book = std::move(*next);
-  // A book that is not complete does not know what has left it.
+  // After a loss, the book does not know all earlier jobs.
   auto report = std::get_if<job_progress>(&what);
   if (report && book.training && book.training->adopted
       && report->id != book.watchlist.job_id && !find_job(book, report->id)
       && history_.contains(report->id))
-    return make_error(ec::conflict, "this progress is of job " + report->id
-                                      + ", which has left for the history");
+    return make_error(ec::conflict, "this progress is about job " + report->id
+                                      + ", which is in the history");
   return apply_change(book, what, by);
 }
 
-void training_jobs_state::judge(const change_ptr& job,
+void training_jobs_state::judge(const change_ptr& change,
                                 const stored_book& base) {
-  auto next = apply(base.value, job->what);
+  auto next = apply(base.value, change->what);
   if (!next || *next == base.value) {
-    // An old copy of the store is no reason to do nothing. It takes no writes,
-    // so one tells whether that is all the store has left.
+    // The book may come from an old copy of the store. Such a copy accepts no
+    // writes, so a write shows whether the store has lost the newer book.
     if (base.revision < known_->revision)
-      touch(job, base);
-    else if (!job->fresh && !recurs(job->what))
-      judge_afresh(job);
+      touch(change, base);
+    else if (!change->fresh && !recurs(change->what))
+      judge_by_fresh_book(change);
     else if (next)
-      find_nothing_to_do(job, base);
+      find_nothing_to_do(change, base);
     else
-      fail(job, next.error());
+      fail(change, next.error());
     return;
   }
   assert_none(broken_step(base.value, *next));
   std::erase_if(next->leaving, [this](auto& x) { return archived(x.id); });
   if (next->leaving.size() > max_leaving)
-    archive_first(job, base);
+    archive_first(change, base);
   else
-    write(job, base, *next);
+    write(change, base, *next);
 }
 
-void training_jobs_state::find_nothing_to_do(const change_ptr& job,
+void training_jobs_state::find_nothing_to_do(const change_ptr& change,
                                              const stored_book& base) {
-  // The book as it stands in the store lacks no outcome either.
-  if (job->fresh)
-    debts_.clear();
-  succeed(job, base.value, base);
+  // The stored book has all outcomes.
+  if (change->fresh)
+    unstored_outcomes_.clear();
+  succeed(change, base.value, base);
 }
 
-void training_jobs_state::touch(const change_ptr& job,
+void training_jobs_state::touch(const change_ptr& change,
                                 const stored_book& base) {
   self_
     ->request(store_, cfg_.request_timeout, put_atom_v, base.value,
               base.revision)
     .then(
-      [this, job, base](uint64_t revision) {
+      [this, change, base](uint64_t revision) {
         know({base.value, revision, known_->losses + 1});
-        job->fresh = true;
-        judge(job, *known_);
+        change->fresh = true;
+        judge(change, *known_);
       },
-      [this, job](const caf::error& err) {
+      [this, change](const caf::error& err) {
         if (code_of(err) == ec::conflict)
-          judge_later(job);
+          judge_later(change);
         else
-          fail(job, err);
+          fail(change, err);
       });
 }
 
-void training_jobs_state::judge_afresh(const change_ptr& job) {
-  read([this, job](const caf::expected<stored_book>& got) {
+void training_jobs_state::judge_by_fresh_book(const change_ptr& change) {
+  read([this, change](const caf::expected<stored_book>& got) {
     if (!got)
-      return fail(job, got.error());
-    job->fresh = true;
-    judge(job, *got);
+      return fail(change, got.error());
+    change->fresh = true;
+    judge(change, *got);
   });
 }
 
-void training_jobs_state::judge_later(const change_ptr& job) {
-  if (++job->tries >= cfg_.max_tries)
-    return fail(job,
+void training_jobs_state::judge_later(const change_ptr& change) {
+  if (++change->tries >= cfg_.max_tries)
+    return fail(change,
                 make_error(ec::overloaded, "too many change the training at "
                                            "the same time, try again in a "
                                            "moment"));
-  // The first time was probably chance; later ones may be an old copy of the
-  // store that answers.
-  if (job->tries == 1)
-    return judge_afresh(job);
-  self_->delayed_send(self_,
-                      job->backoff.fail(cfg_.first_backoff, cfg_.last_backoff),
-                      restart_atom_v);
+  // The first conflict was probably a coincidence; later ones may mean that an
+  // old copy of the store answers.
+  if (change->tries == 1)
+    return judge_by_fresh_book(change);
+  self_->delayed_send(
+    self_, change->backoff.fail(cfg_.first_backoff, cfg_.last_backoff),
+    restart_atom_v);
 }
 
-void training_jobs_state::archive_first(const change_ptr& job,
+void training_jobs_state::archive_first(const change_ptr& change,
                                         const stored_book& base) {
   auto i = std::find_if(base.value.leaving.begin(), base.value.leaving.end(),
                         [this](auto& x) { return !archived(x.id); });
   if (i == base.value.leaving.end())
-    return fail(job, make_error(ec::overloaded, "too many jobs end at the same "
-                                                "time, try again in a moment"));
+    return fail(change,
+                make_error(ec::overloaded, "too many jobs end at the same "
+                                           "time, try again in a moment"));
   self_->request(store_, cfg_.request_timeout, put_atom_v, *i)
     .then(
-      [this, job, base, id = i->id] {
+      [this, change, base, id = i->id] {
         note_archived(id);
-        judge(job, base);
+        judge(change, base);
       },
-      [this, job](const caf::error& err) { fail(job, err); });
+      [this, change](const caf::error& err) { fail(change, err); });
 }
 
-void training_jobs_state::write(const change_ptr& job, const stored_book& base,
+void training_jobs_state::write(const change_ptr& change,
+                                const stored_book& base,
                                 const training_book& next) {
-  auto paid = debts_.size();
-  // The store takes a change of an older book only when that is all it has.
+  auto included = unstored_outcomes_.size();
+  // The store accepts a change of an older book only if it lost the newer one.
   auto losses = known_->losses + (base.revision < known_->revision ? 1 : 0);
   auto sent = self_->clock().now();
   self_->request(store_, cfg_.request_timeout, put_atom_v, next, base.revision)
     .then(
-      [this, job, next, base, paid, losses, sent](uint64_t revision) {
-        debts_.erase(debts_.begin(),
-                     debts_.begin() + static_cast<std::ptrdiff_t>(paid));
+      [this, change, next, base, included, losses, sent](uint64_t revision) {
+        unstored_outcomes_.erase(unstored_outcomes_.begin(),
+                                 unstored_outcomes_.begin()
+                                   + static_cast<std::ptrdiff_t>(included));
         auto late = std::chrono::duration_cast<milliseconds>(
           self_->clock().now() - sent);
-        succeed(job, base.value, {next, revision, losses}, late);
+        succeed(change, base.value, {next, revision, losses}, late);
       },
-      [this, job](const caf::error& err) {
+      [this, change](const caf::error& err) {
         auto code = code_of(err);
         if (code == ec::conflict)
-          return judge_later(job);
+          return judge_later(change);
         // The store may have written it before it found no connection for
         // another attempt.
         auto may_be_stored = may_have_happened(code)
                              || code == ec::disconnected;
-        if (!may_be_stored || job->uncertain)
-          return fail(job, err);
+        if (!may_be_stored || change->uncertain)
+          return fail(change, err);
         // If it is stored, judging it again finds nothing to do.
-        job->uncertain = true;
-        judge_afresh(job);
+        change->uncertain = true;
+        judge_by_fresh_book(change);
       });
 }
 
-void training_jobs_state::succeed(const change_ptr& job,
+void training_jobs_state::succeed(const change_ptr& change,
                                   const training_book& before,
                                   stored_book after, milliseconds late) {
   if (after.value != before)
     for (auto* x : jobs_of(after.value))
       log_step(before, *x);
   know(after, late);
-  auto deliver = [promise = job->promise,
+  auto deliver = [promise = change->promise,
                   answer = book_update{before, std::move(after)}]() mutable {
     promise.deliver(std::move(answer));
   };
-  if (urgent(job->what)) {
+  if (urgent(change->what)) {
     deliver();
     mirror_.follow(*known_, [] { /* nop */ });
-  } else if (takes_back(job->what)) {
+  } else if (may_remove_watchlist(change->what)) {
     mirror_.follow(*known_, [this, deliver]() mutable {
       mirror_.correct_watchlist(false, [deliver](const caf::error&) mutable {
-        // What failed is put right by the next comparison.
+        // The next comparison corrects it after a failure.
         deliver();
       });
     });
@@ -354,38 +357,41 @@ void training_jobs_state::succeed(const change_ptr& job,
   finish();
 }
 
-void training_jobs_state::fail(const change_ptr& job, const caf::error& err) {
-  if (settles(job->what) && !planted(planted_bug::outcome_written_once))
-    owe(job->what);
-  job->promise.deliver(err);
+void training_jobs_state::fail(const change_ptr& change,
+                               const caf::error& err) {
+  if (settles(change->what) && !planted(planted_bug::outcome_written_once))
+    keep_outcome(change->what);
+  change->promise.deliver(err);
   finish();
 }
 
-void training_jobs_state::owe(const job_change& what) {
+void training_jobs_state::keep_outcome(const job_change& what) {
   auto same = [&](auto& x) { return same_outcome(x, what); };
-  if (std::any_of(debts_.begin(), debts_.end(), same))
+  if (std::any_of(unstored_outcomes_.begin(), unstored_outcomes_.end(), same))
     return;
-  debts_.push_back(what);
-  if (debts_.size() <= max_debts)
+  unstored_outcomes_.push_back(what);
+  if (unstored_outcomes_.size() <= max_unstored_outcomes)
     return;
-  // Most are of submissions that could not even be entered. What such a one may
-  // have left behind is settled like that of a replica that died.
-  auto i = std::find_if(debts_.begin(), debts_.end(), [](auto& x) {
-    return std::holds_alternative<job_rejection>(x);
-  });
-  debts_.erase(i != debts_.end() ? i : debts_.begin());
+  // Most are rejections of submissions that could not be entered. If one of
+  // these is in the store, it is settled like one of a replica that ended.
+  auto i = std::find_if(
+    unstored_outcomes_.begin(), unstored_outcomes_.end(),
+    [](auto& x) { return std::holds_alternative<job_rejection>(x); });
+  unstored_outcomes_.erase(
+    i != unstored_outcomes_.end() ? i : unstored_outcomes_.begin());
 }
 
-void training_jobs_state::settle_debts() {
-  if (current_ || debts_.empty())
+void training_jobs_state::store_outcomes() {
+  if (current_ || unstored_outcomes_.empty())
     return;
-  // One brings all.
+  // A change stores all of them.
   self_
     ->request(caf::actor_cast<training_jobs_actor>(self_),
-              change_time(cfg_.request_timeout), put_atom_v, debts_.front())
+              change_time(cfg_.request_timeout), put_atom_v,
+              unstored_outcomes_.front())
     .then([this](const book_update&) { next_compare_ = self_->clock().now(); },
           [](const caf::error& err) {
-            log::warning(name, "cannot store yet what became of a submission",
+            log::warning(name, "cannot store the outcome of a submission yet",
                          {{"reason", text_of(err)}});
           });
 }
@@ -405,7 +411,7 @@ caf::result<stored_book> training_jobs_state::forget() {
       promise.deliver(std::move(update.after));
       return;
     }
-    // Again, even if nothing changed: it may have failed the last time.
+    // Even if nothing changed, because it may have failed the last time.
     mirror_.forget(
       [promise, answer = update.after](const caf::error& err) mutable {
         if (err)
@@ -472,7 +478,7 @@ void training_jobs_state::import_first(stored_book got, on_book then) {
     imported_.emplace();
     return then(std::move(got));
   }
-  // Numbers that were given before go to no other job.
+  // Numbers that were given before are not used again.
   auto finish = [this, then, got] {
     auto& book = *imported_;
     if (book.last_number < got.value.last_number) {
@@ -499,7 +505,7 @@ void training_jobs_state::import_first(stored_book got, on_book then) {
 }
 
 void training_jobs_state::handle_update(stored_book got) {
-  // Without a book there may be what a program before us stored.
+  // Without a book there may be values of an earlier program.
   if (got.revision == 0)
     read([](const caf::expected<stored_book>&) { /* nop */ });
   else
@@ -510,8 +516,8 @@ void training_jobs_state::learn(stored_book got) {
   milliseconds late{0};
   if (got.stored_at && std::exchange(measured_, got.revision) < got.revision)
     late = lateness_.of(*got.stored_at, self_->clock().now());
-  // What is older comes from an old copy of the store, unless the store lost
-  // what was there.
+  // An older book comes from an old copy of the store, unless the store has
+  // lost the newer one.
   auto newer = !known_ || got.revision > known_->revision
                || got.losses > known_->losses
                || planted(planted_bug::older_revision_accepted);
@@ -572,7 +578,7 @@ void training_jobs_state::archive() {
       },
       [this](const caf::error& err) {
         archiving_ = false;
-        // It stays in the book until this has worked.
+        // It stays in the book until this has succeeded.
         log::debug(name, "cannot add to the history",
                    {{"reason", text_of(err)}});
       });
@@ -580,7 +586,7 @@ void training_jobs_state::archive() {
 
 void training_jobs_state::sweep() {
   auto failed = [](const caf::error& err) {
-    log::debug(name, "cannot look for unused watchlists",
+    log::debug(name, "cannot find unused watchlists",
                {{"reason", text_of(err)}});
   };
   with_history([this, failed](const caf::error& err) {
@@ -603,7 +609,7 @@ void training_jobs_state::remove_unused(const std::vector<std::string>& ids) {
   for (auto& id : ids)
     if (!used.contains(id))
       unused.insert(id);
-  // One that is new may be that of a submission which is not entered yet.
+  // A new one may be that of a submission that is not entered yet.
   for (auto& id : unused)
     if (unused_.contains(id))
       self_->request(store_, cfg_.request_timeout, delete_atom_v, id)
@@ -699,11 +705,11 @@ void training_jobs_state::tick() {
     self_->delayed_send(self_, pause, tick_atom_v);
   if (!known_)
     return read([](const caf::expected<stored_book>&) { /* the next time */ });
-  settle_debts();
+  store_outcomes();
   job_change silence = job_silence{cfg_.stall_after, cfg_.outcome_time};
   auto next = apply_change(known_->value, silence, context());
   if (next && *next != known_->value)
-    // Our own error, if it fails; the next tick tries again.
+    // The next tick tries again after a failure.
     self_
       ->request(caf::actor_cast<training_jobs_actor>(self_),
                 change_time(cfg_.request_timeout), put_atom_v, silence)
@@ -714,10 +720,10 @@ void training_jobs_state::tick() {
             });
   archive();
   auto now = self_->clock().now();
-  if (now >= next_compare_ || mirror_.doubtful()) {
+  if (now >= next_compare_ || mirror_.needs_compare()) {
     next_compare_ = now + cfg_.compare_interval;
     mirror_.compare();
-    // The store puts right what is missing.
+    // This makes the store correct missing entries.
     self_->request(store_, cfg_.request_timeout, list_atom_v, watchlist_atom_v)
       .then([](const std::vector<std::string>&) { /* nop */ },
             [](const caf::error&) { /* the next time */ });

@@ -19,27 +19,26 @@
 namespace aiops {
 
 struct training_jobs_config {
-  /// How long one question to store or backend may take; at least what these
-  /// take themselves before they give up.
+  /// Deadline of one request to store or backend; not shorter than their own
+  /// deadlines.
   milliseconds request_timeout{5'000};
-  /// Without word from the backend for so long, a training has stalled.
+  /// A training that has not reported for this long has stalled.
   milliseconds stall_after{10 * 60'000};
-  /// What is shown when nothing is trained; differs by protocol.
+  /// The status when nothing is trained; differs by protocol.
   std::string idle_text = std::string{model_text::not_started};
   /// See `change_context` and `job_silence`.
   training_statistics initial = change_context{}.initial;
   milliseconds outcome_time = job_silence{}.outcome_time;
-  /// Changes that may wait while one is at work.
+  /// Maximum number of changes that wait while one is processed.
   size_t max_waiting = 256;
-  /// How often a change is judged again because others were faster, and the
-  /// pause before the first of these times; each is twice as long, up to
-  /// `last_backoff`.
+  /// How many times a change is judged again after conflicts, and the pause
+  /// before the first time; doubles up to `last_backoff`.
   int max_tries = 16;
   milliseconds first_backoff{2};
   milliseconds last_backoff{500};
-  /// How often what other programs read is compared with the book.
+  /// Interval at which the mirror is compared with the book.
   milliseconds compare_interval{30'000};
-  /// How often watchlists that nothing refers to are looked for.
+  /// Interval at which unused watchlists are removed.
   milliseconds sweep_interval{300'000};
   /// The wall clock.
   std::function<std::chrono::system_clock::time_point()> wall_clock
@@ -47,13 +46,13 @@ struct training_jobs_config {
   std::function<std::string()> make_id = make_uuid;
 };
 
-/// Holds the book of jobs. Any replica may change it: a change is judged by
-/// the book that we know, and stored over the revision that this one has; if
-/// another replica was faster, the change is judged again by its book.
+/// Keeps the book. Any replica may change it: a change is judged by the known
+/// book and stored by a conditional write over its revision; after a conflict,
+/// the change is judged again by the newer book.
 ///
-/// What became of a submission has to be stored: it is kept until it is, and
-/// made part of every change before. A submission that its replica cannot
-/// settle any more is settled by whichever sees that.
+/// The outcome of a submission must be stored. If that fails, it is kept and
+/// stored with the next change. A submission that its own replica cannot settle
+/// any more is settled by another replica.
 class training_jobs_state {
 public:
   static inline const char* name = "training-jobs";
@@ -68,16 +67,16 @@ public:
                 const training_jobs_config& cfg);
 
 private:
-  /// A change at work.
+  /// A change that waits or is processed.
   struct pending_change {
     job_change what;
     caf::typed_response_promise<book_update> promise;
-    /// Whether the book is known to have been the store's since the change
-    /// came: only then it may be refused.
+    /// Whether the book was read from the store since the change arrived: only
+    /// then the change may be refused.
     bool fresh = false;
     int tries = 0;
     aiops::backoff<milliseconds> backoff = {};
-    /// Whether a write of it may have been stored although it failed.
+    /// Whether a failed write of it may have been stored.
     bool uncertain = false;
   };
 
@@ -88,44 +87,44 @@ private:
 
   caf::result<book_update> change(job_change what);
 
-  /// Starts with the next change unless one is at work.
+  /// Starts with the next change unless one is being processed.
   void work();
 
-  /// Judges the change at work by a book of the store.
-  void judge(const change_ptr& job, const stored_book& base);
+  /// Judges the current change by a stored book.
+  void judge(const change_ptr& change, const stored_book& base);
 
-  /// The book after the outcomes that were not stored yet, then the change.
+  /// The book after the outcomes that are not stored yet and after the change.
   caf::expected<training_book> apply(const training_book& base,
                                      const job_change& what) const;
 
-  /// Stores an older book than the one we know once more: if the store takes
-  /// it, that is all that is left, and the change is judged by it.
-  void touch(const change_ptr& job, const stored_book& base);
+  /// Writes a book that is older than the known one again. If the store accepts
+  /// it, it has lost the newer one, and the change is judged by the older one.
+  void touch(const change_ptr& change, const stored_book& base);
 
   /// Reads the book, then judges the change by it.
-  void judge_afresh(const change_ptr& job);
+  void judge_by_fresh_book(const change_ptr& change);
 
-  /// Likewise after a pause, because others were faster.
-  void judge_later(const change_ptr& job);
+  /// The same after a pause, because of a conflict.
+  void judge_later(const change_ptr& change);
 
-  /// Sees to it that the jobs that wait for it are in the history.
-  void archive_first(const change_ptr& job, const stored_book& base);
+  /// Adds the next leaving job to the history, then judges the change.
+  void archive_first(const change_ptr& change, const stored_book& base);
 
-  void write(const change_ptr& job, const stored_book& base,
+  void write(const change_ptr& change, const stored_book& base,
              const training_book& next);
 
-  void succeed(const change_ptr& job, const training_book& before,
+  void succeed(const change_ptr& change, const training_book& before,
                stored_book after, milliseconds late = milliseconds{0});
 
-  void fail(const change_ptr& job, const caf::error& err);
+  void fail(const change_ptr& change, const caf::error& err);
 
   /// Keeps an outcome that could not be stored.
-  void owe(const job_change& what);
+  void keep_outcome(const job_change& what);
 
-  void find_nothing_to_do(const change_ptr& job, const stored_book& base);
+  void find_nothing_to_do(const change_ptr& change, const stored_book& base);
 
   /// Stores outcomes that could not be stored before.
-  void settle_debts();
+  void store_outcomes();
 
   void finish();
 
@@ -140,31 +139,30 @@ private:
   /// Reads the book from the store.
   void read(on_book then);
 
-  /// Likewise; concurrent callers share one read.
+  /// The same; concurrent callers share one read.
   void read_shared(on_book then);
 
-  /// What was read, unless we know something newer: what we saw does not go
-  /// back.
+  /// The book that was read, or the known one if that is newer.
   caf::expected<stored_book>
   latest(const caf::expected<stored_book>& got) const;
 
-  /// Begins with what a program before us stored, if there is no book.
+  /// Begins with the values of an earlier program, if there is no book.
   void import_first(stored_book got, on_book then);
 
-  /// The store's book changed, by whomever.
+  /// This or another replica changed the book in the store.
   void handle_update(stored_book got);
 
-  /// Takes over what the store shows, unless it is older than what we know.
+  /// Takes over the book of the store, unless it is older than the known one.
   void learn(stored_book got);
 
-  /// @param late How long ago it may have come to be.
+  /// @param late How long ago it may have been stored.
   void know(stored_book book, milliseconds late = milliseconds{0});
 
   change_context context() const;
 
   // -- what follows a change --------------------------------------------------
 
-  /// Puts the jobs that have left the book into the history.
+  /// Adds the jobs that leave the book to the history.
   void archive();
 
   void note_archived(const std::string& id);
@@ -182,7 +180,8 @@ private:
 
   caf::result<training_job> find(const std::string& id);
 
-  /// Reads the history unless it is known; concurrent callers share one read.
+  /// Reads the history unless it is in memory; concurrent callers share one
+  /// read.
   void with_history(on_done then);
 
   void tick();
@@ -193,35 +192,35 @@ private:
   training_jobs_config cfg_;
   subscribers<book_listener_actor> listeners_;
 
-  /// The book as last seen in the store; nothing before the first time.
+  /// The latest book of the store; nothing before the first read.
   std::optional<stored_book> known_;
-  /// When we saw what in it.
-  word_clock clock_;
-  /// How late that was, and the last revision of which we know.
+  /// When this replica saw which change.
+  report_clock clock_;
+  /// Measures how late this replica sees changes, up to this revision.
   lateness lateness_;
   uint64_t measured_ = 0;
-  /// The highest number that we saw, in whichever book.
+  /// The highest number in all books that this replica saw.
   uint64_t last_number_ = 0;
-  /// What there was before the first job, once we looked.
+  /// The book for a store without one; nothing before it is known.
   std::optional<training_book> imported_;
   /// Callers that wait for the read in flight; empty when there is none.
   std::vector<on_book> readers_;
 
   change_ptr current_;
   std::deque<change_ptr> waiting_;
-  /// What became of submissions, as far as it is not in the store; bounded.
-  std::vector<job_change> debts_;
+  /// Outcomes of submissions that are not stored yet; bounded.
+  std::vector<job_change> unstored_outcomes_;
 
   training_mirror mirror_;
   caf::actor_clock::time_point next_compare_;
-  /// Ids of jobs that stand in the history, the latest last.
+  /// Ids of jobs in the history, the latest last.
   std::deque<std::string> archived_;
   bool archiving_ = false;
   job_history history_;
   /// Callers that wait for the history; empty when it is not being read.
   std::vector<on_done> history_readers_;
   caf::actor_clock::time_point next_sweep_;
-  /// Watchlists that nothing referred to the last time.
+  /// Watchlists that were unused at the last sweep.
   std::set<std::string> unused_;
   snapshot_ptr<job_summaries> last_list_;
 };

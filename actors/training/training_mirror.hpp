@@ -50,7 +50,7 @@ public:
   void forget(on_done then);
 
   /// Whether a write failed, so that `compare` should not be delayed.
-  bool doubtful() const {
+  bool needs_compare() const {
     return target_ && !shown_ && !writing_;
   }
 

@@ -43,7 +43,7 @@ training_status_state::make_behavior(backend_actor backend,
     [this](tick_atom) { tick(); },
     [this](check_atom) {
       timer_ = false;
-      answer_impatient();
+      answer_overdue();
     },
   };
 }
@@ -159,7 +159,7 @@ void training_status_state::finish(const T& result) {
   for (auto& waiting : done->callers)
     waiting.promise.deliver(result);
   start();
-  answer_impatient();
+  answer_overdue();
 }
 
 training_status_state::answer
@@ -186,7 +186,7 @@ training_status_state::answer training_status_state::last_known() {
   return remember({std::move(text), book.model.statistics});
 }
 
-void training_status_state::answer_impatient() {
+void training_status_state::answer_overdue() {
   auto now = self_->clock().now();
   answer known;
   auto answer_due = [&](auto& callers) {
@@ -289,7 +289,7 @@ caf::result<snapshot_ptr<training_overview>> training_status_state::overview() {
 void training_status_state::update_book(stored_book book) {
   book_ = std::move(book);
   clock_.see(book_->value, self_->clock().now());
-  answer_impatient();
+  answer_overdue();
   if (reported_recently() && backend_health_.nats_connected)
     reached();
   else

@@ -112,7 +112,7 @@ private:
   answer remember(model_status status);
 
   /// Answers the callers whose deadline has passed, if a status is known.
-  void answer_impatient();
+  void answer_overdue();
 
   /// Schedules a message for the next deadline of a caller.
   void arm_timer();
@@ -184,7 +184,7 @@ private:
 
   /// Nothing before the book was received.
   std::optional<stored_book> book_;
-  word_clock clock_;
+  report_clock clock_;
   backend_health backend_health_;
   std::string stale_reason_;
   bool polling_ = false;

@@ -27,7 +27,7 @@ json facts_to_json(const training_job& x) {
           {"statistics", statistics_to_json(x.statistics)},
           {"progressed", x.progressed},
           {"confirmed", x.confirmed},
-          {"contested", x.contested},
+          {"contested", x.may_receive_stale_progress},
           {"adopted", x.adopted}};
 }
 
@@ -43,11 +43,11 @@ json record_to_json(const training_job& x) {
   result["workloadCount"] = x.workloads.size();
   result["addedCount"] = x.changes.added.size();
   result["removedCount"] = x.changes.removed.size();
-  if (x.contested_elapsed != 0 && !ended(x.state))
-    result["contestedElapsed"] = x.contested_elapsed;
-  if (!x.told.empty() && !ended(x.state))
-    result["told"] = x.told;
-  if (x.completion_told)
+  if (x.stale_progress_elapsed != 0 && !ended(x.state))
+    result["contestedElapsed"] = x.stale_progress_elapsed;
+  if (!x.reported_status.empty() && !ended(x.state))
+    result["told"] = x.reported_status;
+  if (x.completion_reported)
     result["completionTold"] = true;
   return result;
 }
@@ -62,7 +62,7 @@ json list_to_json(const accepted_watchlist& x) {
           {"action", to_string(x.action)},
           {"submittedAt", to_rfc3339(x.submitted_at)},
           {"list", x.list_id},
-          {"givenUp", x.given_up}};
+          {"givenUp", x.cancelled}};
 }
 
 // -- reading ------------------------------------------------------------------
@@ -174,7 +174,7 @@ std::optional<job_summary> record_from_json(const json& object) {
   members.read("statistics", x.statistics, statistics_from_json);
   members.read("progressed", x.progressed);
   members.read("confirmed", x.confirmed);
-  members.read("contested", x.contested);
+  members.read("contested", x.may_receive_stale_progress);
   members.read("adopted", x.adopted);
   auto own_base = false;
   members.read("ownBase", own_base);
@@ -185,10 +185,10 @@ std::optional<job_summary> record_from_json(const json& object) {
   if (own_base)
     x.base_id = base_list_id(x.id);
   members.read("base", x.base_id);
-  members.read("contestedElapsed", x.contested_elapsed,
+  members.read("contestedElapsed", x.stale_progress_elapsed,
                [](const json& y) { return integer_of(y); });
-  members.read("told", x.told);
-  members.read("completionTold", x.completion_told);
+  members.read("told", x.reported_status);
+  members.read("completionTold", x.completion_reported);
   result.workloads = x.workloads.size();
   result.added = x.changes.added.size();
   result.removed = x.changes.removed.size();
@@ -213,7 +213,7 @@ std::optional<accepted_watchlist> list_from_json(const json& object) {
   members.read("action", x.action, of_text(action_of));
   members.read("submittedAt", x.submitted_at);
   members.read("list", x.list_id);
-  members.read("givenUp", x.given_up);
+  members.read("givenUp", x.cancelled);
   if (!members.good())
     return std::nullopt;
   return x;

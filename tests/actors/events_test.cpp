@@ -221,8 +221,8 @@ TEST_CASE_FIXTURE(fixture, "a training with another watchlist or backend state "
   SUBCASE("jobs to be moved to the history and the last number") {
     now.book.leaving.emplace_back();
     now.book.last_number = 7;
-    now.book.training->contested = true;
-    now.book.training->completion_told = true;
+    now.book.training->may_receive_stale_progress = true;
+    now.book.training->completion_reported = true;
     publish_snapshot(now);
     CHECK(x.take().empty());
   }

@@ -82,7 +82,7 @@ class FaultyBackend(LifecycleTest, E2eTest):
         self.assertEqual(self.faulty_backend.wait(), 1)
         job = self.wait_for_job(self.under_test, "stalled")
         self.assertEqual(job["id"], job_id)
-        self.assertIn("no word", job["reason"])
+        self.assertIn("has not reported", job["reason"])
         self.assertGreater(job["percentage"], 30)
         # The dashboard of Opni allows another submission then.
         status = self.wait_for_status(self.under_test, "training failed")

@@ -16,12 +16,12 @@ const workload b{"c", "n", "b"};
 const training_job::time_point noon{
   std::chrono::sys_days{std::chrono::year{2026} / 1 / 31}};
 
-/// A book that grows change by change, as one replica sees it.
+/// A book and its changes, as one replica sees them.
 struct fixture {
   training_book book;
-  word_clock clock;
+  report_clock clock;
   std::chrono::seconds up{0};
-  /// How late it sees what is done.
+  /// How late it sees the changes.
   std::chrono::milliseconds late{0};
   change_context context;
 
@@ -88,12 +88,13 @@ struct fixture {
     say("completed");
   }
 
-  /// Of the training.
+  /// The state of the training.
+
   job_state state() const {
     return book.training->state;
   }
 
-  /// The job that left last.
+  /// The last job that left the book.
   const training_job& left() const {
     return book.leaving.back();
   }
@@ -103,7 +104,7 @@ const training_statistics fresh{0, 0, 3600, 0, 0.0, ""};
 
 } // namespace
 
-TEST_CASE("states have names, and the names states") {
+TEST_CASE("each state has a name that is read back") {
   for (size_t i = 0; i < job_state_count; ++i) {
     auto state = static_cast<job_state>(i);
     CHECK(job_state_of(to_string(state)) == state);
@@ -155,11 +156,11 @@ TEST_CASE_FIXTURE(fixture, "a training from submission to completion") {
   CHECK(say("completed") == ec::none);
   CHECK(state() == job_state::completed);
   CHECK(book.training->ended_at == context.now);
-  // What was last reported is made to fit.
+  // The last report is adjusted to a completed model.
   CHECK(book.model == model_status{"completed", {4, 100, 0, 1, 0.5, "train"}});
 }
 
-TEST_CASE_FIXTURE(fixture, "only a training shows a training") {
+TEST_CASE_FIXTURE(fixture, "only a submission that trains shows a training") {
   training_action action{};
   SUBCASE("update") {
     action = training_action::update;
@@ -178,26 +179,27 @@ TEST_CASE_FIXTURE(fixture, "only a training shows a training") {
   CHECK(left().id == "2");
   CHECK(left().state == job_state::completed);
   CHECK(book.watchlist.job_id == "2");
-  // The training is still the one that ran last.
+  // The last training is still the current one.
   CHECK(book.training->id == "1");
   auto reset = model_status{"idle", {}};
   CHECK(book.model == (action == training_action::reset ? reset : before));
 }
 
-TEST_CASE_FIXTURE(fixture, "a job that runs stands in the way, unless forced") {
+TEST_CASE_FIXTURE(fixture,
+                  "a running job prevents a submission, unless forced") {
   train_to(50);
   CHECK(submit("2") == ec::conflict);
   CHECK_FALSE(book.submission);
   CHECK(submit("2", training_action::train, true) == ec::none);
   CHECK(book.submission->number == 2);
-  // Until it is accepted, the other one is the training.
+  // Until the submission is accepted, the other job is the training.
   CHECK(state() == job_state::training);
   accept("2");
   CHECK(book.training->id == "2");
   CHECK(left().id == "1");
   CHECK(left().state == job_state::superseded);
   CHECK(left().ended_at == context.now);
-  CHECK(left().reason == "job 2 took its place");
+  CHECK(left().reason == "replaced by job 2");
 }
 
 TEST_CASE_FIXTURE(fixture, "a submission waits until the one before is "
@@ -208,7 +210,7 @@ TEST_CASE_FIXTURE(fixture, "a submission waits until the one before is "
   CHECK(submit("2", training_action::train, true) == ec::none);
 }
 
-TEST_CASE_FIXTURE(fixture, "what was compared has to be the basis") {
+TEST_CASE_FIXTURE(fixture, "a submission with another basis is a conflict") {
   complete();
   auto then = basis_of(book);
   start("2", training_action::update);
@@ -241,10 +243,10 @@ TEST_CASE_FIXTURE(fixture, "an update leaves the training current") {
     CHECK(report({12, 100, 0, 1, 0.5, "train"}, "completed") == ec::none);
     CHECK(state() == job_state::completed);
   }
-  SUBCASE("the backend answers the update with a model that there is") {
+  SUBCASE("the backend answers the update with its model") {
     CHECK(report({}, "completed") == ec::none);
     CHECK(state() == job_state::training);
-    SUBCASE("and goes on to train") {
+    SUBCASE("and continues to train") {
       CHECK(report({20, 60, 90, 1, 0.5, "train"}) == ec::none);
       pass(31s);
       apply(job_silence{10min});
@@ -258,8 +260,9 @@ TEST_CASE_FIXTURE(fixture, "an update leaves the training current") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a train, an update, a train: the first one's "
-                           "progress is not the last one's") {
+TEST_CASE_FIXTURE(fixture,
+                  "after a training, an update and a training, progress "
+                  "of the first is refused") {
   train_to(50);
   pass(100s);
   start("2", training_action::update, true);
@@ -267,18 +270,18 @@ TEST_CASE_FIXTURE(fixture, "a train, an update, a train: the first one's "
   auto before = book;
   CHECK(report({111, 51, 90, 1, 0.5, "train"}) == ec::conflict);
   CHECK(book == before);
-  SUBCASE("nor when yet another one took that place") {
+  SUBCASE("after a further submission") {
     start("4", training_action::train, true);
     CHECK(report({111, 51, 90, 1, 0.5, "train"}) == ec::conflict);
   }
-  SUBCASE("nor after a reset") {
+  SUBCASE("after a reset") {
     start("4", training_action::reset, true);
     start("5");
     CHECK(report({111, 51, 90, 1, 0.5, "train"}) == ec::conflict);
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a job that has stalled or ended stands in nobody's "
+TEST_CASE_FIXTURE(fixture, "a job that has stalled or ended prevents no "
                            "way") {
   train_to(50);
   SUBCASE("stalled") {
@@ -295,34 +298,34 @@ TEST_CASE_FIXTURE(fixture, "a job that has stalled or ended stands in nobody's "
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a submission that surely failed leaves no trace "
-                           "but in the history") {
+TEST_CASE_FIXTURE(fixture, "a submission that certainly failed only leaves an "
+                           "entry in the history") {
   train_to(50);
   auto before = book;
   submit("2", training_action::train, true);
   pass(1s);
   // The older training reports meanwhile.
   CHECK(report({11, 51, 90, 1, 0.5, "train"}) == ec::none);
-  apply(job_rejection{"2", "nobody there"});
+  apply(job_rejection{"2", "no backend"});
   CHECK_FALSE(book.submission);
   CHECK(book.training->id == "1");
   CHECK(book.training->statistics.percentage_completed == 51);
   CHECK(book.watchlist == before.watchlist);
   CHECK(left().id == "2");
   CHECK(left().state == job_state::failed);
-  CHECK(left().reason == "nobody there");
-  // Numbers are not used twice.
+  CHECK(left().reason == "no backend");
+  // Numbers are not reused.
   CHECK(book.last_number == 2);
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "numbers that a lost book gave are not given again") {
-  context.least_number = 7;
+TEST_CASE_FIXTURE(fixture, "numbers of a lost book are not used again") {
+  context.last_given_number = 7;
   submit("1");
   CHECK(book.submission->number == 8);
 }
 
-TEST_CASE_FIXTURE(fixture, "a certain rejection beats a guess") {
+TEST_CASE_FIXTURE(fixture,
+                  "a certain rejection overrides progress without an id") {
   submit("1");
   report({1, 1, 1, 0, 0.0, "train"});
   CHECK(book.submission->progressed);
@@ -331,7 +334,7 @@ TEST_CASE_FIXTURE(fixture, "a certain rejection beats a guess") {
   CHECK_FALSE(book.submission);
   CHECK(left().id == "1");
   CHECK(left().state == job_state::failed);
-  // Somebody trains, and was not asked by us.
+  // The progress is about a training that no gateway submitted.
   CHECK(book.training->id == "adopted");
   CHECK(state() == job_state::training);
   CHECK(book.training->statistics.percentage_completed == 1);
@@ -365,8 +368,8 @@ TEST_CASE_FIXTURE(fixture, "an outcome for another job changes nothing") {
   CHECK(book == before);
 }
 
-TEST_CASE_FIXTURE(fixture, "without an answer a training may run, but nothing "
-                           "else does") {
+TEST_CASE_FIXTURE(fixture, "without an answer a training may run, and other "
+                           "submissions fail") {
   auto train = training_action::train;
   SUBCASE("training") {
     submit("1");
@@ -374,11 +377,11 @@ TEST_CASE_FIXTURE(fixture, "without an answer a training may run, but nothing "
     CHECK(state() == job_state::submitted);
     CHECK(book.training->reason == "silent");
     CHECK(book.model == model_status{"training", fresh});
-    // It is not known whether the backend has the list.
+    // The backend may not have the list.
     CHECK(book.watchlist.job_id.empty());
     SUBCASE("it does not run") {
       pass(31s);
-      // What may never have been sent does not complete.
+      // A list that may never have been sent does not complete.
       apply(job_observation{"completed"});
       CHECK(state() == job_state::submitted);
       pass(600s);
@@ -412,8 +415,8 @@ TEST_CASE_FIXTURE(fixture, "without an answer a training may run, but nothing "
   CHECK(book.watchlist == before.watchlist);
 }
 
-TEST_CASE_FIXTURE(fixture, "a doubtful submission stands behind the training "
-                           "that runs") {
+TEST_CASE_FIXTURE(fixture, "a doubtful submission waits for the running "
+                           "training") {
   train_to(50);
   submit("2", training_action::train, true);
   apply(job_doubt{"2", "silent"});
@@ -422,7 +425,7 @@ TEST_CASE_FIXTURE(fixture, "a doubtful submission stands behind the training "
   CHECK(book.submission->id == "2");
   CHECK(report({111, 51, 90, 1, 0.5, "train"}) == ec::none);
   CHECK(book.training->id == "1");
-  SUBCASE("a younger training tells that it was taken") {
+  SUBCASE("a younger training shows that it was accepted") {
     CHECK(report({1, 1, 90, 1, 0.5, "train"}) == ec::none);
     CHECK(book.training->id == "2");
     CHECK(book.watchlist.job_id == "2");
@@ -433,7 +436,7 @@ TEST_CASE_FIXTURE(fixture, "a doubtful submission stands behind the training "
     CHECK(book.training->id == "2");
     CHECK(left().state == job_state::completed);
   }
-  SUBCASE("the other one goes on") {
+  SUBCASE("the other one continues") {
     pass(600s);
     report({711, 60, 90, 1, 0.5, "train"});
     pass(100s);
@@ -442,7 +445,7 @@ TEST_CASE_FIXTURE(fixture, "a doubtful submission stands behind the training "
     CHECK(left().state == job_state::failed);
     CHECK(book.training->id == "1");
   }
-  SUBCASE("another submission displaces it") {
+  SUBCASE("another submission replaces it") {
     CHECK(submit("3") == ec::conflict);
     CHECK(submit("3", training_action::train, true) == ec::none);
     CHECK(left().id == "2");
@@ -450,8 +453,8 @@ TEST_CASE_FIXTURE(fixture, "a doubtful submission stands behind the training "
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "whoever sees it settles a submission that nobody "
-                           "settled") {
+TEST_CASE_FIXTURE(fixture, "an overdue submission is settled by any "
+                           "replica") {
   submit("1");
   pass(60s);
   apply(job_silence{10min, 60s});
@@ -464,7 +467,7 @@ TEST_CASE_FIXTURE(fixture, "whoever sees it settles a submission that nobody "
   CHECK(submit("2", training_action::train, true) == ec::none);
 }
 
-TEST_CASE_FIXTURE(fixture, "progress that comes before the acceptance stays") {
+TEST_CASE_FIXTURE(fixture, "progress before the acceptance is kept") {
   submit("1");
   report({1, 7, 100, 0, 0.0, "train"});
   CHECK(book.model.statistics.percentage_completed == 7);
@@ -474,7 +477,7 @@ TEST_CASE_FIXTURE(fixture, "progress that comes before the acceptance stays") {
     CHECK(book.training->response == "training job submitted");
     CHECK(book.model.statistics.percentage_completed == 7);
   }
-  SUBCASE("it even ended") {
+  SUBCASE("it has already ended") {
     say("completed");
     CHECK(current_job(book)->state == job_state::training);
     accept("1");
@@ -485,7 +488,7 @@ TEST_CASE_FIXTURE(fixture, "progress that comes before the acceptance stays") {
     accept("1");
     CHECK(state() == job_state::failed);
   }
-  SUBCASE("no answer came, but there is a better one") {
+  SUBCASE("progress without an answer") {
     apply(job_doubt{"1", "silent"});
     CHECK(state() == job_state::training);
     CHECK(book.watchlist.job_id == "1");
@@ -506,22 +509,22 @@ TEST_CASE_FIXTURE(fixture, "progress of an older job is refused") {
     pass(5s);
     CHECK(report({36, 99, 1, 0, 0.0, "train"}) == ec::conflict);
     CHECK(book == before);
-    // It goes on where the older one was.
+    // The report continues that of the older one.
     CHECK(report({11, 60, 1, 0, 0.0, "train"}) == ec::conflict);
     CHECK(report({5, 60, 1, 0, 0.0, "train"}) == ec::none);
   }
-  SUBCASE("by its age, if one was given up before") {
+  SUBCASE("by its age, if one was cancelled before") {
     apply(job_cancellation{});
     start("2");
     CHECK(report({36, 99, 1, 0, 0.0, "train"}) == ec::conflict);
   }
-  SUBCASE("but backends count as they like") {
+  SUBCASE("but the times of backends differ") {
     CHECK(report({INT64_MAX, 60, 0, 0, 0.0, "train"}) == ec::none);
     CHECK(remaining_of(*book.training, context.now)->seconds > 0);
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "late words about a job that has ended") {
+TEST_CASE_FIXTURE(fixture, "late reports about a job that has ended") {
   complete();
   auto before = book;
   SUBCASE("progress from the middle") {
@@ -536,12 +539,12 @@ TEST_CASE_FIXTURE(fixture, "late words about a job that has ended") {
     CHECK(say("completed") == ec::none);
     CHECK(book == before);
   }
-  SUBCASE("something that is about no training") {
+  SUBCASE("a status that is not about a training") {
     CHECK(say("upgrading") == ec::none);
     CHECK(book.training == before.training);
     CHECK(book.model == model_status{"upgrading", before.model.statistics});
   }
-  SUBCASE("the end in figures") {
+  SUBCASE("the end as a percentage") {
     CHECK(report({12, 100, 1, 5, 0.9, "train"}) == ec::none);
     CHECK(state() == job_state::completed);
     CHECK(book.model
@@ -562,12 +565,12 @@ TEST_CASE_FIXTURE(fixture, "the end of a training with empty statistics keeps "
   }
   CHECK(report({}, expected.status) == ec::none);
   CHECK(book.model == expected);
-  // Nor does the same report again lose them.
+  // The same report again keeps them, too.
   CHECK(report({}, expected.status) == ec::none);
   CHECK(book.model == expected);
 }
 
-TEST_CASE_FIXTURE(fixture, "a number that is none keeps the value before") {
+TEST_CASE_FIXTURE(fixture, "a field without a number keeps its last value") {
   auto no_numbers = [](training_statistics x) {
     reported_statistics result{x};
     for (auto& field : integer_fields)
@@ -598,7 +601,8 @@ TEST_CASE_FIXTURE(fixture, "a number that is none keeps the value before") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "what a training shows first differs by protocol") {
+TEST_CASE_FIXTURE(fixture,
+                  "the first statistics of a training differ by protocol") {
   context.initial = {0, 0, 0, 0, 0.0, "fetching data"};
   start("1");
   CHECK(book.model
@@ -606,12 +610,12 @@ TEST_CASE_FIXTURE(fixture, "what a training shows first differs by protocol") {
   CHECK_FALSE(remaining_of(*book.training, context.now));
 }
 
-TEST_CASE_FIXTURE(fixture, "a backend may find that a model for the watchlist "
-                           "is there") {
+TEST_CASE_FIXTURE(fixture, "a backend may report that it has a model for the "
+                           "watchlist") {
   auto action = training_action::update;
   auto accepted = true;
   SUBCASE("after an update") {
-    // As is.
+    // The state of above.
   }
   SUBCASE("before the update is answered") {
     accepted = false;
@@ -628,27 +632,27 @@ TEST_CASE_FIXTURE(fixture, "a backend may find that a model for the watchlist "
   CHECK(say("completed") == ec::none);
   auto expected = model_status{"completed", {10, 100, 0, 1, 0.5, "train"}};
   CHECK(book.model == expected);
-  // That the training failed is still true.
+  // The training still has failed.
   CHECK(book.training->state == job_state::failed);
   CHECK(report({}, "completed", "2") == ec::none);
   CHECK(book.model == expected);
   SUBCASE("accepted") {
     accept("2");
   }
-  SUBCASE("refused after all") {
+  SUBCASE("refused") {
     apply(job_rejection{"2", "no"});
   }
   CHECK(book.model == expected);
 }
 
-TEST_CASE_FIXTURE(fixture, "the same list is trained again when there is no "
+TEST_CASE_FIXTURE(fixture, "an equal list is trained again when there is no "
                            "model for it") {
   auto expected = training_action::train;
   SUBCASE("failed") {
     train_to(50);
     say("training failed");
   }
-  SUBCASE("given up") {
+  SUBCASE("cancelled") {
     train_to(50);
     apply(job_cancellation{});
   }
@@ -659,7 +663,7 @@ TEST_CASE_FIXTURE(fixture, "the same list is trained again when there is no "
   CHECK(action_on(book, {a}, {a}) == expected);
 }
 
-TEST_CASE_FIXTURE(fixture, "an update that was given up shows no model") {
+TEST_CASE_FIXTURE(fixture, "a cancelled update shows no model") {
   train_to(50);
   submit("2", training_action::update, true);
   apply(job_cancellation{});
@@ -673,7 +677,7 @@ TEST_CASE_FIXTURE(fixture, "after a reset there is no model") {
   CHECK(book.model == model_status{"idle", {}});
 }
 
-TEST_CASE_FIXTURE(fixture, "a reset ends the training that runs") {
+TEST_CASE_FIXTURE(fixture, "a reset ends the running training") {
   train_to(50);
   start("2", training_action::reset, true);
   CHECK(state() == job_state::superseded);
@@ -681,7 +685,7 @@ TEST_CASE_FIXTURE(fixture, "a reset ends the training that runs") {
   CHECK(report({11, 51, 90, 1, 0.5, "train"}) == ec::conflict);
 }
 
-TEST_CASE_FIXTURE(fixture, "nothing ends a job while its outcome may come") {
+TEST_CASE_FIXTURE(fixture, "a job does not end while its outcome is pending") {
   submit("1");
   CHECK(pending(book));
   pass(60s);
@@ -694,7 +698,7 @@ TEST_CASE_FIXTURE(fixture, "nothing ends a job while its outcome may come") {
   SUBCASE("it comes") {
     accept("1");
     CHECK_FALSE(pending(book));
-    // Not about the job's start, which may be long ago.
+    // Counted from the outcome; the start may be long ago.
     CHECK(shown_status(book, "completed", context) == "training");
     apply(job_observation{"completed"});
     CHECK(state() == job_state::submitted);
@@ -719,18 +723,19 @@ TEST_CASE_FIXTURE(fixture, "failed stays failed") {
   CHECK(book.model.statistics.percentage_completed == 60);
 }
 
-TEST_CASE_FIXTURE(fixture, "silence stalls a training, and words bring it "
+TEST_CASE_FIXTURE(fixture, "silence stalls a training, and a report brings it "
                            "back") {
   train_to(50);
-  auto last_word = book.training->updated_at;
+  auto last_report = book.training->updated_at;
   pass(600s);
   CHECK(apply(job_silence{10min}) == ec::none);
   CHECK(state() == job_state::training);
   pass(1s);
   apply(job_silence{10min});
   CHECK(state() == job_state::stalled);
-  CHECK(book.training->reason == "no word from the training backend for 601 s");
-  CHECK(book.training->updated_at == last_word);
+  CHECK(book.training->reason
+        == "the training backend has not reported for 601 s");
+  CHECK(book.training->updated_at == last_report);
   CHECK(book.model.status == "training failed");
   CHECK(shown_status(book, "training", context) == "training failed");
   SUBCASE("progress") {
@@ -749,7 +754,7 @@ TEST_CASE_FIXTURE(fixture, "silence stalls a training, and words bring it "
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "an update that nobody settled fails") {
+TEST_CASE_FIXTURE(fixture, "an update that is never settled fails") {
   complete();
   submit("2", training_action::update);
   pass(61s);
@@ -758,7 +763,7 @@ TEST_CASE_FIXTURE(fixture, "an update that nobody settled fails") {
   CHECK(book.model.status == "completed");
 }
 
-TEST_CASE_FIXTURE(fixture, "giving up") {
+TEST_CASE_FIXTURE(fixture, "a cancellation") {
   SUBCASE("nothing") {
     CHECK(apply(job_cancellation{}) == ec::none);
     CHECK(book == training_book{});
@@ -769,7 +774,7 @@ TEST_CASE_FIXTURE(fixture, "giving up") {
     CHECK(apply(job_cancellation{}) == ec::none);
     CHECK(book == before);
   }
-  SUBCASE("a failure is forgotten") {
+  SUBCASE("a failure is removed") {
     train_to(50);
     say("training failed");
     apply(job_cancellation{});
@@ -781,14 +786,14 @@ TEST_CASE_FIXTURE(fixture, "giving up") {
     CHECK(state() == job_state::cancelled);
     CHECK_FALSE(book.submission);
     CHECK(forgotten(book));
-    // The answer comes too late.
+    // The answer arrives too late.
     accept("1");
     CHECK(state() == job_state::cancelled);
     CHECK(book.watchlist.job_id.empty());
     CHECK(report({1, 51, 90, 1, 0.5, "train"}) == ec::conflict);
     CHECK(submit("2") == ec::none);
   }
-  SUBCASE("a training and a submission over it") {
+  SUBCASE("a training and a submission") {
     train_to(50);
     submit("2", training_action::train, true);
     apply(job_cancellation{});
@@ -803,7 +808,7 @@ TEST_CASE_FIXTURE(fixture, "giving up") {
     CHECK(state() == job_state::cancelled);
     CHECK(book.model == model_status{"idle", {}});
     auto before = book;
-    // It stays so, whatever the backend goes on to say.
+    // It stays cancelled, also after further reports.
     pass(3600s);
     CHECK(apply(job_cancellation{}) == ec::none);
     CHECK(report({1, 51, 90, 1, 0.5, "train"}) == ec::conflict);
@@ -815,7 +820,7 @@ TEST_CASE_FIXTURE(fixture, "giving up") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a training that nobody submitted is taken on") {
+TEST_CASE_FIXTURE(fixture, "a training that no gateway submitted is adopted") {
   SUBCASE("there was none") {
     CHECK(report({40, 20, 90, 1, 0.5, "train"}) == ec::none);
     CHECK(book.training->id == "adopted");
@@ -825,10 +830,10 @@ TEST_CASE_FIXTURE(fixture, "a training that nobody submitted is taken on") {
     CHECK(report({40, 20, 90, 1, 0.5, "train"}, {}, "7") == ec::none);
     CHECK(book.training->id == "7");
   }
-  SUBCASE("for ages") {
+  SUBCASE("for a very long time") {
     CHECK(report({INT64_MAX, 20, 90, 1, 0.5, "train"}) == ec::none);
   }
-  SUBCASE("just after another that nobody submitted") {
+  SUBCASE("just after another that no gateway submitted") {
     say("completed");
     REQUIRE(book.training->id == "adopted");
     CHECK(report({99, 20, 90, 1, 0.5, "train"}, "training") == ec::none);
@@ -837,7 +842,7 @@ TEST_CASE_FIXTURE(fixture, "a training that nobody submitted is taken on") {
   SUBCASE("long after the last one") {
     complete();
     pass(100s);
-    // That one would have begun before the end of ours.
+    // It would have begun before the end of the last one.
     CHECK(report({131, 20, 90, 1, 0.5, "train"}) == ec::conflict);
     CHECK(report({99, 20, 90, 1, 0.5, "train"}) == ec::none);
     CHECK(book.training->number == 2);
@@ -860,13 +865,13 @@ TEST_CASE_FIXTURE(fixture, "a completion without a job is a job") {
   CHECK(book.model.status == "completed");
 }
 
-TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
-  SUBCASE("a training without a job is taken on") {
+TEST_CASE_FIXTURE(fixture, "the status that the backend answers") {
+  SUBCASE("a training without a job is adopted") {
     apply(job_observation{"training"});
     CHECK(state() == job_state::submitted);
     CHECK(book.model.status == "training");
   }
-  SUBCASE("nothing without a job is nothing") {
+  SUBCASE("another status without a job is ignored") {
     apply(job_observation{"completed"});
     CHECK(book == training_book{});
   }
@@ -880,25 +885,25 @@ TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
     apply(job_observation{"completed"});
     CHECK(state() == job_state::completed);
   }
-  SUBCASE("after it said that it trains, it is about this one") {
+  SUBCASE("after `training`, it is about this one") {
     train_to(50);
-    auto last_word = book.training->updated_at;
+    auto last_report = book.training->updated_at;
     pass(1s);
     apply(job_observation{"completed"});
     CHECK(state() == job_state::training);
     apply(job_observation{"training"});
     CHECK(state() == job_state::training);
-    CHECK(book.training->updated_at == last_word);
+    CHECK(book.training->updated_at == last_report);
     apply(job_observation{"completed"});
     CHECK(state() == job_state::completed);
     CHECK(book.model.statistics.percentage_completed == 100);
   }
-  SUBCASE("likewise after the last report") {
+  SUBCASE("after the last report it is about this one") {
     train_to(100);
     apply(job_observation{"completed"});
     CHECK(state() == job_state::completed);
   }
-  SUBCASE("and between two reports it is not") {
+  SUBCASE("between two reports it may not be") {
     train_to(50);
     pass(30s);
     apply(job_observation{"completed"});
@@ -907,7 +912,7 @@ TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
     apply(job_observation{"completed"});
     CHECK(state() == job_state::completed);
   }
-  SUBCASE("a failure at once is about this one when no other was there") {
+  SUBCASE("an immediate failure is about this one if it is the first") {
     start("1");
     apply(job_observation{"training failed"});
     CHECK(state() == job_state::failed);
@@ -926,7 +931,7 @@ TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
     apply(job_observation{"training failed"});
     CHECK(state() == job_state::failed);
   }
-  SUBCASE("something else") {
+  SUBCASE("another status") {
     train_to(50);
     apply(job_observation{"training"});
     auto before = book;
@@ -947,14 +952,14 @@ TEST_CASE_FIXTURE(fixture, "what the backend tells when it is asked") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a status that we do not know goes through") {
+TEST_CASE_FIXTURE(fixture, "an unknown status is passed on") {
   train_to(50);
   CHECK(say("paused") == ec::none);
   CHECK(state() == job_state::training);
   CHECK(book.model == model_status{"paused", {10, 50, 90, 1, 0.5, "train"}});
 }
 
-TEST_CASE_FIXTURE(fixture, "an empty word says nothing") {
+TEST_CASE_FIXTURE(fixture, "empty progress changes nothing") {
   CHECK(apply(job_progress{}) == ec::none);
   CHECK(book == training_book{});
 }
@@ -964,12 +969,12 @@ TEST_CASE_FIXTURE(fixture, "remaining time") {
   start("1");
   CHECK(remaining()->seconds == 3600);
   CHECK(remaining()->estimated);
-  SUBCASE("the backend's word") {
+  SUBCASE("the estimate of the backend") {
     report({10, 10, 42, 1, 0.5, "train"});
     CHECK(remaining()->seconds == 42);
     CHECK_FALSE(remaining()->estimated);
   }
-  SUBCASE("our estimate") {
+  SUBCASE("an estimate from the progress") {
     report({10, 10, 0, 1, 0.5, "train"});
     CHECK(remaining()->seconds == 90);
     CHECK(remaining()->estimated);
@@ -978,7 +983,7 @@ TEST_CASE_FIXTURE(fixture, "remaining time") {
     pass(400s);
     CHECK(remaining()->seconds == 0);
   }
-  SUBCASE("our estimate by our clock") {
+  SUBCASE("an estimate by the clock of the gateway") {
     pass(20s);
     report({0, 50, 0, 1, 0.5, "train"});
     CHECK(remaining()->seconds == 20);
@@ -987,7 +992,7 @@ TEST_CASE_FIXTURE(fixture, "remaining time") {
     report({0, 50, 0, 1, 0.5, "train"});
     CHECK_FALSE(remaining());
   }
-  SUBCASE("nothing to go by") {
+  SUBCASE("no progress") {
     report({10, 0, 0, 0, 0.0, "train"});
     CHECK_FALSE(remaining());
     report({10, 100, 0, 0, 0.0, "train"});
@@ -1005,11 +1010,11 @@ TEST_CASE_FIXTURE(fixture, "elapsed time") {
   CHECK(elapsed_of(*book.training, context.now) == 7);
   report({5, 1, 0, 0, 0.0, "train"});
   CHECK(elapsed_of(*book.training, context.now) == 5);
-  // Those were overtaken.
+  // These reports are older.
   report({4, 2, 0, 0, 0.0, "train"});
   report({5, 0, 0, 0, 0.0, "train"});
   CHECK(book.training->statistics.percentage_completed == 1);
-  SUBCASE("not one that begins again after a while") {
+  SUBCASE("except one that restarts after a pause") {
     pass(31s);
     report({0, 0, 0, 0, 0.0, "train"});
     CHECK(book.training->statistics.percentage_completed == 0);
@@ -1021,7 +1026,7 @@ TEST_CASE_FIXTURE(fixture, "elapsed time") {
   CHECK(elapsed_of(*book.training, context.now) == 5);
 }
 
-TEST_CASE_FIXTURE(fixture, "clocks of replicas that differ decide nothing") {
+TEST_CASE_FIXTURE(fixture, "different clocks of replicas have no effect") {
   train_to(50);
   // Another replica, whose clock is minutes ahead.
   context.now += 5min;
@@ -1045,8 +1050,8 @@ TEST_CASE_FIXTURE(fixture, "texts from outside are cut to whole characters") {
   CHECK(book.training->statistics.stage.starts_with("\"\""));
 }
 
-TEST_CASE_FIXTURE(fixture, "what a program before us stored") {
-  SUBCASE("a training goes on, and may stall") {
+TEST_CASE_FIXTURE(fixture, "values of an earlier program") {
+  SUBCASE("a training continues, and may stall") {
     book = import_model({"training", {30, 20, 60, 1, 0.5, "train"}},
                         noon - 20min, context);
     CHECK(state() == job_state::submitted);
@@ -1063,11 +1068,11 @@ TEST_CASE_FIXTURE(fixture, "what a program before us stored") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "progress that names a submission beats its "
+TEST_CASE_FIXTURE(fixture, "progress that names a submission overrides its "
                            "rejection") {
   CHECK(submit("1") == ec::none);
   CHECK(report({3, 10, 20, 1, 0.5, "train"}, "training", "1") == ec::none);
-  apply(job_rejection{"1", "nobody there"});
+  apply(job_rejection{"1", "no backend"});
   REQUIRE(book.training);
   CHECK(book.training->id == "1");
   CHECK(state() == job_state::training);
@@ -1076,8 +1081,8 @@ TEST_CASE_FIXTURE(fixture, "progress that names a submission beats its "
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "that something trains does not confirm a job without "
-                  "an answer while an older one may go on") {
+                  "a running training does not confirm a job without an "
+                  "answer while an older one may continue") {
   train_to(10);
   apply(job_cancellation{});
   CHECK(submit("2") == ec::none);
@@ -1099,7 +1104,7 @@ TEST_CASE_FIXTURE(fixture, "a training that was seen late is not taken for the "
     start("2");
     late = 0s;
   }
-  SUBCASE("it saw nothing of it before the outcome") {
+  SUBCASE("it saw the job only after the outcome") {
     auto seen = clock;
     start("2");
     clock = seen;
@@ -1112,7 +1117,8 @@ TEST_CASE_FIXTURE(fixture, "a training that was seen late is not taken for the "
   CHECK(book.training->id == "2");
 }
 
-TEST_CASE_FIXTURE(fixture, "a wall clock that is ahead makes no job older") {
+TEST_CASE_FIXTURE(fixture,
+                  "a wall clock that is ahead does not make a job older") {
   train_to(10);
   CHECK(report({100, 20, 20, 1, 0.5, "train"}) == ec::none);
   apply(job_cancellation{});
@@ -1149,8 +1155,8 @@ TEST_CASE_FIXTURE(fixture,
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a word without a name completes nothing that may "
-                           "never have been sent") {
+TEST_CASE_FIXTURE(fixture, "a report without an id does not complete a list "
+                           "that may never have been sent") {
   CHECK(submit("1") == ec::none);
   apply(job_doubt{"1", "no answer"});
   REQUIRE(book.training->id == "1");
@@ -1161,9 +1167,8 @@ TEST_CASE_FIXTURE(fixture, "a word without a name completes nothing that may "
   CHECK(state() == job_state::completed);
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "without the book a late report is not the last word "
-                  "on what is trained") {
+TEST_CASE_FIXTURE(fixture, "after a loss of the book, a late report does not "
+                           "replace a later training") {
   CHECK(report({30, 10, 20, 1, 0.5, "train"}, "training", "old") == ec::none);
   CHECK(book.training->id == "old");
   pass(2s);
@@ -1174,7 +1179,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(book.training->id == "new");
 }
 
-TEST_CASE_FIXTURE(fixture, "what was given up or failed since is part of the "
+TEST_CASE_FIXTURE(fixture, "a cancellation or failure since is part of the "
                            "basis") {
   start("1");
   auto basis = basis_of(book);
@@ -1182,7 +1187,7 @@ TEST_CASE_FIXTURE(fixture, "what was given up or failed since is part of the "
     return apply(
       job_submission{"2", training_action::none, {a}, {}, false, basis, {a}});
   };
-  SUBCASE("given up") {
+  SUBCASE("cancelled") {
     apply(job_cancellation{});
     CHECK(enter() == ec::conflict);
   }
@@ -1196,9 +1201,8 @@ TEST_CASE_FIXTURE(fixture, "what was given up or failed since is part of the "
   }
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "whether a word may be about an update is not decided "
-                  "by wall clocks") {
+TEST_CASE_FIXTURE(fixture, "wall clocks do not decide whether a report may be "
+                           "about an update") {
   train_to(10);
   start("2", training_action::update, true);
   context.now += 5min;
@@ -1210,26 +1214,25 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(state() == job_state::completed);
 }
 
-TEST_CASE("how late something is seen") {
+TEST_CASE("the delay of a stored value") {
   using namespace std::chrono;
-  lateness way;
-  auto ours = [](milliseconds x) { return lateness::time_point{x}; };
-  CHECK(way.of(noon, ours(7s)) == 0ms);
-  CHECK(way.of(noon + 1s, ours(8s + 20ms)) == 20ms);
-  CHECK(way.of(noon + 2s, ours(19s)) == 10s);
-  CHECK(way.of(noon + 13s, ours(20s)) == 0ms);
-  // A store whose clock was set back is believed again after a while.
+  lateness delay;
+  auto local = [](milliseconds x) { return lateness::time_point{x}; };
+  CHECK(delay.of(noon, local(7s)) == 0ms);
+  CHECK(delay.of(noon + 1s, local(8s + 20ms)) == 20ms);
+  CHECK(delay.of(noon + 2s, local(19s)) == 10s);
+  CHECK(delay.of(noon + 13s, local(20s)) == 0ms);
+  // A clock of the store that was set back is used again after some values.
   for (int i = 0; i < 70; ++i)
-    way.of(noon, ours(30s));
-  CHECK(way.of(noon, ours(30s)) == 0ms);
+    delay.of(noon, local(30s));
+  CHECK(delay.of(noon, local(30s)) == 0ms);
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "an outcome is no word on a training that progresses") {
+TEST_CASE_FIXTURE(fixture, "an outcome is not a report of a training") {
   CHECK(submit("1") == ec::none);
   CHECK(report({9, 10, 20, 6, 0.5, "train"}) == ec::none);
   pass(60s);
-  apply(job_doubt{"1", "nobody stored it"});
+  apply(job_doubt{"1", "not stored"});
   REQUIRE(book.training->id == "1");
   CHECK(submit("2", training_action::train, true) == ec::none);
   CHECK(report({0, 1, 20, 7, 0.5, "train"}) == ec::none);

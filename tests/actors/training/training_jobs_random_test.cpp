@@ -14,8 +14,8 @@
 using namespace aiops;
 using namespace aiops::test;
 
-/// Two replicas, a backend that misbehaves in every way it can, a store that
-/// fails now and then, and people who submit and give up, all at random.
+/// Two replicas with a backend that reports anything, a store that fails
+/// sometimes, and random submissions and cancellations.
 
 namespace {
 
@@ -76,13 +76,13 @@ struct walk : deterministic {
     if (!entered->value)
       return;
     submitted.push_back(id);
-    // Or the gateway dies here.
+    // Otherwise the gateway ends here.
     switch (below(4)) {
       case 0:
         change(job_acceptance{id, "training job submitted"});
         break;
       case 1:
-        change(job_rejection{id, "nobody there"});
+        change(job_rejection{id, "no backend"});
         break;
       case 2:
         change(job_doubt{id, "silent"});
@@ -92,7 +92,7 @@ struct walk : deterministic {
     }
   }
 
-  /// Reports something: of this job or an older one, in order or not.
+  /// Reports progress about this or an older job, in any order.
   void report() {
     static const std::vector<std::optional<std::string>> words = {
       std::nullopt,      "training", "completed",
@@ -117,7 +117,7 @@ struct walk : deterministic {
       check_kept(x, done->value->after.value, was);
   }
 
-  /// What was acknowledged is in a book that was stored.
+  /// Acknowledged progress is in a stored book.
   void check_kept(const job_progress& x, const training_book& after,
                   size_t was) {
     auto stored = after == store->book.value
@@ -128,7 +128,7 @@ struct walk : deterministic {
     if (!x.statistics || x.status == "completed")
       return;
     auto has = [&](const training_job* job) {
-      // One that was overtaken by a later report says nothing any more.
+      // A report that is older than a later one is ignored.
       auto back = job->statistics.time_elapsed
                   - x.statistics->time_elapsed.value_or(0);
       return job->statistics == *x.statistics
@@ -142,10 +142,10 @@ struct walk : deterministic {
   void disturb() {
     switch (below(6)) {
       case 0:
-        store->refuse = make_error(ec::timeout, "lost on the way there");
+        store->refuse = make_error(ec::timeout, "request lost");
         break;
       case 1:
-        store->lose_answer = make_error(ec::timeout, "lost on the way back");
+        store->lose_answer = make_error(ec::timeout, "answer lost");
         break;
       case 2:
         store->quiet = !store->quiet;
@@ -190,7 +190,7 @@ struct walk : deterministic {
     }
   }
 
-  /// Whether each book can follow the one before.
+  /// Checks each book against the one before.
   void check_history() const {
     training_book before;
     for (auto& book : store->books) {
@@ -204,7 +204,7 @@ struct walk : deterministic {
     }
   }
 
-  /// Everything works again.
+  /// Ends all faults.
   void heal() {
     store->refuse = store->lose_answer = store->down = {};
     store->quiet = false;
@@ -213,7 +213,7 @@ struct walk : deterministic {
     run();
   }
 
-  /// Nothing that happened keeps the watchlist locked.
+  /// Checks that a watchlist can still be submitted.
   void check_free() {
     advance(25min);
     auto& book = store->book.value;
@@ -245,7 +245,7 @@ struct walk : deterministic {
       }));
       for (auto& x : list)
         CHECK((ended(x.job.state) || find_job(store->book.value, x.job.id)));
-      // A replica that starts now reads the whole history.
+      // A new replica reads the whole history.
       CHECK(ids_of(list) == ids_of(fresh_list()));
     }
     CHECK(books[0].revision == store->book.revision);
@@ -263,7 +263,7 @@ struct walk : deterministic {
 
 } // namespace
 
-TEST_CASE("a random walk locks nothing, loses nothing, and leaves the replicas "
+TEST_CASE("random changes lock nothing, lose nothing, and leave the replicas "
           "equal") {
   for (unsigned seed = 1; seed <= 60; ++seed) {
     CAPTURE(seed);

@@ -14,7 +14,7 @@ namespace {
 
 const workload a{"c", "n", "a"};
 
-/// What a replica's followers get to know.
+/// The books that a listener of a replica receives.
 struct follower {
   std::vector<stored_book> seen;
 };
@@ -102,14 +102,14 @@ TEST_CASE_FIXTURE(fixture, "a change is stored and shown before it is "
   CHECK(x->value->before.training->state == job_state::submitted);
 }
 
-TEST_CASE_FIXTURE(fixture, "times are stored as they are remembered") {
+TEST_CASE_FIXTURE(fixture, "times in memory have the precision of the store") {
   advance(caf::timespan{1'234'567});
   submit("1");
   auto since = job().started_at.time_since_epoch();
   CHECK(since == std::chrono::floor<milliseconds>(since));
 }
 
-TEST_CASE_FIXTURE(fixture, "what other programs read is put again when that "
+TEST_CASE_FIXTURE(fixture, "the mirror is written again when that "
                            "failed") {
   start("1");
   backend->put.fail(ec::timeout);
@@ -124,7 +124,7 @@ TEST_CASE_FIXTURE(fixture, "what other programs read is put again when that "
   CHECK(backend->put.calls() == calls + 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a status that a late write has emptied is put "
+TEST_CASE_FIXTURE(fixture, "a status that a late write has emptied is written "
                            "again where the protocol stores it") {
   start("1");
   auto calls = backend->put.calls();
@@ -133,8 +133,8 @@ TEST_CASE_FIXTURE(fixture, "a status that a late write has emptied is put "
     late.with_status = true;
     ++calls;
   }
-  SUBCASE("it does not, so nothing is known of it") {
-    // As is.
+  SUBCASE("it does not, so it cannot be compared") {
+    // The protocol of above.
   }
   backend->stored.answer(late);
   advance(30s);
@@ -143,8 +143,8 @@ TEST_CASE_FIXTURE(fixture, "a status that a late write has emptied is put "
   CHECK(backend->put.calls() == calls);
 }
 
-TEST_CASE_FIXTURE(fixture, "what other programs read is compared with the book "
-                           "as it is now") {
+TEST_CASE_FIXTURE(fixture, "the mirror is compared with the current "
+                           "book") {
   auto other = replica(std::make_shared<backend_script>());
   start("1");
   store->quiet = true;
@@ -181,14 +181,14 @@ TEST_CASE("a number that was noted for a job which was never stored is free") {
   next.losses = 1;
   CHECK(broken_sequence(first, next).empty());
   CHECK(broken_sequence(next, first).empty());
-  // What the first book shows by itself counts.
+  // The first book is checked alone, too.
   first.value.training.emplace();
   first.value.training->number = 3;
   CHECK_FALSE(broken_sequence(nothing, first).empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a training that is taken over gets a number that "
-                           "no job had") {
+TEST_CASE_FIXTURE(fixture, "an imported training gets a number that no job "
+                           "had") {
   kill(aut);
   store->book.value.last_number = 41;
   backend->stored.answer({{"training", {1, 10, 9, 0, 0.0, "train"}}, 1, {}});
@@ -199,7 +199,7 @@ TEST_CASE_FIXTURE(fixture, "a training that is taken over gets a number that "
   CHECK(store->book.value.last_number == 42);
 }
 
-TEST_CASE_FIXTURE(fixture, "what other programs read is put right after a "
+TEST_CASE_FIXTURE(fixture, "the mirror is corrected after a "
                            "restart") {
   start("1");
   change(at(20));
@@ -210,8 +210,8 @@ TEST_CASE_FIXTURE(fixture, "what other programs read is put right after a "
   CHECK(std::get<0>(backend->put.last()).statistics.percentage_completed == 20);
 }
 
-TEST_CASE_FIXTURE(fixture, "what another program wrote before there is a book "
-                           "stays") {
+TEST_CASE_FIXTURE(fixture, "without a book the values of another program "
+                           "are kept") {
   backend->stored.answer({{"completed", {}}, 1, {}, "theirs", 1});
   advance(60s);
   CHECK(backend->forget.calls() == 0);
@@ -219,24 +219,24 @@ TEST_CASE_FIXTURE(fixture, "what another program wrote before there is a book "
   CHECK(backend->put_watchlist.calls() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "the watchlist of a submission that came to nothing "
-                           "is taken back") {
+TEST_CASE_FIXTURE(fixture, "the watchlist of a failed submission is "
+                           "removed") {
   complete("1");
   submit("2");
   backend->stored.answer({store->book.value.model, 7, {}, "2", 3});
   SUBCASE("refused") {
-    CHECK(change(job_rejection{"2", "nobody there"})->value);
+    CHECK(change(job_rejection{"2", "no backend"})->value);
     REQUIRE(backend->put_watchlist.calls() == 1);
     CHECK(std::get<0>(backend->put_watchlist.last()).id == "1");
     CHECK(std::get<1>(backend->put_watchlist.last()) == 3);
   }
-  SUBCASE("given up") {
+  SUBCASE("cancelled") {
     CHECK(ask(aut, delete_atom_v)->value);
     REQUIRE(backend->put_watchlist.calls() >= 1);
     CHECK(std::get<0>(backend->put_watchlist.last()).id == "1");
   }
-  SUBCASE("the process died in between") {
-    change(job_rejection{"2", "nobody there"});
+  SUBCASE("again after a restart") {
+    change(job_rejection{"2", "no backend"});
     auto calls = backend->put_watchlist.calls();
     kill(aut);
     replica(backend);
@@ -247,22 +247,22 @@ TEST_CASE_FIXTURE(fixture, "the watchlist of a submission that came to nothing "
     advance(20s);
     CHECK(backend->put_watchlist.calls() == 0);
   }
-  SUBCASE("nor that of somebody else") {
+  SUBCASE("but not that of another program") {
     backend->stored.answer({store->book.value.model, 7, {}, "theirs", 3});
-    CHECK(change(job_rejection{"2", "nobody there"})->value);
+    CHECK(change(job_rejection{"2", "no backend"})->value);
     advance(60s);
     CHECK(backend->put_watchlist.calls() == 0);
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "giving up spares the watchlist of a submission "
-                           "that came at the same time") {
+TEST_CASE_FIXTURE(fixture, "a cancellation keeps the watchlist of a submission "
+                           "at the same time") {
   start("1");
   auto other = replica(std::make_shared<backend_script>());
   backend->stored.hold();
   auto x = ask(aut, delete_atom_v);
   CHECK_FALSE(x->done());
-  // Cancelled, and the next one is there already.
+  // Cancelled, and the next submission is already entered.
   CHECK(change(other, submission("2"))->value);
   while (backend->stored.held() > 0) {
     backend->stored.release({{}, 1, {}, "2", 9});
@@ -272,7 +272,7 @@ TEST_CASE_FIXTURE(fixture, "giving up spares the watchlist of a submission "
   CHECK(backend->put_watchlist.calls() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "of many changes the last one is shown at the end") {
+TEST_CASE_FIXTURE(fixture, "after many changes the mirror has the last one") {
   start("1");
   backend->put.hold();
   std::vector<answer_ptr<book_update>> answers;
@@ -310,21 +310,21 @@ TEST_CASE_FIXTURE(fixture, "two replicas change the same book") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "what other programs read is what was changed last, "
-                           "by whichever replica") {
+TEST_CASE_FIXTURE(fixture, "the mirror has the last change, of any "
+                           "replica") {
   auto edge = std::make_shared<backend_script>();
   auto other = replica(edge);
   start("1");
   change(at(10));
   change(other, at(20));
   CHECK(std::get<0>(edge->put.last()) == store->book.value.model);
-  // A put of ours may have come after the other one's: this shows.
+  // A late write of this replica may have replaced that of the other one.
   backend->stored.answer({{"training", {1, 10, 9, 0, 0.0, "train"}}, 1, {}});
   advance(40s);
   CHECK(std::get<0>(backend->put.last()) == store->book.value.model);
 }
 
-TEST_CASE_FIXTURE(fixture, "nothing is refused on what may be old news") {
+TEST_CASE_FIXTURE(fixture, "a change is not refused because of an old book") {
   start("1");
   store->quiet = true;
   auto book = store->book.value;
@@ -352,7 +352,7 @@ TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is read back") {
     CHECK(change(at(20))->value);
     CHECK(job().statistics.percentage_completed == 20);
   }
-  SUBCASE("nobody knows") {
+  SUBCASE("the read fails too") {
     store->down = make_error(ec::disconnected, "down");
     CHECK(change(at(20))->code() == ec::disconnected);
     store->down = {};
@@ -360,7 +360,7 @@ TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is read back") {
   CHECK(change(at(30))->value);
 }
 
-TEST_CASE_FIXTURE(fixture, "what does not fit is said to be too large") {
+TEST_CASE_FIXTURE(fixture, "a book that does not fit is too large") {
   store->refuse = make_error(ec::too_large, "too large");
   CHECK(submit("1")->code() == ec::too_large);
   CHECK(submit("1")->value);
@@ -369,7 +369,7 @@ TEST_CASE_FIXTURE(fixture, "what does not fit is said to be too large") {
 TEST_CASE_FIXTURE(fixture, "jobs that have ended are in the history") {
   complete("1");
   submit("2");
-  // It is still the training that ran last.
+  // It is still the last training.
   CHECK(store->history.empty());
   accept("2");
   CHECK(store->history.at(1).state == job_state::completed);
@@ -391,16 +391,16 @@ TEST_CASE_FIXTURE(fixture, "jobs that have ended are in the history") {
 
 TEST_CASE_FIXTURE(fixture, "a job leaves the book only for the history") {
   complete("1");
-  store->history_down = make_error(ec::timeout, "no history today");
+  store->history_down = make_error(ec::timeout, "no history");
   start("2");
   start("3", true);
   CHECK(store->book.value.leaving.size() == 2);
-  // There is no more room.
+  // There is no more room for leaving jobs.
   submit("4", true);
   CHECK(accept("4")->code() == ec::timeout);
   CHECK(pending(store->book.value));
   store->history_down = {};
-  // What became of it is not forgotten.
+  // The outcome is kept.
   advance(6s);
   CHECK(store->book.value.training->id == "4");
   CHECK(store->history.count(1) == 1);
@@ -421,7 +421,7 @@ TEST_CASE_FIXTURE(fixture, "a hundred jobs are listed, the newest first") {
     CHECK(jobs[i].job.number == 105 - i);
 }
 
-TEST_CASE_FIXTURE(fixture, "many who list the jobs share one read") {
+TEST_CASE_FIXTURE(fixture, "concurrent callers of the list share one read") {
   for (auto i = 1; i <= 9; ++i)
     complete(std::to_string(i));
   auto fresh = replica(std::make_shared<backend_script>());
@@ -442,8 +442,8 @@ TEST_CASE_FIXTURE(fixture, "many who list the jobs share one read") {
   CHECK(store->lists == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "the history is read once, whichever replica adds "
-                           "to it") {
+TEST_CASE_FIXTURE(fixture, "the history is read once, also if another replica "
+                           "adds to it") {
   auto other = replica(std::make_shared<backend_script>());
   auto listed = [&] {
     std::vector<std::string> result;
@@ -458,7 +458,7 @@ TEST_CASE_FIXTURE(fixture, "the history is read once, whichever replica adds "
     complete(std::to_string(i));
     CHECK(listed().size() == i);
   }
-  // It saw every job in the book.
+  // The other replica saw every job in the book.
   CHECK(store->lists == 0);
   // Then it misses two of them.
   store->quiet = true;
@@ -468,7 +468,7 @@ TEST_CASE_FIXTURE(fixture, "the history is read once, whichever replica adds "
   CHECK(listed() == strings{"9", "8", "7", "6", "5", "4", "3", "2", "1"});
   CHECK(listed().size() == 9);
   CHECK(store->lists == 1);
-  // A store that was made anew has none of them.
+  // A new store has none of them.
   store->book = {{}, 0, 1};
   store->history.clear();
   store->publish();
@@ -476,16 +476,16 @@ TEST_CASE_FIXTURE(fixture, "the history is read once, whichever replica adds "
   CHECK(listed().empty());
   submit("a");
   CHECK(listed() == strings{"a"});
-  // Their numbers are not given again.
+  // Their numbers are not used again.
   CHECK(store->book.value.last_number == 10);
 }
 
-TEST_CASE_FIXTURE(fixture, "a job that comes back is shown as it is") {
+TEST_CASE_FIXTURE(fixture, "the listed jobs have their current states") {
   start("1");
   change(at(20));
   submit("2", true);
   REQUIRE(ask(aut, list_atom_v)->value);
-  change(job_rejection{"2", "nobody there"});
+  change(job_rejection{"2", "no backend"});
   change(job_progress{{}, "completed", {}});
   complete("3");
   start("4");
@@ -508,7 +508,7 @@ TEST_CASE_FIXTURE(fixture, "one job is found with its lists by one read") {
   complete("2");
   start("3");
   store->lists = store->finds = 0;
-  // The book has these.
+  // These are in the book.
   for (auto id : {"3", "2"}) {
     auto x = find(id);
     REQUIRE(x->value);
@@ -523,7 +523,7 @@ TEST_CASE_FIXTURE(fixture, "one job is found with its lists by one read") {
   CHECK(store->finds == 1);
   CHECK(store->lists == 0);
   CHECK(find("4")->code() == ec::not_found);
-  // Its slot has a later job now.
+  // A later job has its place in the history.
   store->history.at(1).id = "101";
   CHECK(find("1")->code() == ec::not_found);
   store->down = make_error(ec::disconnected, "down");
@@ -531,12 +531,12 @@ TEST_CASE_FIXTURE(fixture, "one job is found with its lists by one read") {
   CHECK(find("3")->code() == ec::disconnected);
 }
 
-TEST_CASE_FIXTURE(fixture, "the training goes on when a submission fails") {
+TEST_CASE_FIXTURE(fixture, "the training continues when a submission fails") {
   start("1");
   change(at(20));
   submit("2", true);
   advance(30s);
-  change(job_rejection{"2", "nobody there"});
+  change(job_rejection{"2", "no backend"});
   CHECK(job().id == "1");
   CHECK(job().state == job_state::training);
   CHECK(store->history.at(2).state == job_state::failed);
@@ -546,25 +546,26 @@ TEST_CASE_FIXTURE(fixture, "the training goes on when a submission fails") {
   CHECK(store->history.at(1).state == job_state::completed);
 }
 
-TEST_CASE_FIXTURE(fixture, "what became of a submission is stored before "
-                           "anything else") {
+TEST_CASE_FIXTURE(fixture, "the outcome of a submission is stored before later "
+                           "changes") {
   submit("1");
   store->down = make_error(ec::disconnected, "down");
   CHECK(accept("1")->code() == ec::disconnected);
   store->down = {};
-  // With the next change, whatever that is.
+  // With the next change of any kind.
   CHECK(change(at(20))->value);
   CHECK(store->book.value.training->id == "1");
   CHECK(store->book.value.training->response == "training job submitted");
   CHECK(store->book.value.training->statistics.percentage_completed == 20);
 }
 
-TEST_CASE_FIXTURE(fixture, "of outcomes that cannot be stored the refusals are "
-                           "bounded") {
+TEST_CASE_FIXTURE(fixture,
+                  "of outcomes that cannot be stored the rejections are "
+                  "bounded") {
   submit("1");
   store->down = make_error(ec::disconnected, "down");
   CHECK(accept("1")->code() == ec::disconnected);
-  // Of submissions that could not even be entered.
+  // Rejections of submissions that could not be entered.
   for (auto i = 2; i < 300; ++i)
     change(job_rejection{std::to_string(i), "not sent"});
   store->down = {};
@@ -574,7 +575,7 @@ TEST_CASE_FIXTURE(fixture, "of outcomes that cannot be stored the refusals are "
   CHECK(store->reads < reads + 10);
 }
 
-TEST_CASE_FIXTURE(fixture, "a submission whose replica died is settled by "
+TEST_CASE_FIXTURE(fixture, "a submission whose replica ended is settled by "
                            "another one") {
   submit("1");
   kill(aut);
@@ -587,14 +588,14 @@ TEST_CASE_FIXTURE(fixture, "a submission whose replica died is settled by "
   CHECK(job().reason != "");
 }
 
-TEST_CASE_FIXTURE(fixture, "an old copy of the store decides nothing") {
+TEST_CASE_FIXTURE(fixture, "an old copy of the store has no effect") {
   start("1");
   change(at(20));
   auto other = replica(std::make_shared<backend_script>());
   store->quiet = true;
   CHECK(change(other, at(25))->value);
   auto newest = store->book.revision;
-  // A leader that is none any more answers with what was before.
+  // A former leader answers with an old copy.
   store->stale = {store->books[store->books.size() - 2], newest - 1, 0};
   CHECK(ask(other, get_atom_v)->value->revision == newest);
   auto x = change(at(30));
@@ -619,7 +620,7 @@ TEST_CASE_FIXTURE(fixture, "watchlists that nothing refers to are removed") {
   CHECK(store->watchlists.contains("1"));
 }
 
-TEST_CASE_FIXTURE(fixture, "silence stalls a training in one replica's name") {
+TEST_CASE_FIXTURE(fixture, "silence stalls a training once, by one replica") {
   auto other = replica(std::make_shared<backend_script>());
   start("1");
   change(at(20));
@@ -633,8 +634,8 @@ TEST_CASE_FIXTURE(fixture, "silence stalls a training in one replica's name") {
   CHECK(job().state == job_state::training);
 }
 
-TEST_CASE_FIXTURE(fixture, "after an outage of ours the backend gets a chance "
-                           "to speak") {
+TEST_CASE_FIXTURE(fixture, "after an outage of the store the backend gets time "
+                           "to report") {
   start("1");
   change(at(20));
   kill(aut);
@@ -653,7 +654,7 @@ TEST_CASE_FIXTURE(fixture, "after an outage of ours the backend gets a chance "
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "giving up forgets what is stored") {
+TEST_CASE_FIXTURE(fixture, "a cancellation removes the stored values") {
   start("1");
   backend->train.fail(ec::no_responders);
   auto x = ask(aut, delete_atom_v);
@@ -681,8 +682,8 @@ TEST_CASE_FIXTURE(fixture, "giving up forgets what is stored") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "a new gateway goes on with what a program before "
-                           "it stored") {
+TEST_CASE_FIXTURE(fixture, "a new gateway continues with the values of an "
+                           "earlier program") {
   job_store_script_ptr empty = std::make_shared<job_store_script>();
   store = empty;
   auto edge = std::make_shared<backend_script>();
@@ -697,7 +698,7 @@ TEST_CASE_FIXTURE(fixture, "a new gateway goes on with what a program before "
   CHECK(job().state == job_state::stalled);
 }
 
-TEST_CASE_FIXTURE(fixture, "a store that lost everything is believed") {
+TEST_CASE_FIXTURE(fixture, "an empty store is accepted after a loss") {
   start("1");
   change(at(20));
   store->book = {{}, 0, 1};
@@ -725,7 +726,7 @@ TEST_CASE_FIXTURE(fixture, "readers share a read") {
   CHECK(store->reads == reads + 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "without a store there are errors, and no damage") {
+TEST_CASE_FIXTURE(fixture, "without a store changes fail without damage") {
   store->down = make_error(ec::disconnected, "down");
   CHECK(ask(aut, get_atom_v)->code() == ec::disconnected);
   CHECK(ask(aut, list_atom_v)->code() == ec::disconnected);
@@ -738,7 +739,7 @@ TEST_CASE_FIXTURE(fixture, "without a store there are errors, and no damage") {
   CHECK(job().id.starts_with("adopted-"));
 }
 
-TEST_CASE_FIXTURE(fixture, "a queue that is full says so") {
+TEST_CASE_FIXTURE(fixture, "changes are refused when the queue is full") {
   start("1");
   backend->put.hold();
   store->quiet = true;
@@ -753,7 +754,7 @@ TEST_CASE_FIXTURE(fixture, "a queue that is full says so") {
   run();
 }
 
-TEST_CASE_FIXTURE(fixture, "followers are told at once and of every change") {
+TEST_CASE_FIXTURE(fixture, "listeners get the book at once and every change") {
   auto early = std::make_shared<follower>();
   start("1");
   ask(aut, subscribe_atom_v, book_listener_actor{spawn(follow, early)});
@@ -769,8 +770,8 @@ TEST_CASE_FIXTURE(fixture, "followers are told at once and of every change") {
   CHECK(early->seen.back().value == book);
 }
 
-TEST_CASE_FIXTURE(fixture, "a late report brings back no job that has left for "
-                           "the history") {
+TEST_CASE_FIXTURE(fixture, "a late report does not bring back a job of the "
+                           "history") {
   auto report = [&](std::string id, int64_t elapsed) {
     return change(
       job_progress{std::move(id), "training",

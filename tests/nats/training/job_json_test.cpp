@@ -34,10 +34,10 @@ training_job full_job() {
   x.statistics = {61, 42, 100, 3, 0.25, "train"};
   x.progressed = true;
   x.confirmed = true;
-  x.contested = true;
+  x.may_receive_stale_progress = true;
   x.adopted = true;
-  x.told = "training";
-  x.completion_told = true;
+  x.reported_status = "training";
+  x.completion_reported = true;
   return x;
 }
 
@@ -119,9 +119,9 @@ TEST_CASE("a record is read as it was written, in every state") {
     x.state = static_cast<job_state>(i);
     auto written = encode_record(x);
     if (ended(x.state)) {
-      // These are not used after the end.
-      x.told.clear();
-      x.contested_elapsed = 0;
+      // Nothing depends on these any more.
+      x.reported_status.clear();
+      x.stale_progress_elapsed = 0;
     }
     CHECK(decode_record(written) == summary_of(x));
   }
@@ -303,10 +303,10 @@ training_job worst_job(const std::string& id) {
   result.state = job_state::fetching_data;
   result.action = training_action::update;
   result.ended_at = noon;
-  for (auto text : {&result.reason, &result.response, &result.told})
+  for (auto text : {&result.reason, &result.response, &result.reported_status})
     CHECK(text->size() >= 4);
   CHECK(result.statistics.stage.size() >= 4);
-  result.completion_told = true;
+  result.completion_reported = true;
   result.list_id = id;
   result.base_id = base_list_id(id);
   return result;
@@ -322,7 +322,7 @@ TEST_CASE("the worst book is smaller than the limit") {
   x.leaving.assign(max_leaving, job);
   x.watchlist = {uuid, job.number, job.action, noon, {}, uuid, false};
   x.last_number = job.number;
-  x.model = {job.told, job.statistics};
+  x.model = {job.reported_status, job.statistics};
   auto text = encode_book(x, uuid, uuid, uuid);
   CHECK(text.size() < max_book_size);
   CHECK(decode_book(text));
@@ -393,7 +393,7 @@ TEST_CASE(
              "null"));
   REQUIRE(x);
   REQUIRE(x->training);
-  CHECK(x->watchlist.given_up);
+  CHECK(x->watchlist.cancelled);
   CHECK(forgotten(*x));
   CHECK(basis_list(*x).empty());
 }
