@@ -239,13 +239,17 @@ class lateness {
 public:
   using time_point = caf::actor_clock::time_point;
 
-  /// Something that was stored then, by the store's clock, is seen.
+  /// Something that was stored then, by the store's clock, is seen. While there
+  /// is nothing to compare it with, it counts as late without limit: what is
+  /// seen first was stored at any time before, and the next one may be late
+  /// itself.
   milliseconds of(training_job::time_point stored_at, time_point now);
 
 private:
   /// So many in a row may come late after a pause.
   static constexpr size_t window = 64;
 
+  bool started_ = false;
   std::deque<milliseconds> differences_;
 };
 
