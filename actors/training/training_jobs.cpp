@@ -51,6 +51,11 @@ bool takes_back(const job_change& what) {
          || std::holds_alternative<job_cancellation>(what);
 }
 
+/// The time that the training in the book has taken.
+int64_t elapsed_in(const training_book& book) {
+  return book.training ? book.training->statistics.time_elapsed : 0;
+}
+
 /// Ends a debug build whose book breaks an invariant, and fails a simulation.
 void assert_none(const std::string& broken) {
 #ifdef AIOPS_SIMULATION
@@ -207,8 +212,20 @@ training_jobs_state::apply(const training_book& base,
   return apply_change(book, what, by);
 }
 
+bool training_jobs_state::outrun(const pending_change& job,
+                                 const training_book& base) {
+  auto report = std::get_if<job_progress>(&job.what);
+  // A training does not grow younger. One with an id says whose it is.
+  return job.uncertain && report && report->id.empty()
+         && elapsed_in(base) < job.elapsed;
+}
+
 void training_jobs_state::judge(const change_ptr& job,
                                 const stored_book& base) {
+  // Entered again, it would replace the later report. Whether it was stored
+  // the first time is not known.
+  if (outrun(*job, base.value))
+    return fail(job, job->uncertain);
   auto next = apply(base.value, job->what);
   if (!next || *next == base.value) {
     // An old copy of the store is no reason to do nothing. It takes no writes,
@@ -313,7 +330,7 @@ void training_jobs_state::write(const change_ptr& job, const stored_book& base,
           self_->clock().now() - sent);
         succeed(job, base.value, {next, revision, losses}, late);
       },
-      [this, job](const caf::error& err) {
+      [this, job, base](const caf::error& err) {
         switch (code_of(err)) {
           case ec::conflict:
             return judge_later(job);
@@ -323,7 +340,8 @@ void training_jobs_state::write(const change_ptr& job, const stored_book& base,
             // It may be stored; then judging it again finds nothing to do.
             if (job->uncertain)
               return fail(job, err);
-            job->uncertain = true;
+            job->uncertain = err;
+            job->elapsed = elapsed_in(base.value);
             return judge_afresh(job);
           default:
             fail(job, err);

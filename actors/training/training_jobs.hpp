@@ -75,8 +75,10 @@ private:
     bool fresh = false;
     int tries = 0;
     milliseconds backoff{0};
-    /// Whether a write of it may have been stored although it failed.
-    bool uncertain = false;
+    /// Why a write failed that may have been stored all the same, and the time
+    /// that the training had taken in the book before it.
+    caf::error uncertain;
+    int64_t elapsed = 0;
   };
 
   using change_ptr = std::shared_ptr<pending_change>;
@@ -95,6 +97,10 @@ private:
   /// The book after the outcomes that were not stored yet, then the change.
   caf::expected<training_book> apply(const training_book& base,
                                      const job_change& what) const;
+
+  /// Whether the change is a report that may be stored already, and the book
+  /// shows the reports of a training that has begun since.
+  static bool outrun(const pending_change& job, const training_book& base);
 
   /// Stores an older book than the one we know once more: if the store takes
   /// it, that is all that is left, and the change is judged by it.

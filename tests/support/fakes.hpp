@@ -160,6 +160,8 @@ struct job_store_script {
   caf::error refuse;
   /// ...or one although it is done.
   caf::error lose_answer;
+  /// What another replica stores just after the write whose answer is lost.
+  std::optional<training_book> overtake;
   /// What readers see instead of the book, as from an old copy of the store.
   std::optional<stored_book> stale;
   /// Whether listeners are left without word.
