@@ -43,6 +43,9 @@ class ledger : public backend_observer, public gateway_observer {
 public:
   static constexpr seconds start_tolerance{31};
 
+  /// The longest time that a write may take (`fault::write_late`).
+  static constexpr seconds longest_write{9};
+
   ledger(timeline& time, faults& what, jetstream_model& store,
          const setup& config);
 
@@ -117,8 +120,8 @@ public:
   /// A training that has completed and of which no hook was notified.
   std::string missing_hook() const;
 
-  /// Whether somebody else ended this job: a DELETE, a later submission, or the
-  /// end of another training that named no job.
+  /// Whether somebody else ended this job: a DELETE, a later submission, the
+  /// end of another training that named no job, or a write from before a loss.
   bool disturbed(const std::string& id) const;
 
   /// Replicas that live and knew what the store has lost.
@@ -237,6 +240,8 @@ private:
   std::map<uint64_t, std::pair<std::string, time_point>> numbers_;
   std::optional<book_view> book_;
   std::set<int64_t> stored_epochs_;
+  /// Jobs that a write from before a loss took out of the book.
+  std::set<std::string> undone_;
   /// Jobs that stand in the history.
   std::set<std::string> archived_;
   /// The job that the parameters in the store came with.
