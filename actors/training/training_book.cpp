@@ -937,11 +937,15 @@ caf::expected<training_book> apply_change(const training_book& book,
 // -- time ---------------------------------------------------------------------
 
 milliseconds lateness::of(training_job::time_point stored_at, time_point now) {
+  if (!std::exchange(started_, true))
+    return milliseconds::max();
   auto difference = duration_cast<milliseconds>(now.time_since_epoch())
                     - duration_cast<milliseconds>(stored_at.time_since_epoch());
   differences_.push_back(difference);
   if (differences_.size() > window)
     differences_.pop_front();
+  if (differences_.size() == 1)
+    return milliseconds::max();
   return difference
          - *std::min_element(differences_.begin(), differences_.end());
 }

@@ -243,12 +243,16 @@ public:
   using time_point = caf::actor_clock::time_point;
 
   /// A value that was stored at `stored_at`, by the store's clock, is seen.
+  /// While there is none to compare it with, its delay has no limit: the first
+  /// value may have been stored at any time, and the next one may be late
+  /// itself.
   milliseconds of(training_job::time_point stored_at, time_point now);
 
 private:
   /// Number of values over which the smallest difference is taken.
   static constexpr size_t window = 64;
 
+  bool started_ = false;
   std::deque<milliseconds> differences_;
 };
 

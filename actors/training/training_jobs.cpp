@@ -52,6 +52,11 @@ bool may_remove_watchlist(const job_change& what) {
          || std::holds_alternative<job_cancellation>(what);
 }
 
+/// The time that the training in the book has taken.
+int64_t elapsed_in(const training_book& book) {
+  return book.training ? book.training->statistics.time_elapsed : 0;
+}
+
 /// Ends a debug build whose book breaks an invariant, and fails a simulation.
 void assert_none(const std::string& broken) {
 #ifdef AIOPS_SIMULATION
@@ -204,8 +209,21 @@ training_jobs_state::apply(const training_book& base,
   return apply_change(book, what, by);
 }
 
+bool training_jobs_state::overtaken(const pending_change& change,
+                                    const training_book& base) {
+  auto report = std::get_if<job_progress>(&change.what);
+  // The elapsed time of a training does not fall. A report with an id names its
+  // job.
+  return change.uncertain && report && report->id.empty()
+         && elapsed_in(base) < change.elapsed;
+}
+
 void training_jobs_state::judge(const change_ptr& change,
                                 const stored_book& base) {
+  // If it was entered again, it would replace the later report. Whether it was
+  // stored the first time is not known.
+  if (overtaken(*change, base.value))
+    return fail(change, change->uncertain);
   auto next = apply(base.value, change->what);
   if (!next || *next == base.value) {
     // The book may come from an old copy of the store. Such a copy accepts no
@@ -313,7 +331,7 @@ void training_jobs_state::write(const change_ptr& change,
           self_->clock().now() - sent);
         succeed(change, base.value, {next, revision, losses}, late);
       },
-      [this, change](const caf::error& err) {
+      [this, change, base](const caf::error& err) {
         auto code = code_of(err);
         if (code == ec::conflict)
           return judge_later(change);
@@ -324,7 +342,8 @@ void training_jobs_state::write(const change_ptr& change,
         if (!may_be_stored || change->uncertain)
           return fail(change, err);
         // If it is stored, judging it again finds nothing to do.
-        change->uncertain = true;
+        change->uncertain = err;
+        change->elapsed = elapsed_in(base.value);
         judge_by_fresh_book(change);
       });
 }

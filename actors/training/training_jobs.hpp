@@ -76,8 +76,10 @@ private:
     bool fresh = false;
     int tries = 0;
     aiops::backoff<milliseconds> backoff = {};
-    /// Whether a failed write of it may have been stored.
-    bool uncertain = false;
+    /// Why a write of it failed that may have been stored nevertheless, and the
+    /// elapsed time of the training in the book before it.
+    caf::error uncertain = {};
+    int64_t elapsed = 0;
   };
 
   using change_ptr = std::shared_ptr<pending_change>;
@@ -96,6 +98,11 @@ private:
   /// The book after the outcomes that are not stored yet and after the change.
   caf::expected<training_book> apply(const training_book& base,
                                      const job_change& what) const;
+
+  /// Whether the change is a report that may already be stored, and the book
+  /// has the reports of a training that has begun since.
+  static bool overtaken(const pending_change& change,
+                        const training_book& base);
 
   /// Writes a book that is older than the known one again. If the store accepts
   /// it, it has lost the newer one, and the change is judged by the older one.

@@ -279,6 +279,13 @@ void ledger::check_reused_revision(const book_view& next) {
 
 void ledger::check_book(const book_view& next) {
   auto before = std::exchange(book_, next);
+  // Only a write that was sent before the loss knows no later number.
+  auto late = faults_.counts()[static_cast<size_t>(fault::write_late)] > 0
+              && lost() && time_.now() - lost_at_ <= longest_write;
+  if (before && late && next.last_number < before->last_number)
+    for (auto& x : before->jobs)
+      if (!next.find(x.id))
+        undone_.insert(x.id);
   for (auto& x : next.jobs) {
     if (before && !before->find(x.id) && jobs_.count(x.id) == 0 && !x.settled)
       check_action(x, *before);
@@ -386,6 +393,8 @@ bool ledger::told_without_name(const true_job& x) const {
 }
 
 bool ledger::disturbed(const std::string& id) const {
+  if (undone_.contains(id))
+    return true;
   auto i = jobs_.find(id);
   if (i == jobs_.end() || !i->second.state)
     return false;

@@ -43,6 +43,9 @@ class ledger : public backend_observer, public gateway_observer {
 public:
   static constexpr seconds start_tolerance{31};
 
+  /// The longest time that a write may take (`fault::write_late`).
+  static constexpr seconds longest_write{9};
+
   ledger(timeline& time, faults& what, jetstream_model& store,
          const setup& config);
 
@@ -117,8 +120,8 @@ public:
   /// A completed training for which no hook was notified.
   std::string missing_hook() const;
 
-  /// Whether something else ended this job: a DELETE, a later submission, or
-  /// the end of another training that named no job.
+  /// Whether something else ended this job: a DELETE, a later submission, the
+  /// end of another training that named no job, or a write from before a loss.
   bool disturbed(const std::string& id) const;
 
   /// Running replicas that knew what the store has lost.
@@ -240,6 +243,8 @@ private:
   std::map<std::string, time_point> book_writes_;
   std::set<std::string> lost_writes_;
   std::set<int64_t> stored_epochs_;
+  /// Jobs that a write from before a loss took out of the book.
+  std::set<std::string> undone_;
   /// Jobs in the history.
   std::set<std::string> archived_;
   /// The job of the parameters in the store.

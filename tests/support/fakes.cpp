@@ -85,8 +85,11 @@ job_store_actor::behavior_type fake_job_store(job_store_actor::pointer,
       if (expected != script->book.revision)
         return make_error(ec::conflict, "another revision");
       script->store(x);
-      if (auto err = std::exchange(script->lose_answer, caf::error{}))
+      if (auto err = std::exchange(script->lose_answer, caf::error{})) {
+        if (auto next = std::exchange(script->overtake, std::nullopt))
+          script->store(*next);
         return err;
+      }
       return script->book.revision;
     },
     [=](put_atom, const training_job& x) -> caf::result<void> {

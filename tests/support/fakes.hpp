@@ -160,6 +160,9 @@ struct job_store_script {
   caf::error refuse;
   /// Error of the next write only, which is stored nevertheless.
   caf::error lose_answer;
+  /// The book that another replica stores just after the write whose answer is
+  /// lost.
+  std::optional<training_book> overtake;
   /// What readers get instead of the book, as from an outdated copy.
   std::optional<stored_book> stale;
   /// Whether listeners receive no updates.

@@ -1218,7 +1218,9 @@ TEST_CASE("the delay of a stored value") {
   using namespace std::chrono;
   lateness delay;
   auto local = [](milliseconds x) { return lateness::time_point{x}; };
-  CHECK(delay.of(noon, local(7s)) == 0ms);
+  // The first values have nothing to be compared with.
+  CHECK(delay.of(noon - 60s, local(6s)) == milliseconds::max());
+  CHECK(delay.of(noon, local(7s)) == milliseconds::max());
   CHECK(delay.of(noon + 1s, local(8s + 20ms)) == 20ms);
   CHECK(delay.of(noon + 2s, local(19s)) == 10s);
   CHECK(delay.of(noon + 13s, local(20s)) == 0ms);

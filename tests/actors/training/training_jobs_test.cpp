@@ -360,6 +360,34 @@ TEST_CASE_FIXTURE(fixture, "a write whose answer is lost is read back") {
   CHECK(change(at(30))->value);
 }
 
+TEST_CASE_FIXTURE(fixture, "a report whose write has no answer does not "
+                           "replace that of a training that began since") {
+  auto after = [](int64_t elapsed, std::string id = {}) {
+    return job_progress{
+      std::move(id), {}, training_statistics{elapsed, 20, 9, 7, 0.0, "train"}};
+  };
+  start("1");
+  change(after(20));
+  store->lose_answer = make_error(ec::timeout, "lost");
+  store->overtake = store->book.value;
+  auto& shown = store->overtake->training->statistics;
+  SUBCASE("another one began") {
+    shown.time_elapsed = 1;
+    CHECK(change(after(22))->code() == ec::timeout);
+    CHECK(job().statistics.time_elapsed == 1);
+  }
+  SUBCASE("it names its job") {
+    shown.time_elapsed = 1;
+    CHECK(change(after(22, "1"))->value);
+    CHECK(job().statistics.time_elapsed == 22);
+  }
+  SUBCASE("it is the same one") {
+    shown.time_elapsed = 21;
+    CHECK(change(after(22))->value);
+    CHECK(job().statistics.time_elapsed == 22);
+  }
+}
+
 TEST_CASE_FIXTURE(fixture, "a book that does not fit is too large") {
   store->refuse = make_error(ec::too_large, "too large");
   CHECK(submit("1")->code() == ec::too_large);
