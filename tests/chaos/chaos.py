@@ -50,7 +50,8 @@ def parse(arguments):
                         help="determines faults and requests (default: random)")
     parser.add_argument("--protocol", choices=("kv", "request-reply"),
                         help="backend protocol (default: depends on the seed)")
-    parser.add_argument("--faults", help="only these kinds, comma-separated")
+    parser.add_argument("--faults", help="only these kinds, comma-separated; with a "
+                                         "leading '-' all but these")
     parser.add_argument("--keep", type=Path,
                         help="folder for logs and the history of operations "
                              "(default: kept only after a failure)")
@@ -135,8 +136,13 @@ class Run:
         self.faults = Faults(self.cluster, self.replicas, self.backend,
                              self.proxies, self.seed, self.log)
         if self.options.faults:
-            wanted = self.options.faults.split(",")
-            self.faults.kinds = {x: self.faults.kinds[x] for x in wanted}
+            names = self.options.faults.removeprefix("-").split(",")
+            for name in names:
+                if name not in self.faults.kinds:
+                    raise SystemExit(f"chaos: there is no fault '{name}'")
+            without = self.options.faults.startswith("-")
+            self.faults.kinds = {name: kind for name, kind in self.faults.kinds.items()
+                                 if (name in names) != without}
         self.clients.start()
         eventually(self.history.writes, "the first write is acknowledged")
 
