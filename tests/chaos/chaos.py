@@ -138,7 +138,7 @@ class Run:
         if self.options.faults:
             names = self.options.faults.removeprefix("-").split(",")
             for name in names:
-                if name not in self.faults.kinds:
+                if name not in self.faults.kinds | self.faults.skipped:
                     raise SystemExit(f"chaos: there is no fault '{name}'")
             without = self.options.faults.startswith("-")
             self.faults.kinds = {name: kind for name, kind in self.faults.kinds.items()
