@@ -9,43 +9,6 @@
 
 namespace aiops {
 
-/// A handle to every actor. A restart replaces handles, so only children of the
-/// supervisor may keep one: others get it from the `directory` each time.
-struct gateway_actors {
-  bus_actor bus;
-  kv_store_actor kv_store;
-  /// Checks that the embedded server stores; null without such a server.
-  caf::actor storage_watch;
-  /// Creates the buckets.
-  bus_listener_actor buckets;
-  events_actor events;
-  event_listener_actor event_feed;
-  job_store_actor job_store;
-  lease_actor lease;
-  /// Only for the counts, because reading and writing them takes long.
-  kv_store_actor counts_kv_store;
-  counts_store_actor counts_store;
-  backend_actor backend;
-  /// Publishes on NATS.
-  job_hook_actor nats_hook;
-  job_hook_actor webhook;
-  lease_actor hooks_lease;
-  training_hooks_actor training_hooks;
-  log_source_actor log_source;
-  gpu_probe_actor gpu_probe;
-  training_jobs_actor training_jobs;
-  training_actor training;
-  training_status_actor training_status;
-  /// Receives progress over NATS.
-  bus_sink_actor progress_feed;
-  watchlist_actor watchlist;
-  gpu_info_actor gpu_info;
-  runtime_classes_actor runtime_classes;
-  ai_settings_actor ai_settings;
-  log_aggregation_actor log_aggregation;
-  log_history_actor log_history;
-};
-
 /// Where threads outside of the actor system find the actors that are alive
 /// now. @thread-safe
 class directory {

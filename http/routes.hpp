@@ -89,40 +89,4 @@ std::optional<std::string> decode_segment(std::string_view text);
 caf::expected<std::vector<std::pair<std::string, std::string>>>
 read_query(std::string_view query, std::span<const std::string_view> known);
 
-// -- handlers -----------------------------------------------------------------
-
-http_response post_train(const http_request&, route_env&);
-http_response put_statistics(const http_request&, route_env&);
-http_response put_current_status(const http_request&, route_env&);
-http_response get_model_status(const http_request&, route_env&);
-http_response get_training_parameters(const http_request&, route_env&);
-http_response get_workload_aggregation(const http_request&, route_env&);
-http_response get_gpu_info(const http_request&, route_env&);
-
-http_response get_ai_settings(const http_request&, route_env&);
-http_response get_ai_upgrade(const http_request&, route_env&);
-http_response get_runtime_classes(const http_request&, route_env&);
-http_response refuse_to_install(const http_request&, route_env&);
-
-http_response get_clusters(const http_request&, route_env&);
-http_response get_workloads(const http_request&, route_env&);
-http_response get_history(const http_request&, route_env&);
-
-http_response get_gpus(const http_request&, route_env&);
-
-http_response post_training(const http_request&, route_env&);
-http_response get_training(const http_request&, route_env&);
-http_response delete_training(const http_request&, route_env&);
-http_response get_training_jobs(const http_request&, route_env&);
-http_response get_training_job(const http_request&, route_env&);
-http_response get_watchlist(const http_request&, route_env&);
-
-/// Answers with the slot of a client instead of a body.
-http_response get_events(const http_request&, route_env&);
-
-http_response get_livez(const http_request&, route_env&);
-http_response get_readyz(const http_request&, route_env&);
-http_response get_version(const http_request&, route_env&);
-http_response get_metrics(const http_request&, route_env&);
-
 } // namespace aiops::http
