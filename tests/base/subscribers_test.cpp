@@ -15,10 +15,10 @@ struct fixture {
 
   /// An actor that passes the numbers it gets on to `self`.
   caf::actor spawn_follower() {
-    return system.spawn([to = caf::actor_cast<caf::actor>(self)](
-                          caf::event_based_actor*) -> caf::behavior {
+    auto run = [](caf::event_based_actor*, caf::actor to) -> caf::behavior {
       return {[to](int x) { caf::anon_send(to, x); }};
-    });
+    };
+    return system.spawn(run, caf::actor_cast<caf::actor>(self));
   }
 
   int received() {
@@ -63,13 +63,15 @@ TEST_CASE_FIXTURE(fixture, "an owner forgets subscribers that end") {
   };
   auto x = spawn_follower();
   auto owner = system.spawn(
-    [x](caf::stateful_actor<owner_state>* ptr) -> caf::behavior {
+    [](caf::stateful_actor<owner_state>* ptr,
+       caf::actor follower) -> caf::behavior {
       auto& known = ptr->state.followers;
       known.forget_ended(ptr);
-      known.add(ptr, x);
+      known.add(ptr, follower);
       return {
         [&known](caf::get_atom) { return static_cast<int>(known.size()); }};
-    });
+    },
+    x);
   auto count = [&] {
     auto result = -1;
     self->request(owner, std::chrono::seconds{10}, caf::get_atom::value)
@@ -90,18 +92,22 @@ TEST_CASE_FIXTURE(fixture, "an owner forgets subscribers that end") {
 }
 
 TEST_CASE_FIXTURE(fixture, "an error is passed on to the caller") {
-  auto inner = system.spawn([](caf::event_based_actor*) -> caf::behavior {
-    return {[](int) -> caf::result<int> { return caf::sec::runtime_error; }};
-  });
-  auto outer = system.spawn([inner](
-                              caf::event_based_actor* ptr) -> caf::behavior {
+  // CAF calls a function without further arguments by a null reference.
+  auto inner = system.spawn(
+    [](caf::event_based_actor*, caf::unit_t) -> caf::behavior {
+      return {[](int) -> caf::result<int> { return caf::sec::runtime_error; }};
+    },
+    caf::unit);
+  auto ask = [](caf::event_based_actor* ptr,
+                caf::actor callee) -> caf::behavior {
     return {[=](int x) {
       auto promise = ptr->make_response_promise<int>();
-      ptr->request(inner, std::chrono::seconds{10}, x)
+      ptr->request(callee, std::chrono::seconds{10}, x)
         .then([promise](int y) mutable { promise.deliver(y); }, relay(promise));
       return promise;
     }};
-  });
+  };
+  auto outer = system.spawn(ask, inner);
   caf::error got;
   self->request(outer, std::chrono::seconds{10}, 1)
     .receive([](int) { FAIL("there was no error"); },
