@@ -157,6 +157,12 @@ uint64_t next_number(training_book& book, const change_context& context) {
   return book.last_number;
 }
 
+/// A `timeElapsed`, bounded, so that calculations with it cannot overflow.
+seconds bounded(int64_t elapsed) {
+  constexpr int64_t century = int64_t{100} * 365 * 24 * 3600;
+  return seconds{std::clamp<int64_t>(elapsed, 0, century)};
+}
+
 /// Enters a training that no gateway submitted, or whose job the store has
 /// lost.
 void adopt(training_book& book, std::string id, int64_t elapsed,
@@ -166,10 +172,7 @@ void adopt(training_book& book, std::string id, int64_t elapsed,
   job.adopted = true;
   job.workloads = book.watchlist.workloads;
   job.list_id = job.base_id = book.watchlist.list_id;
-  // Bounded, so that the subtraction cannot overflow.
-  constexpr int64_t century = int64_t{100} * 365 * 24 * 3600;
-  job.started_at = context.now
-                   - seconds{std::clamp<int64_t>(elapsed, 0, century)};
+  job.started_at = context.now - bounded(elapsed);
   job.updated_at = context.now;
   job.number = next_number(book, context);
   begin(book, std::move(job), context.now);
@@ -238,11 +241,18 @@ milliseconds longest(milliseconds seen, time_point since, time_point now) {
   return std::max(seen, duration_cast<milliseconds>(now - since));
 }
 
-/// The age of a job. Wall clocks are used only when this replica has not seen
-/// its beginning.
+/// The age of a job. When this replica has not seen its beginning, it is the
+/// longest that wall clocks allow, but at least that of the last report, which
+/// came `quiet` ago: the clock of a replica that was restarted may be behind.
 milliseconds age_of(const training_job& job, milliseconds seen, bool exact,
-                    time_point now) {
-  return exact ? seen : longest(seen, job.started_at, now);
+                    milliseconds quiet, time_point now) {
+  if (exact)
+    return seen;
+  auto age = longest(seen, job.started_at, now);
+  if (!job.progressed)
+    return age;
+  return std::max<milliseconds>(age,
+                                bounded(job.statistics.time_elapsed) + quiet);
 }
 
 std::optional<int64_t> elapsed_in(const job_progress& x) {
@@ -463,7 +473,8 @@ bool of_submission(const training_book& book, const job_progress& x,
   auto& next = *book.submission;
   auto& last = book.training;
   auto age = age_of(next, context.submission_age,
-                    context.submission_age_is_exact, context.now);
+                    context.submission_age_is_exact, milliseconds{0},
+                    context.now);
   if (!reports_training(x) && !next.progressed)
     return false;
   if (!runs(last)) {
@@ -486,7 +497,7 @@ bool of_submission(const training_book& book, const job_progress& x,
 bool of_older(const training_job& job, const job_progress& x,
               const change_context& context) {
   auto age = age_of(job, context.training_age, context.training_age_is_exact,
-                    context.now);
+                    context.quiet, context.now);
   // A training that has ended does not continue, but its last report may be
   // late.
   auto late = (job.may_receive_stale_progress || job.stale_progress_elapsed > 0)

@@ -506,9 +506,13 @@ void world::check_liveness() {
       ledger_.fail("every submission is settled", open);
     return open;
   });
+  // A training that began before may still die now.
+  auto trains = backend_.running();
+  auto died = trains ? trains->silent_from.value_or(time_.now()) : time_.now();
   // A submission with an unknown outcome waits for the previous training.
   expect_calm("no job runs whose trainer is dead",
-              2 * (config.stall_after + settle_margin),
+              std::max<caf::timespan>(died - time_.now(), seconds{0})
+                + 2 * (config.stall_after + settle_margin),
               [this] { return ledger_.unrest(); });
   expect_calm("all replicas and buckets agree",
               config.lease + config.request_timeout * 2

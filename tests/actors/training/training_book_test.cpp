@@ -1117,6 +1117,36 @@ TEST_CASE_FIXTURE(fixture, "a training that was seen late is not taken for the "
   CHECK(book.training->id == "2");
 }
 
+TEST_CASE_FIXTURE(fixture, "a wall clock that is behind does not make a "
+                           "training that has reported younger") {
+  train_to(10);
+  start("2", training_action::train, true);
+  REQUIRE(book.training->may_receive_stale_progress);
+  pass(40s);
+  CHECK(report({40, 10, 90, 2, 0.5, "train"}) == ec::none);
+  // The replica was restarted.
+  clock = {};
+  context.now -= 5min;
+  clock.see(book, monotonic());
+  SUBCASE("the next report") {
+    pass(4s);
+    CHECK(report({44, 20, 80, 3, 0.5, "train"}) == ec::none);
+    CHECK(book.training->statistics.time_elapsed == 44);
+  }
+  SUBCASE("after a long time") {
+    pass(60s);
+    CHECK(report({100, 20, 80, 3, 0.5, "train"}) == ec::none);
+    CHECK(book.training->statistics.time_elapsed == 100);
+  }
+  SUBCASE("a report of the training before") {
+    pass(1s);
+    CHECK(report({80, 20, 80, 3, 0.5, "train"}) == ec::conflict);
+  }
+  SUBCASE("a very long time") {
+    CHECK(report({INT64_MAX, 20, 80, 3, 0.5, "train"}) == ec::conflict);
+  }
+}
+
 TEST_CASE_FIXTURE(fixture,
                   "a wall clock that is ahead does not make a job older") {
   train_to(10);
