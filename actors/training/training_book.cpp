@@ -334,16 +334,21 @@ void enter(training_statistics& to, const job_progress& progress) {
   }
 }
 
+bool keeps_model(training_action x) {
+  return x == training_action::update || x == training_action::none;
+}
+
+/// Whether the list that the backend accepted last needs no training.
+bool list_keeps_model(const training_book& book) {
+  auto& list = book.watchlist;
+  return !list.job_id.empty() && keeps_model(list.action)
+         && (!book.training || book.training->number < list.number);
+}
+
 /// Whether the last list that a gateway submitted needs no training.
 bool keeps_model(const training_book& book) {
-  auto keeps = [](training_action x) {
-    return x == training_action::update || x == training_action::none;
-  };
-  if (book.submission)
-    return keeps(book.submission->action);
-  auto& list = book.watchlist;
-  return !list.job_id.empty() && keeps(list.action)
-         && (!book.training || book.training->number < list.number);
+  return book.submission ? keeps_model(book.submission->action)
+                         : list_keeps_model(book);
 }
 
 training_book show_completed(training_book book, const job_progress& progress) {
@@ -677,7 +682,7 @@ caf::expected<training_book> change(training_book book, const job_progress& x,
     auto trained = training && training->id == x.id;
     auto of_list = (submission && submission->id == x.id)
                    || (!trained && x.id == book.watchlist.job_id
-                       && keeps_model(book));
+                       && list_keeps_model(book));
     if (of_list && x.status == model_text::completed)
       return show_completed(std::move(book), x);
     if (of_list)

@@ -145,10 +145,13 @@ void job_store_state::understand(const kv_entry& entry, on_book then) {
   if (entry.revision != 0) {
     forget(entry.revision);
     keep_aside(entry);
-    // The known book was replaced. An older value is an old copy.
-    if (line_.newest() != 0 && line_.newest() < entry.revision) {
+    // It is the newest now, even if it is the first that this replica sees.
+    // An older value is an old copy.
+    if (auto known = line_.newest(); known < entry.revision) {
       line_.give_way({entry.revision});
-      report_loss(entry.revision);
+      // The known book was replaced.
+      if (known != 0)
+        report_loss(entry.revision);
     }
     // A later version may have written it.
     book.value.last_number = number_in(entry);

@@ -226,6 +226,7 @@ void ledger::on_stored(const jetstream_model::change& x) {
            + describe(*next));
     }
     if (next) {
+      check_undone(*next);
       check_reused_revision(*next);
       check_book(*next);
     }
@@ -277,15 +278,18 @@ void ledger::check_reused_revision(const book_view& next) {
   book_writes_[next.write] = time_.now();
 }
 
-void ledger::check_book(const book_view& next) {
-  auto before = std::exchange(book_, next);
+void ledger::check_undone(const book_view& next) {
   // Only a write that was sent before the loss knows no later number.
   auto late = faults_.counts()[static_cast<size_t>(fault::write_late)] > 0
               && lost() && time_.now() - lost_at_ <= longest_write;
-  if (before && late && next.last_number < before->last_number)
-    for (auto& x : before->jobs)
+  if (book_ && late && next.last_number < book_->last_number)
+    for (auto& x : book_->jobs)
       if (!next.find(x.id))
         undone_.insert(x.id);
+}
+
+void ledger::check_book(const book_view& next) {
+  auto before = std::exchange(book_, next);
   for (auto& x : next.jobs) {
     if (before && !before->find(x.id) && jobs_.count(x.id) == 0 && !x.settled)
       check_action(x, *before);

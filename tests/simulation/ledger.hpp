@@ -124,6 +124,11 @@ public:
   /// end of another training that named no job, or a write from before a loss.
   bool disturbed(const std::string& id) const;
 
+  /// Whether a write from before a loss took any job out of the book.
+  bool undone() const {
+    return !undone_.empty();
+  }
+
   /// Running replicas that knew what the store has lost.
   const std::set<size_t>& witnesses() const {
     return witnesses_;
@@ -170,6 +175,10 @@ private:
     /// The store may lose the last ones.
     std::vector<time_point> heard;
   };
+
+  /// Notes the jobs that a write from before a loss takes out of the book. The
+  /// book that it replaces must still be known, and when the store lost it.
+  void check_undone(const book_view& next);
 
   void check_book(const book_view& next);
 

@@ -552,9 +552,9 @@ void world::give_up(size_t target, time_point until,
     delete_atom_v);
 }
 
-void world::submit_last(size_t target, time_point until,
+void world::submit_last(size_t target, std::string name, time_point until,
                         std::shared_ptr<post_outcome> outcome) {
-  training_request request{{{"last", "last", "last"}}, false, false};
+  training_request request{{{"last", "last", name}}, false, false};
   time_.ask<training_result>(
     replicas_[target]->training,
     [=, this](training_result& x) {
@@ -569,7 +569,7 @@ void world::submit_last(size_t target, time_point until,
       outcome->problem = text_of(err);
       if (code_of(err) == ec::overloaded && time_.now() < until)
         time_.after(seconds{1},
-                    [=, this] { submit_last(target, until, outcome); });
+                    [=, this] { submit_last(target, name, until, outcome); });
     },
     train_atom_v, request);
 }
@@ -591,7 +591,10 @@ void world::check_service(int rounds) {
   backend_.set_training_length(seconds{3});
   auto outcome = std::make_shared<post_outcome>();
   target = random_.below(replicas_.size());
-  submit_last(target, time_.now() + patience, outcome);
+  // The backend may have the watchlist of a job that no book has any more, and
+  // does not train the same one again.
+  auto name = ledger_.undone() ? "last" + std::to_string(rounds) : "last";
+  submit_last(target, name, time_.now() + patience, outcome);
   expect_calm("POST works after DELETE",
               plan_.world.train_timeout + plan_.world.request_timeout * 6
                 + patience,

@@ -114,7 +114,7 @@ private:
                std::shared_ptr<std::string> problem);
 
   /// The same for POST.
-  void submit_last(size_t target, time_point until,
+  void submit_last(size_t target, std::string name, time_point until,
                    std::shared_ptr<post_outcome> outcome);
 
   /// Sends DELETE, then POST, then waits until the training ends.

@@ -524,6 +524,22 @@ TEST_CASE_FIXTURE(fixture, "progress of an older job is refused") {
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "progress of a watchlist that trains nothing is "
+                           "refused") {
+  start("1", training_action::update);
+  // It is in the history.
+  book.leaving.clear();
+  SUBCASE("when nothing is submitted") {
+    // The state of above.
+  }
+  SUBCASE("while a training is submitted") {
+    submit("2", training_action::train, true);
+  }
+  auto before = book;
+  CHECK(report({1, 50, 1, 0, 0.0, "train"}, "training", "1") == ec::conflict);
+  CHECK(book == before);
+}
+
 TEST_CASE_FIXTURE(fixture, "late reports about a job that has ended") {
   complete();
   auto before = book;

@@ -663,6 +663,22 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(get()->value->losses == 1);
 }
 
+TEST_CASE_FIXTURE(fixture,
+                  "an unreadable book that was the first one and stays "
+                  "removed shows a loss of the store") {
+  store(book_key, "rubbish");
+  auto seen = follow();
+  REQUIRE(!seen->empty());
+  CHECK(seen->back().revision == 1);
+  CHECK(seen->back().losses == 0);
+  memory->entries.erase({gateway_bucket, book_key});
+  announce();
+  CHECK(seen->back().revision == 1);
+  advance(10s);
+  CHECK(seen->back().revision == 0);
+  CHECK(seen->back().losses == 1);
+}
+
 TEST_CASE_FIXTURE(fixture, "an old copy of the book shows no loss") {
   put(1, 0);
   auto old = remember();
