@@ -49,6 +49,8 @@ struct plan {
   nats::embedded_server* embedded;
   http::event_streams* streams;
   std::function<void(std::string)> give_up;
+  /// The name of this replica in leases and counts.
+  std::string owner;
 
   bool speaks_kv() const {
     return config.protocol == backend_protocol::kv;
@@ -63,15 +65,9 @@ struct plan {
     return config.aggregation.source != log_source::none;
   }
 
-  /// Who this replica is to others. Only the gateway uses an embedded server,
-  /// so a lease of an earlier run is its own.
-  std::string owner() const {
-    return config.nats.token.empty() ? nats::replica_id() : "embedded";
-  }
-
   nats::lease_config lease_on(std::string_view key) const {
     return {std::string{nats::subjects::gateway_bucket}, std::string{key},
-            owner(), config.aggregation.lease};
+            owner, config.aggregation.lease};
   }
 
   nats::kv_store_config kv_store() const {
@@ -198,7 +194,7 @@ kv_store_actor start_counts_kv_store(actor_system& sys, const actors& known,
 counts_store_actor start_counts_store(actor_system& sys, const actors& known,
                                       const plan& x) {
   nats::counts_store_config cfg;
-  cfg.owner = x.owner();
+  cfg.owner = x.owner;
   cfg.request_timeout = x.until.store;
   return sys.spawn<caf::detached>(nats::counts_store, known.bus,
                                   known.counts_kv_store, known.lease, cfg);
@@ -415,9 +411,12 @@ gateway_children(const gateway_config& config, nats::embedded_server* embedded,
   auto resolved = config;
   // Once: the search for a driver may take a while.
   resolved.gpu.source = gpu_source(config.gpu);
-  auto x = std::make_shared<const plan>(plan{std::move(resolved),
-                                             config.deadlines.all(), embedded,
-                                             streams, std::move(give_up)});
+  // In an embedded server no other replica can hold a lease, so a lease of an
+  // earlier run belongs to this one.
+  auto owner = config.nats.token.empty() ? nats::replica_id() : "embedded";
+  auto x = std::make_shared<const plan>(
+    plan{std::move(resolved), config.deadlines.all(), embedded, streams,
+         std::move(give_up), std::move(owner)});
   return {
     // First, so that it keeps its state when others start again.
     child<&actors::events>(x, start_events),
