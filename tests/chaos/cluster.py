@@ -23,8 +23,11 @@ class Unavailable(Exception):
 def go(*words, **how):
     # With low priority, because other builds or tests may run.
     command = ["nice", "-n", "10", "go", *words]
-    done = subprocess.run(command, capture_output=True, text=True,
-                          timeout=1800, **how)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True,
+                              timeout=600, **how)
+    except subprocess.TimeoutExpired as late:
+        raise Unavailable(f"go {' '.join(words)} took too long") from late
     if done.returncode != 0:
         raise Unavailable(f"go {' '.join(words)} failed: "
                           f"{done.stderr.strip()[-300:]}")
