@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -273,26 +272,26 @@ void one_thread_scheduler::serve_sockets() {
   if (busy() && ++rounds_ % rounds_between_reads != 0)
     return;
   auto unsent = false;
-  std::vector<pollfd> fds{{inbox_->descriptor(), POLLIN, 0}};
+  polled_.assign(1, {inbox_->descriptor(), POLLIN, 0});
   std::erase_if(sockets_, [](auto& x) { return x->descriptor() < 0; });
   for (auto& socket : sockets_) {
     auto left = socket->flush();
     unsent = unsent || left;
     auto events = static_cast<short>(left ? POLLIN | POLLOUT : POLLIN);
-    fds.push_back({socket->descriptor(), events, 0});
+    polled_.push_back({socket->descriptor(), events, 0});
   }
   // What was sent may have failed, and that is something to do.
   auto sleeps = !busy() && inbox_->sleep();
   auto wait = sleeps ? patience(unsent) : std::chrono::nanoseconds{0};
   auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
   timespec limit{seconds.count(), (wait - seconds).count()};
-  auto ready = ppoll(fds.data(), fds.size(), &limit, nullptr);
-  if (sleeps && (ready < 0 || fds.front().revents != 0))
+  auto ready = ppoll(polled_.data(), polled_.size(), &limit, nullptr);
+  if (sleeps && (ready < 0 || polled_.front().revents != 0))
     inbox_->awake();
   if (ready <= 0)
     return;
   for (size_t i = 0; i < sockets_.size(); ++i)
-    if ((fds[i + 1].revents & ~POLLOUT) != 0)
+    if ((polled_[i + 1].revents & ~POLLOUT) != 0)
       sockets_[i]->read();
 }
 

@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include <poll.h>
+
 namespace aiops::host {
 
 /// The clock of a scheduler that looks itself at what is due. CAF's own clocks
@@ -178,6 +180,7 @@ private:
   // Only the thread itself touches these.
   std::deque<caf::resumable*> jobs_;
   std::vector<std::shared_ptr<watched_socket>> sockets_;
+  std::vector<pollfd> polled_;
   int rounds_ = 0;
 };
 

@@ -17,6 +17,10 @@ namespace {
 constexpr size_t inbox_messages = 4096;
 constexpr size_t inbox_bytes = 256 * 1024 * 1024;
 
+/// Maximum of messages that wait in the subscription of one request. More than
+/// one arrive only if a subscriber answers repeatedly.
+constexpr int slot_messages = 8;
+
 /// The closure that the library passes to a callback.
 struct closure {
   std::shared_ptr<connection_bridge> bridge;
@@ -213,21 +217,6 @@ private:
 
 } // namespace
 
-// -- links --------------------------------------------------------------------
-
-namespace {
-
-/// Kept until the process ends, like the other objects that the library uses.
-std::shared_ptr<socket_link>
-immortal_link(std::shared_ptr<socket_watcher> watcher) {
-  static std::mutex mutex;
-  static auto links = std::vector<std::shared_ptr<socket_link>>{};
-  std::lock_guard guard{mutex};
-  return links.emplace_back(std::make_shared<socket_link>(std::move(watcher)));
-}
-
-} // namespace
-
 // -- bridge -------------------------------------------------------------------
 
 void connection_bridge::detach() {
@@ -240,8 +229,9 @@ void connection_bridge::detach() {
 void nats_connection::open(nats_config config, uint64_t attempt,
                            std::shared_ptr<connection_bridge> bridge,
                            std::shared_ptr<socket_watcher> watcher) {
-  auto link = watcher && !wants_tls(config) ? immortal_link(std::move(watcher))
-                                            : nullptr;
+  auto link = watcher && !wants_tls(config)
+                ? std::make_shared<socket_link>(std::move(watcher))
+                : nullptr;
   auto run = [config = std::move(config), attempt, bridge, link] {
     auto conn = std::make_shared<library_connection>(bridge, link);
     std::string problem;
@@ -403,11 +393,15 @@ natsStatus library_connection::reserve(uint64_t id, std::string& reply_to) {
                                                (slot.prefix + '*').c_str());
     if (status != NATS_OK)
       return status;
-    natsSubscription_SetPendingLimits(slot.subscription, -1, -1);
+    natsSubscription_SetPendingLimits(slot.subscription, slot_messages, -1);
     link_->on_read([this] { deliver(); });
   } else {
     slot = std::move(free_slots_.back());
     free_slots_.pop_back();
+    // Late replies must leave room for the next one.
+    natsMsg* msg = nullptr;
+    while (natsSubscription_NextMsg(&msg, slot.subscription, 0) == NATS_OK)
+      discard(msg);
   }
   reply_to = slot.prefix + std::to_string(id);
   used_slots_.emplace(id, std::move(slot));

@@ -3,8 +3,22 @@
 #include "nats/options.hpp"
 
 #include <utility>
+#include <vector>
 
 namespace aiops::nats {
+
+namespace {
+
+/// The library may call back after everything else is destroyed, so a link that
+/// it uses is kept until the process ends.
+void keep(std::shared_ptr<socket_link> link) {
+  static std::mutex mutex;
+  static auto links = std::vector<std::shared_ptr<socket_link>>{};
+  std::lock_guard guard{mutex};
+  links.push_back(std::move(link));
+}
+
+} // namespace
 
 socket_link::socket_link(std::shared_ptr<socket_watcher> watcher)
   : watcher_(std::move(watcher)) {
@@ -49,6 +63,7 @@ natsStatus socket_link::attach(natsConnection* conn, int descriptor) {
   conn_ = conn;
   descriptor_ = descriptor;
   reading_ = true;
+  keep(shared_from_this());
   watcher_->watch(shared_from_this());
   return NATS_OK;
 }

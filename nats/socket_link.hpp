@@ -20,8 +20,8 @@ class socket_link : public watched_socket,
 public:
   explicit socket_link(std::shared_ptr<socket_watcher> watcher);
 
-  /// Sets the options of a connection. The link must exist as long as the
-  /// library may call back, which is until the process ends.
+  /// Sets the options of a connection. The link must exist until the attempt to
+  /// connect ends; with a connection it keeps itself.
   natsStatus apply(natsOptions* opts);
 
   /// Calls `f` on the watcher's thread after each read; an empty `f` ends this.

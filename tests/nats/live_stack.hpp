@@ -59,6 +59,12 @@ struct live_stack : live_system {
     return reply ? ec::none : code_of(reply.error());
   }
 
+  /// Waits until the server has received what was sent before, for example
+  /// subscriptions. Messages of other connections may arrive there earlier.
+  bool flushed() {
+    return request("no.responder") == ec::no_responders;
+  }
+
   caf::expected<uint64_t> put(std::string value,
                               std::optional<uint64_t> expected = {}) {
     return ask<uint64_t>(kv, put_atom_v,

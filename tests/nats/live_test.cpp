@@ -211,6 +211,41 @@ TEST_CASE("each request gets its own reply after late replies to others") {
   }
 }
 
+TEST_CASE("replies to a request that has its reply are limited") {
+  nats_server server;
+  live_stack s{to(server)};
+  REQUIRE(s.connects());
+  auto noticed = std::make_shared<mailbox_of<std::string>>();
+  s.ask<caf::unit_t>(s.bus_handle, subscribe_atom_v, std::string{"news"},
+                     s.spawn(sink, noticed));
+  // The subject for replies, which the first request shows.
+  auto inbox = std::make_shared<mailbox_of<std::string>>();
+  auto note_inbox = [=](bus_sink_actor::pointer,
+                        int) -> bus_sink_actor::behavior_type {
+    return {
+      [=](const bus_message& msg) { inbox->push(msg.reply); },
+      [](connect_atom) { /* nop */ },
+    };
+  };
+  s.ask<caf::unit_t>(s.bus_handle, subscribe_atom_v, std::string{"echo"},
+                     s.spawn(note_inbox, 0));
+  responder echo{server, "echo", "reply"};
+  REQUIRE(s.request("echo") == ec::none);
+  REQUIRE(eventually([&] { return !inbox->all().empty(); }));
+  natsConnection* publisher = nullptr;
+  REQUIRE(natsConnection_ConnectTo(&publisher, server.url().c_str())
+          == NATS_OK);
+  auto subject = inbox->all().front();
+  for (auto i = 0; i < 10'000; ++i)
+    natsConnection_PublishString(publisher, subject.c_str(), "late");
+  CHECK(natsConnection_Flush(publisher) == NATS_OK);
+  natsConnection_Destroy(publisher);
+  // The library dropped most of them, which is reported to every sink.
+  CHECK(eventually([&] { return noticed->all().size() == 2; }));
+  for (auto i = 0; i < 20; ++i)
+    CHECK(s.request("echo") == ec::none);
+}
+
 TEST_CASE("large values are stored and read completely") {
   nats_server server{"jetstream: enabled\nmax_payload: 8MB"};
   live_stack s{to(server)};
@@ -242,6 +277,7 @@ TEST_CASE("a flood of messages is limited, and its sink is notified") {
   };
   s.ask<caf::unit_t>(s.bus_handle, subscribe_atom_v, std::string{"flood"},
                      s.spawn_detached(busy, 0));
+  REQUIRE(s.flushed());
   natsConnection* publisher = nullptr;
   REQUIRE(natsConnection_ConnectTo(&publisher, server.url().c_str())
           == NATS_OK);

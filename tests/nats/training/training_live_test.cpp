@@ -101,10 +101,6 @@ struct replica : live_stack {
                      bus_message{subject, std::move(payload), {}});
   }
 
-  bool flushed() {
-    return request("no.responder") == ec::no_responders;
-  }
-
   job_store_actor jobs;
   backend_actor backend;
 };
