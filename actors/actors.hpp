@@ -151,9 +151,7 @@ using log_history_actor = typed_actor<
 /// time.
 using lease_actor = typed_actor<
   // Sends the state of the lease to the listener until it ends.
-  caf::result<void>(subscribe_atom, lease_listener_actor),
-  // INTERNAL: time to renew the lease, or to check whether it is free.
-  caf::result<void>(tick_atom)>;
+  caf::result<void>(subscribe_atom, lease_listener_actor)>;
 
 // -- the edges ----------------------------------------------------------------
 
@@ -178,9 +176,7 @@ using backend_actor = typed_actor<
   // Where the protocol keeps the watchlist in the store: stores this one there,
   // or removes it when this one has no id, by a conditional write over the
   // given revision.
-  caf::result<void>(put_atom, backend_submission, uint64_t),
-  // INTERNAL: time to ask a backend again that could not be reached.
-  caf::result<void>(tick_atom)>;
+  caf::result<void>(put_atom, backend_submission, uint64_t)>;
 
 /// JOB STORE keeps the book and the history of jobs.
 using job_store_actor = typed_actor<

@@ -219,8 +219,7 @@ void bus_state::remove(const caf::actor_addr& gone) {
       connection_->unsubscribe(id);
     return true;
   });
-  std::erase_if(listeners_,
-                [&](auto& known) { return known.address() == gone; });
+  listeners_.remove(gone);
 }
 
 void bus_state::subscribe(uint64_t id, const subscription& sub) {
@@ -378,11 +377,10 @@ bus_status bus_state::status() const {
 // -- listeners ----------------------------------------------------------------
 
 void bus_state::add_listener(bus_listener_actor& listener) {
-  self_->monitor(listener);
   if (listeners_.empty())
     notified_ = status();
   self_->send(listener, update_atom_v, notified_);
-  listeners_.push_back(std::move(listener));
+  listeners_.add(self_, listener);
 }
 
 void bus_state::notify() {
@@ -396,8 +394,7 @@ void bus_state::notify() {
   if (same)
     return;
   notified_ = std::move(now);
-  for (auto& listener : listeners_)
-    self_->send(listener, update_atom_v, notified_);
+  listeners_.send(update_atom_v, notified_);
 }
 
 // -- spawning -----------------------------------------------------------------

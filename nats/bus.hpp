@@ -2,6 +2,7 @@
 
 #include "actors/actors.hpp"
 #include "base/backoff.hpp"
+#include "base/subscribers.hpp"
 #include "nats/connection.hpp"
 
 #include <functional>
@@ -203,7 +204,7 @@ private:
   std::map<uint64_t, subscription> subscriptions_;
   bool catching_up_ = false;
 
-  std::vector<bus_listener_actor> listeners_;
+  subscribers<bus_listener_actor> listeners_;
   /// The state that was sent to them last.
   bus_status notified_;
 };

@@ -41,8 +41,8 @@ std::string replica_id() {
          + std::to_string(random());
 }
 
-lease_actor::behavior_type lease_state::make_behavior(kv_store_actor kv_store,
-                                                      const lease_config& cfg) {
+internal_lease_actor::behavior_type
+lease_state::make_behavior(kv_store_actor kv_store, const lease_config& cfg) {
   kv_store_ = std::move(kv_store);
   cfg_ = cfg;
   listeners_.forget_ended(self_);
@@ -197,9 +197,9 @@ void lease_state::wake_at(clock::time_point when) {
   self_->scheduled_send(self_, when, tick_atom_v);
 }
 
-lease_actor::behavior_type
-lease(lease_actor::stateful_pointer<lease_state> self, kv_store_actor kv_store,
-      const lease_config& cfg) {
+internal_lease_actor::behavior_type
+lease(internal_lease_actor::stateful_pointer<lease_state> self,
+      kv_store_actor kv_store, const lease_config& cfg) {
   return self->state.make_behavior(std::move(kv_store), cfg);
 }
 

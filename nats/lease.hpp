@@ -21,6 +21,11 @@ struct lease_config {
 /// A name for this process that no other replica has.
 std::string replica_id();
 
+/// INTERNAL: also a message of LEASE to itself.
+using internal_lease_actor = lease_actor::extend<
+  // Renews the lease, or checks whether it is free.
+  caf::replies_to<tick_atom>::with<void>>;
+
 /// Holds a lease that is stored in a key, or waits until it is free.
 ///
 /// Clocks of different replicas are never compared. A waiting replica measures
@@ -33,12 +38,12 @@ class lease_state {
 public:
   static inline const char* name = "lease";
 
-  explicit lease_state(lease_actor::pointer self) : self_(self) {
+  explicit lease_state(internal_lease_actor::pointer self) : self_(self) {
     // nop
   }
 
-  lease_actor::behavior_type make_behavior(kv_store_actor kv_store,
-                                           const lease_config& cfg);
+  internal_lease_actor::behavior_type make_behavior(kv_store_actor kv_store,
+                                                    const lease_config& cfg);
 
 private:
   using clock = caf::actor_clock;
@@ -70,7 +75,7 @@ private:
 
   void wake_at(clock::time_point when);
 
-  lease_actor::pointer self_;
+  internal_lease_actor::pointer self_;
   kv_store_actor kv_store_;
   lease_config cfg_;
   subscribers<lease_listener_actor> listeners_;
@@ -87,8 +92,8 @@ private:
   std::optional<clock::time_point> timer_;
 };
 
-lease_actor::behavior_type
-lease(lease_actor::stateful_pointer<lease_state> self, kv_store_actor kv_store,
-      const lease_config& cfg);
+internal_lease_actor::behavior_type
+lease(internal_lease_actor::stateful_pointer<lease_state> self,
+      kv_store_actor kv_store, const lease_config& cfg);
 
 } // namespace aiops::nats

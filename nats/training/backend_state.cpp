@@ -66,11 +66,12 @@ caf::error unreadable_reply(std::string_view subject) {
 
 // -- initialization -----------------------------------------------------------
 
-backend_state::backend_state(backend_actor::pointer self) : self_(self) {
+backend_state::backend_state(internal_backend_actor::pointer self)
+  : self_(self) {
   // nop
 }
 
-backend_actor::behavior_type
+internal_backend_actor::behavior_type
 backend_state::make_behavior(bus_actor bus, kv_store_actor kv_store,
                              const backend_config& config) {
   bus_ = std::move(bus);

@@ -19,18 +19,23 @@ struct backend_config {
   caf::timespan request_timeout = std::chrono::seconds{5};
 };
 
+/// INTERNAL: also a message of BACKEND to itself.
+using internal_backend_actor = backend_actor::extend<
+  // Asks a backend again that could not be reached.
+  caf::replies_to<tick_atom>::with<void>>;
+
 /// The common part of both protocols: sends requests to the backend, interprets
 /// its answers, and reads and writes values of the store. A subclass defines
 /// the requests and the keys.
 class backend_state {
 public:
-  explicit backend_state(backend_actor::pointer self);
+  explicit backend_state(internal_backend_actor::pointer self);
 
   virtual ~backend_state() = default;
 
-  backend_actor::behavior_type make_behavior(bus_actor bus,
-                                             kv_store_actor kv_store,
-                                             const backend_config& config);
+  internal_backend_actor::behavior_type
+  make_behavior(bus_actor bus, kv_store_actor kv_store,
+                const backend_config& config);
 
 protected:
   using time_point = caf::actor_clock::time_point;
@@ -103,7 +108,7 @@ protected:
 
   // -- member variables -------------------------------------------------------
 
-  backend_actor::pointer self_;
+  internal_backend_actor::pointer self_;
   bus_actor bus_;
   kv_store_actor kv_store_;
   backend_config config_;

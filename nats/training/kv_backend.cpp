@@ -181,8 +181,8 @@ kv_backend_state::put_watchlist(const backend_submission& what,
   return write(std::move(parameters));
 }
 
-backend_actor::behavior_type
-kv_backend(backend_actor::stateful_pointer<kv_backend_state> self,
+internal_backend_actor::behavior_type
+kv_backend(internal_backend_actor::stateful_pointer<kv_backend_state> self,
            bus_actor bus, kv_store_actor kv_store,
            const backend_config& config) {
   return self->state.make_behavior(std::move(bus), std::move(kv_store), config);

@@ -74,8 +74,8 @@ private:
   caf::timespan until(time_point when) const;
 };
 
-backend_actor::behavior_type
-kv_backend(backend_actor::stateful_pointer<kv_backend_state> self,
+internal_backend_actor::behavior_type
+kv_backend(internal_backend_actor::stateful_pointer<kv_backend_state> self,
            bus_actor bus, kv_store_actor kv_store,
            const backend_config& config);
 

@@ -59,8 +59,8 @@ request_reply_backend_state::put_watchlist(const backend_submission&,
   return caf::unit;
 }
 
-backend_actor::behavior_type request_reply_backend(
-  backend_actor::stateful_pointer<request_reply_backend_state> self,
+internal_backend_actor::behavior_type request_reply_backend(
+  internal_backend_actor::stateful_pointer<request_reply_backend_state> self,
   bus_actor bus, kv_store_actor kv_store, const backend_config& config) {
   return self->state.make_behavior(std::move(bus), std::move(kv_store), config);
 }

@@ -37,8 +37,8 @@ protected:
                                   uint64_t expected) override;
 };
 
-backend_actor::behavior_type request_reply_backend(
-  backend_actor::stateful_pointer<request_reply_backend_state> self,
+internal_backend_actor::behavior_type request_reply_backend(
+  internal_backend_actor::stateful_pointer<request_reply_backend_state> self,
   bus_actor bus, kv_store_actor kv_store, const backend_config& config);
 
 } // namespace aiops::nats

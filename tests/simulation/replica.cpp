@@ -44,7 +44,6 @@ backend_actor::behavior_type observed_backend(backend_actor::pointer self,
     [=](put_atom, const backend_submission& x, uint64_t expected) {
       return self->delegate(real, put_atom_v, x, expected);
     },
-    [](tick_atom) { /* nop */ },
   };
 }
 

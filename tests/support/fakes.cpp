@@ -63,7 +63,6 @@ backend_actor::behavior_type fake_backend(backend_actor::pointer self,
       note("put watchlist");
       return script->put_watchlist(self, x, expected);
     },
-    [](tick_atom) { /* nop */ },
   };
 }
 
@@ -204,7 +203,6 @@ lease_actor::behavior_type fake_lease(lease_actor::pointer,
     [=](subscribe_atom, const lease_listener_actor& listener) {
       script->listeners.push_back(listener);
     },
-    [](tick_atom) { /* nop */ },
   };
 }
 
