@@ -21,7 +21,7 @@ snapshot_ptr<cluster_counts> large_counts() {
 }
 
 handler_factory handlers(gateway& gw, const http_config& config) {
-  return route_handlers({&gw.system(), &gw.actors(), {}}, config);
+  return route_handlers({&gw.system(), &gw.actors()}, config);
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 
 using namespace aiops;
 using namespace aiops::http;
+using namespace std::literals;
 
 namespace {
 
@@ -60,12 +61,16 @@ request_head head_of(const std::string& text) {
 TEST_CASE("an exception is 500 and its text is not sent") {
   for (auto fun : {throw_exception, throw_integer}) {
     auto processor = processor_of(fun);
-    for (auto path : {"/livez", "/api/v1/clusters"}) {
+    for (auto& [target, type] :
+         {std::pair{"/livez"s, json_type},
+          std::pair{"/api/v1/clusters?x=1"s, problem_type}}) {
+      CAPTURE(target);
       std::string out;
-      processor.process(
-        head_of(std::string{"GET "} + path + " HTTP/1.1\r\n\r\n"), {}, peer,
-        false, out);
+      processor.process(head_of("GET " + target + " HTTP/1.1\r\n\r\n"), {},
+                        peer, false, out);
       CHECK(out.starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
+      CHECK(out.find("\r\nContent-Type: " + std::string{type} + "\r\n")
+            != std::string::npos);
       CHECK(out.find("internal error") != std::string::npos);
       CHECK(out.find("secret") == std::string::npos);
       CHECK(out.find("EXCEPTION") == std::string::npos);

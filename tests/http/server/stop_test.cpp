@@ -100,7 +100,7 @@ TEST_CASE("stop may be called at any time and repeatedly") {
   gw.server().stop(1s);
   http_config config;
   config.port = 0;
-  auto handlers = route_handlers({&gw.system(), &gw.actors(), {}}, config);
+  auto handlers = route_handlers({&gw.system(), &gw.actors()}, config);
   http_server never_bound{config, handlers};
   never_bound.stop(1s);
   http_server never_started{config, handlers};
